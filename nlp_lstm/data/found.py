@@ -1,0 +1,188 @@
+"""A data set whose files are on this machine: its splits, its papers, and a user's own files as one.
+
+Where a dev or test split has no file, it is carved out of train by a rule that looks at each sentence alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from nlp_lstm.data.example import TaggedExample
+from nlp_lstm.data.readers import formats, guess_format, read_examples
+from nlp_lstm.data.sources import sha256_of
+from nlp_lstm.errors import DataError
+
+SPLITS = ("train", "dev", "test")
+
+_SPLIT_PATTERNS = {
+    "train": r"train(ing)?",
+    "dev": r"dev(elopment)?|val(id|idation)?",
+    "test": r"test(ing)?",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundData:
+    """A data set whose files are here.
+
+    Args:
+        name: the catalogue's name, or the file or folder name.
+        title: a line for reports.
+        licence: None when not known, as for a user's own files.
+        citation: None when not known.
+        language: ISO 639-1 code; None when not known.
+        format: a name in ``readers.formats``.
+        source: where it came from, a phrase for reports.
+        splits: split to its files. A dev or test split that is not there is carved out of train.
+        sha256: file name to the digest of the file, as it was when found.
+    """
+
+    name: str
+    title: str
+    licence: str | None
+    citation: str | None
+    language: str | None
+    format: str
+    source: str
+    splits: Mapping[str, tuple[Path, ...]]
+    sha256: Mapping[str, str]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a report should say besides: which splits are carved."""
+        return tuple(
+            f"no {split} file: every sentence whose sha256 falls in one fixed tenth is taken out of train for {split}"
+            for split in self._carved
+        )
+
+    def read(self, split: str) -> list[TaggedExample]:
+        """Read one split: "train", "dev" or "test".
+
+        Where dev or test has no files, its sentences are those of train that ``carved_split`` gives it, and
+        train is without them.
+
+        Raises:
+            DataError: there is no such split, or nothing is in it, or a file cannot be read.
+        """
+        if split not in SPLITS:
+            raise DataError(f'{self.name}: no split is called "{split}"; splits: {", ".join(SPLITS)}')
+        missing = self._carved
+        if split in self.splits and (split != "train" or not missing):
+            return read_examples(self.splits[split], self.format)
+        if "train" not in self.splits:
+            here = ", ".join(self.splits)
+            raise DataError(f"{self.name}: has no {split} split, only {here}; add a file with {split} in its name")
+        part = []
+        for example in read_examples(self.splits["train"], self.format):
+            carved = carved_split(example.document.text)
+            if (carved if carved in missing else "train") == split:
+                part.append(example)
+        if not part:
+            raise DataError(
+                f"{self.name}: the {split} split is empty: a tenth of the sentences goes to each split that has no "
+                f"file, and here there are too few; add sentences, or a file with {split} in its name"
+            )
+        return part
+
+    @property
+    def _carved(self) -> tuple[str, ...]:
+        """The splits that are carved out of train."""
+        return tuple(split for split in ("dev", "test") if split not in self.splits and "train" in self.splits)
+
+
+def carved_split(text: str) -> str:
+    """Return the split of a sentence in a data set without splits: of ten, eight train, one dev, one test.
+
+    It depends on the sentence's text alone (its sha256), so the same sentence is always in the same split,
+    whatever else is in the file, and a repeated sentence is never in two.
+    """
+    bucket = int.from_bytes(hashlib.sha256(text.encode("utf-8")).digest()[:8], "big") % 10
+    return {8: "dev", 9: "test"}.get(bucket, "train")
+
+
+def open_files(path: Path | str, format: str | None = None) -> FoundData:
+    """Take a user's own file or folder as a data set.
+
+    In a folder, a file whose name has train, dev (or valid, val) or test in it as a word belongs to that split; when
+    no name has any of them, all files together are taken as one. A single file, or a folder without dev or test, is
+    split by ``carved_split``.
+
+    Args:
+        path: a file of tagged sentences, or a folder with such files.
+        format: a name in ``readers.formats``; None goes by the endings.
+
+    Raises:
+        ConfigError: no format has that name.
+        DataError: there is nothing usable at ``path``.
+    """
+    path = Path(path)
+    if format is not None:
+        formats.get(format)
+    splits: dict[str, tuple[Path, ...]]
+    if path.is_dir():
+        files = [file for file in sorted(path.iterdir()) if file.is_file() and _is_usable(file, format)]
+        if not files:
+            raise DataError(f"{path}: no file in this folder can be read; {_endings_hint()}")
+        splits = {split: tuple(file for file in files if _split_of(file) == split) for split in SPLITS}
+        splits = {split: members for split, members in splits.items() if members} or {"train": tuple(files)}
+    elif path.is_file():
+        splits = {"train": (path,)}
+    else:
+        raise DataError(f"{path}: there is no such file or folder; give the path of a file of tagged sentences")
+    found_formats = {format or guess_format(file) for files_of in splits.values() for file in files_of}
+    if len(found_formats) > 1:
+        raise DataError(
+            f"{path}: the files have several formats ({', '.join(sorted(found_formats))}); keep one, or name it "
+            "with format="
+        )
+    return FoundData(
+        name=path.name or str(path),
+        title=path.name or str(path),
+        licence=None,
+        citation=None,
+        language=None,
+        format=found_formats.pop(),
+        source=f"{'folder' if path.is_dir() else 'file'} {path}",
+        splits=splits,
+        sha256=digests_of(splits),
+    )
+
+
+def digests_of(splits: Mapping[str, tuple[Path, ...]]) -> dict[str, str]:
+    """Return file name to sha256 for the files of all splits.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    try:
+        return {path.name: sha256_of(path) for paths in splits.values() for path in paths}
+    except OSError as error:
+        raise DataError(f"{error.filename}: cannot be read ({error.strerror or error})") from error
+
+
+def _split_of(file: Path) -> str | None:
+    stem = file.name.lower().split(".", 1)[0]
+    for split, pattern in _SPLIT_PATTERNS.items():
+        if re.search(rf"(?<![a-z])({pattern})(?![a-z])", stem):
+            return split
+    return None
+
+
+def _is_usable(file: Path, format: str | None) -> bool:
+    if file.name.startswith("."):
+        return False
+    if format is not None:
+        return True
+    try:
+        guess_format(file)
+    except DataError:
+        return False
+    return file.name.lower() not in ("readme.txt", "license.txt", "licence.txt")
+
+
+def _endings_hint() -> str:
+    return "files end in .conllu, .jsonl, .tsv, .txt, .conll or .bio (each also .gz), or name the format"

@@ -1,0 +1,278 @@
+"""The report on a tagger: what can be said from words, gold and predicted labels alone."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from nlp_lstm.errors import DataError
+from nlp_lstm.evaluation import plots
+from nlp_lstm.evaluation.metrics import Bucket, LabelScore, TaggingMetrics
+from nlp_lstm.evaluation.report import (
+    Block,
+    Cell,
+    CodeBlock,
+    Figure,
+    MarkedLine,
+    MarkedText,
+    MarkedToken,
+    Plot,
+    Report,
+    Section,
+    Table,
+    TextBlock,
+    format_share,
+)
+from nlp_lstm.evaluation.significance import bootstrap_interval, paired_bootstrap
+
+Sentences = Sequence[Sequence[str]]
+Scores = Sequence[Sequence[float]]
+
+_CONTEXT = 12
+"""Words shown on either side of an error."""
+
+
+def tagging_report(
+    metrics: TaggingMetrics,
+    *,
+    title: str,
+    words: Sentences,
+    gold: Sentences,
+    predicted: Sentences,
+    scores: Scores | None = None,
+    task: str = "pos",
+    subtitle: str = "",
+    label_name: str = "tag",
+    sections: Sequence[Section] = (),
+) -> Report:
+    """Build the whole report on a tagger.
+
+    Args:
+        metrics: from `tagging_metrics` on the same sentences.
+        title: what was done.
+        words: the words, one list per sentence.
+        gold: their right labels.
+        predicted: their predicted labels.
+        scores: probability of each predicted label; without it the errors are listed as they come.
+        task: the task's name.
+        subtitle: model and data in a few words.
+        label_name: what a label is called, such as "tag".
+        sections: more sections, put after those on the labels.
+
+    Returns:
+        The report.
+    """
+    figures = tagging_figures(metrics)
+    own = tagging_sections(metrics, words=words, gold=gold, predicted=predicted, scores=scores, label_name=label_name)
+    return Report(
+        title=title,
+        subtitle=subtitle,
+        task=task,
+        lead=tagging_lead(metrics, figures),
+        figures=figures,
+        sections=[*own, *sections],
+        metrics=metrics.to_dict(),
+    )
+
+
+def tagging_figures(metrics: TaggingMetrics) -> list[Figure]:
+    """Return the headline numbers with their intervals."""
+    correct, totals = metrics.correct_per_sentence, metrics.tokens_per_sentence
+    whole = [float(right == total) for right, total in zip(correct, totals, strict=True) if total]
+    figures = [
+        _rate("Accuracy", metrics.accuracy, bootstrap_interval(correct, totals), metrics.num_tokens, "tokens"),
+        _rate("Sentences all right", metrics.sentence_accuracy, bootstrap_interval(whole), len(whole), "sentences"),
+    ]
+    if metrics.unknown_accuracy is not None:
+        interval = bootstrap_interval(metrics.unknown_correct_per_sentence, metrics.unknown_per_sentence)
+        figures.append(_rate("Unknown words", metrics.unknown_accuracy, interval, metrics.num_unknown, "tokens"))
+    if metrics.span_scores is not None:
+        spans = metrics.span_scores
+        note = f"precision {format_share(spans.precision)}, recall {format_share(spans.recall)}"
+        figures.append(_rate("Span F1", spans.f1, None, spans.support, "spans", note))
+    note = f"mean F1 of {len(metrics.per_label)} labels"
+    figures.append(Figure(name="Macro F1", value=metrics.macro_f1, note=note, is_share=True))
+    return figures
+
+
+def tagging_lead(metrics: TaggingMetrics, figures: Sequence[Figure]) -> str:
+    """Return the result in plain words."""
+    interval = next((figure.interval_text for figure in figures if figure.name == "Accuracy"), "")
+    parts = [
+        f"{format_share(metrics.accuracy)} of {metrics.num_tokens:,} tokens right"
+        + (f" (95 % interval {interval})" if interval else ""),
+        f"{format_share(metrics.sentence_accuracy)} of {metrics.num_sentences:,} sentences without a single error",
+    ]
+    if metrics.unknown_accuracy is not None:
+        parts.append(
+            f"{format_share(metrics.unknown_accuracy)} of the {metrics.num_unknown:,} tokens whose word never "
+            "occurs in the training data"
+        )
+    if metrics.span_scores is not None:
+        parts.append(f"an F1 of {format_share(metrics.span_scores.f1)} on {metrics.span_scores.support:,} whole spans")
+    return "; ".join(parts) + "."
+
+
+def tagging_sections(
+    metrics: TaggingMetrics,
+    *,
+    words: Sentences,
+    gold: Sentences,
+    predicted: Sentences,
+    scores: Scores | None = None,
+    label_name: str = "tag",
+) -> list[Section]:
+    """Return what can be said about a tagger: by label, confusions, by length and frequency, worst errors."""
+    sections = [Section(title=f"By {label_name}", blocks=_label_blocks(metrics, label_name))]
+    if metrics.accuracy < 1:
+        pairs = _confused_pairs(words, gold, predicted)
+        svg = plots.confusion_plot(metrics.confusion.labels, metrics.confusion.matrix, title="Confusion matrix")
+        note = "Each row is a gold label; the darker, the larger its share of the row (on a square-root scale)."
+        sections.append(Section(title="Confusions", blocks=[pairs, Plot(title="Confusion matrix", svg=svg, note=note)]))
+    buckets = [
+        _bucket_plot(metrics.by_length, "Accuracy by sentence length", "tokens in the sentence"),
+        _bucket_plot(metrics.by_frequency, "Accuracy by word frequency", "occurrences in the training data"),
+    ]
+    blocks = [plot for plot in buckets if plot is not None]
+    sections.append(Section(title="Long sentences, rare words", blocks=blocks))
+    if metrics.accuracy < 1:
+        sections.append(Section(title="Worst errors", blocks=[worst_errors(words, gold, predicted, scores)]))
+    return sections
+
+
+def worst_errors(
+    words: Sentences, gold: Sentences, predicted: Sentences, scores: Scores | None = None, limit: int = 20
+) -> MarkedText:
+    """Show in context the wrong labels that the model was surest of, or the first ones without scores."""
+    errors = [(row, column) for row, column, *_ in _errors(words, gold, predicted)]
+    if scores is not None:
+        errors.sort(key=lambda place: -scores[place[0]][place[1]])
+    lines = []
+    for row, focus in errors[:limit]:
+        start, end = max(0, focus - _CONTEXT), min(len(words[row]), focus + _CONTEXT + 1)
+        tokens = [
+            MarkedToken(
+                text=words[row][column],
+                is_wrong=gold[row][column] != predicted[row][column],
+                is_focus=column == focus,
+                tip=_tip(gold[row][column], predicted[row][column]),
+            )
+            for column in range(start, end)
+        ]
+        tokens = [MarkedToken(text="…")] * (start > 0) + tokens + [MarkedToken(text="…")] * (end < len(words[row]))
+        remark = "" if scores is None else format_share(scores[row][focus])
+        lines.append(MarkedLine(tokens=tokens, remark=remark))
+    order = "Surest first; the model's probability stands before the text. " if scores is not None else ""
+    note = f"{order}Marked: the word, then its gold and its predicted label. Other errors nearby are underlined."
+    return MarkedText(lines=lines, note=note)
+
+
+def comparison_table(rows: Sequence[tuple[str, TaggingMetrics]], *, resamples: int = 2000) -> Table:
+    """Compare systems on the same sentences; each is tested against the first.
+
+    Args:
+        rows: name and metrics of each system.
+        resamples: of the bootstrap.
+
+    Returns:
+        Accuracy with interval, unknown-word accuracy, and the paired bootstrap's difference and p-value.
+
+    Raises:
+        DataError: there is no system, or their sentences are not the same.
+    """
+    if not rows:
+        raise DataError("no systems to compare; give at least one")
+    first_name, first = rows[0]
+    table: list[list[Cell]] = []
+    for name, metrics in rows:
+        if metrics.tokens_per_sentence != first.tokens_per_sentence:
+            raise DataError(f'"{name}" and "{first_name}" were scored on different sentences; score both on the same')
+        correct, totals = metrics.correct_per_sentence, metrics.tokens_per_sentence
+        lower, upper = bootstrap_interval(correct, totals, resamples=resamples)
+        interval = f"{100 * lower:.1f}–{100 * upper:.1f} %"
+        difference, p_value = "–", "–"
+        if table:
+            paired = paired_bootstrap(correct, first.correct_per_sentence, totals, resamples=resamples)
+            ends = " to ".join(f"{100 * end:+.1f}" for end in paired.interval)
+            difference = f"{100 * paired.difference:+.1f} ({ends})".replace("-", "−")
+            p_value = "< 0.001" if paired.p_value < 0.001 else f"{paired.p_value:.3f}"
+        unknown = format_share(metrics.unknown_accuracy)
+        table.append([name, format_share(metrics.accuracy), interval, unknown, difference, p_value])
+    return Table(
+        columns=["System", "Accuracy", "95 % interval", "Unknown words", f"Against {first_name} (points)", "p"],
+        rows=table,
+        note="Intervals and p-values: bootstrap over sentences (Efron and Tibshirani 1993), paired and two-sided "
+        "(Koehn 2004; Berg-Kirkpatrick et al. 2012).",
+    )
+
+
+def _rate(
+    name: str, value: float, interval: tuple[float, float] | None, sample_size: int, unit: str, note: str = ""
+) -> Figure:
+    return Figure(
+        name=name, value=value, interval=interval, sample_size=sample_size, sample_unit=unit, note=note, is_share=True
+    )
+
+
+def _label_blocks(metrics: TaggingMetrics, label_name: str) -> list[Block]:
+    blocks: list[Block] = []
+    if metrics.span_scores is not None:
+        note = (
+            f"A span counts only when both ends and its type are right (seqeval, strict {metrics.span_scores.scheme})."
+        )
+        blocks.append(_score_table(metrics.span_scores.per_type, "Whole spans", "Type", note))
+    blocks.append(_score_table(metrics.per_label, "Tokens", label_name.capitalize(), "Most frequent first."))
+    return blocks
+
+
+def _score_table(scores: Sequence[LabelScore], title: str, name: str, note: str) -> Table:
+    ordered = sorted(scores, key=lambda score: (-score.support, score.label))
+    rows: list[list[Cell]] = [
+        [s.label, format_share(s.precision), format_share(s.recall), format_share(s.f1), s.support] for s in ordered
+    ]
+    return Table(title=title, columns=[name, "Precision", "Recall", "F1", "Gold count"], rows=rows, note=note)
+
+
+def _bucket_plot(buckets: Sequence[Bucket], title: str, x_label: str) -> Plot | None:
+    if not buckets:
+        return None
+    svg = plots.bar_plot(
+        [bucket.label for bucket in buckets],
+        [bucket.accuracy for bucket in buckets],
+        counts=[bucket.num_tokens for bucket in buckets],
+        title=title,
+        x_label=x_label,
+        y_label="accuracy",
+        show=format_share,
+        limit=1,
+    )
+    return Plot(title=title, svg=svg)
+
+
+def _errors(words: Sentences, gold: Sentences, predicted: Sentences) -> Iterator[tuple[int, int, str, str, str]]:
+    """Yield row, column, word, gold and predicted label of each wrong token."""
+    for row, sentence in enumerate(zip(words, gold, predicted, strict=True)):
+        for column, (word, right, given) in enumerate(zip(*sentence, strict=True)):
+            if right != given:
+                yield row, column, word, right, given
+
+
+def _confused_pairs(words: Sentences, gold: Sentences, predicted: Sentences, limit: int = 15) -> Table:
+    pairs: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for _, _, word, right, given in _errors(words, gold, predicted):
+        pairs[right, given][word] += 1
+    support = Counter(label for sentence in gold for label in sentence)
+    num_errors = sum(examples.total() for examples in pairs.values())
+    ordered = sorted(pairs.items(), key=lambda item: (-item[1].total(), item[0]))[:limit]
+    rows: list[list[Cell]] = []
+    for (right, given), examples in ordered:
+        count = examples.total()
+        most = ", ".join(f"{word} ({times})" if times > 1 else word for word, times in examples.most_common(4))
+        rows.append([right, given, count, format_share(count / num_errors), format_share(count / support[right]), most])
+    columns = ["Gold", "Predicted", "Count", "Of all errors", "Of the gold label", "Most often"]
+    return Table(title="Most confused pairs", columns=columns, rows=rows)
+
+
+def _tip(gold: str, predicted: str) -> str:
+    return "" if gold == predicted else f"{gold} → {predicted}"

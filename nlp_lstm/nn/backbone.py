@@ -1,0 +1,113 @@
+"""The part that all tasks share: embedding plus an encoder over time."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+
+from nlp_lstm.errors import ConfigError
+from nlp_lstm.nn.cells import cells
+from nlp_lstm.nn.dropout import LockedDropout
+from nlp_lstm.nn.embedding import EmbeddingSettings, EmbeddingSizes, WordEmbedding, WordFeatures
+from nlp_lstm.nn.recurrent import Recurrent, RecurrentOutput, make_mask
+from nlp_lstm.settings import Settings
+
+
+class BackboneSettings(Settings):
+    """The network between the words and the head."""
+
+    encoder: Literal["recurrent", "window"] = "recurrent"
+    """Recurrent layers, or a fixed window of neighbours without recurrence (a baseline)."""
+    cell: str = "lstm"
+    """The recurrent cell's name: gru, lstm, rnn."""
+    hidden: int = Field(256, ge=1)
+    """Features of the hidden state in each direction."""
+    layers: int = Field(2, ge=1)
+    """How many recurrent layers."""
+    bidirectional: bool = True
+    """Whether each layer reads the sentence from both ends."""
+    input_dropout: float = Field(0.3, ge=0, lt=1)
+    """Locked dropout on the word vectors."""
+    dropout: float = Field(0.4, ge=0, lt=1)
+    """Locked dropout between the layers and on the outputs."""
+    embedding: EmbeddingSettings = EmbeddingSettings()
+    """What a word's input vector is made of."""
+
+    @field_validator("cell")
+    @classmethod
+    def _check_cell(cls, name: str) -> str:
+        if name not in cells:
+            raise ValueError(cells.unknown_message(name))
+        return name
+
+
+class WindowEncoder(nn.Module):
+    """A feed-forward net over each word and its neighbours, with no recurrence (Collobert et al. 2011).
+
+    Args:
+        input_size: features per word.
+        hidden_size: features of the output.
+        radius: neighbours seen on each side.
+        dropout_rate: locked dropout on the output.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, *, radius: int = 2, dropout_rate: float = 0.0) -> None:
+        super().__init__()
+        self.radius = radius
+        self.hidden = nn.Linear((2 * radius + 1) * input_size, hidden_size)
+        self.dropout = LockedDropout(dropout_rate)
+        self.output_size = hidden_size
+
+    def forward(
+        self, inputs: Float[Tensor, "batch time embed"], lengths: Int[Tensor, "batch"]
+    ) -> RecurrentOutput:
+        time = inputs.shape[1]
+        mask = make_mask(lengths, time)[..., None]
+        padded = nn.functional.pad(inputs * mask, (0, 0, self.radius, self.radius))
+        window = torch.cat([padded[:, shift : shift + time] for shift in range(2 * self.radius + 1)], dim=-1)
+        return RecurrentOutput(outputs=self.dropout(torch.relu(self.hidden(window)) * mask), states=None)
+
+
+class Backbone(nn.Module):
+    """Embeds words and encodes them in context.
+
+    Args:
+        settings: the network.
+        sizes: how large the vocabularies are.
+    """
+
+    def __init__(self, settings: BackboneSettings, sizes: EmbeddingSizes) -> None:
+        super().__init__()
+        self.embedding = WordEmbedding(settings.embedding, sizes)
+        if self.embedding.output_size == 0:
+            raise ConfigError(
+                "model.embedding leaves words without any input; "
+                "switch on words, vectors, characters or affix_size"
+            )
+        self.input_dropout = LockedDropout(settings.input_dropout)
+        self.encoder: Recurrent | WindowEncoder
+        if settings.encoder == "recurrent":
+            self.encoder = Recurrent(
+                settings.cell,
+                self.embedding.output_size,
+                settings.hidden,
+                num_layers=settings.layers,
+                is_bidirectional=settings.bidirectional,
+                dropout_rate=settings.dropout,
+            )
+        else:
+            self.encoder = WindowEncoder(
+                self.embedding.output_size, settings.hidden, dropout_rate=settings.dropout
+            )
+        self.output_size = self.encoder.output_size
+
+    def forward(
+        self, features: WordFeatures, index: Int[Tensor, "batch time"], lengths: Int[Tensor, "batch"]
+    ) -> Float[Tensor, "batch time direction*hidden"]:
+        """Return the encoder's outputs, zero at padding."""
+        embedded = self.input_dropout(self.embedding(features, index))
+        return self.encoder(embedded, lengths).outputs

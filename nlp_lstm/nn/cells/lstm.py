@@ -1,0 +1,62 @@
+"""The long short-term memory cell."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nlp_lstm.nn.cells.base import Cell, State, cells, initialise_recurrent
+from nlp_lstm.nn.cells.native import call_native
+
+
+class LSTMState(NamedTuple):
+    """The hidden state and the cell state of an LSTM."""
+
+    hidden: Float[Tensor, "batch hidden"]
+    cell: Float[Tensor, "batch hidden"]
+
+
+@cells.register("lstm")
+class LSTMCell(Cell):
+    """One step of an LSTM with input, forget and output gates. Gate order: input, forget, candidate, output.
+
+    Args:
+        input_size: features per input vector.
+        hidden_size: features of the hidden and the cell state.
+        forget_bias: the forget gate's bias at initialisation (Jozefowicz et al. 2015).
+
+    Source: Hochreiter and Schmidhuber, "Long Short-Term Memory", Neural Computation 9 (1997); forget gate: Gers,
+    Schmidhuber, Cummins, "Learning to Forget", Neural Computation 12 (2000).
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, forget_bias: float = 1.0) -> None:
+        super().__init__(input_size, hidden_size)
+        self.weight_ih = nn.Parameter(torch.empty(4 * hidden_size, input_size))
+        self.weight_hh = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
+        self.bias = nn.Parameter(torch.zeros(4 * hidden_size))
+        nn.init.xavier_uniform_(self.weight_ih)
+        initialise_recurrent(self.weight_hh, hidden_size)
+        self.bias.data[hidden_size : 2 * hidden_size] = forget_bias
+
+    def initial_state(self, inputs: Float[Tensor, "batch time embed"]) -> LSTMState:
+        zeros = inputs.new_zeros(inputs.shape[0], self.hidden_size)
+        return LSTMState(hidden=zeros, cell=zeros)
+
+    def project(self, inputs: Float[Tensor, "batch time embed"]) -> Float[Tensor, "batch time 4*hidden"]:
+        return nn.functional.linear(inputs, self.weight_ih, self.bias)
+
+    def step(self, projected: Float[Tensor, "batch 4*hidden"], state: LSTMState) -> LSTMState:
+        gates = projected + nn.functional.linear(state.hidden, self.weight_hh)
+        input_gate, forget_gate, candidate, output_gate = gates.chunk(4, dim=-1)
+        kept = torch.sigmoid(forget_gate) * state.cell
+        cell = kept + torch.sigmoid(input_gate) * torch.tanh(candidate)
+        return LSTMState(hidden=torch.sigmoid(output_gate) * torch.tanh(cell), cell=cell)
+
+    def run_native(self, inputs: Any, state: State) -> tuple[Any, State]:
+        weights = [self.weight_ih, self.weight_hh, self.bias, torch.zeros_like(self.bias)]
+        initial = (state.hidden[None], state.cell[None])
+        outputs, hidden, cell = call_native(torch.lstm, inputs, initial, weights, self.training)
+        return outputs, LSTMState(hidden=hidden[0], cell=cell[0])

@@ -1,0 +1,163 @@
+"""Unrolling cells over time: masking, direction and stacking.
+
+Two ways through the same cells give the same numbers: torch's own kernels on padded rows (fast), and a plain loop over
+steps (the reference, and the only way for cells without a kernel).
+
+A padded batch has a trap. A bidirectional kernel starts its backward direction at the padding, so a row's result would
+depend on its neighbours. Here each row is reversed by its own length, run forward, and turned back.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from nlp_lstm.nn.cells import Cell, State, cells
+from nlp_lstm.nn.dropout import LockedDropout
+
+
+class RecurrentOutput(NamedTuple):
+    """What a stack of recurrent layers returns.
+
+    Args:
+        outputs: the last layer's hidden states, forward then backward, zero at padding.
+        states: one state a layer and direction (layer 0 forward, layer 0 backward, …), each at its row's own end;
+            None unless asked for.
+    """
+
+    outputs: Float[Tensor, "batch time direction*hidden"]
+    states: tuple[State, ...] | None
+
+
+def make_mask(lengths: Int[Tensor, "batch"], time: int) -> Bool[Tensor, "batch time"]:
+    """Return True where a row has a real token."""
+    return torch.arange(time, device=lengths.device)[None, :] < lengths[:, None]
+
+
+def reverse_rows(
+    rows: Float[Tensor, "batch time features"], lengths: Int[Tensor, "batch"]
+) -> Float[Tensor, "batch time features"]:
+    """Turn each row around within its own length; the padding stays where it is."""
+    steps = torch.arange(rows.shape[1], device=rows.device)[None, :]
+    mirrored = lengths[:, None] - 1 - steps
+    index = torch.where(mirrored >= 0, mirrored, steps)
+    return rows.gather(1, index[:, :, None].expand_as(rows))
+
+
+def unroll_plainly(
+    cell: Cell, inputs: Float[Tensor, "batch time embed"], lengths: Int[Tensor, "batch"], state: State
+) -> tuple[Float[Tensor, "batch time hidden"], State]:
+    """Run a cell step by step. A row's state stands still once the row has ended.
+
+    The state is carried with ``torch.where``, so gradients reach every row's final state.
+    """
+    projected = cell.project(inputs)
+    mask = make_mask(lengths, inputs.shape[1])
+    outputs = []
+    for time in range(inputs.shape[1]):
+        is_real = mask[:, time, None]
+        stepped = cell.step(projected[:, time], state)
+        state = type(state)(*(torch.where(is_real, new, old) for new, old in zip(stepped, state, strict=True)))
+        outputs.append(state.hidden * is_real)
+    return torch.stack(outputs, dim=1), state
+
+
+def unroll_natively(
+    cell: Cell, inputs: Float[Tensor, "batch time embed"], lengths: Int[Tensor, "batch"], state: State, final: bool
+) -> tuple[Float[Tensor, "batch time hidden"], State | None] | None:
+    """Run a cell through torch's kernel, or return None where it has none.
+
+    Without ``final`` the rows run padded, which is fast but leaves no state at each row's own end. With it, rows of
+    unequal lengths are packed.
+    """
+    has_equal_rows = bool((lengths == inputs.shape[1]).all())
+    if final and not has_equal_rows:
+        packed = pack_padded_sequence(inputs, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        sorted_state = type(state)(*(tensor[packed.sorted_indices] for tensor in state))
+        result = cell.run_native(packed, sorted_state)
+        if result is None:
+            return None
+        outputs, _ = pad_packed_sequence(result[0], batch_first=True, total_length=inputs.shape[1])
+        return outputs, type(state)(*(tensor[packed.unsorted_indices] for tensor in result[1]))
+    result = cell.run_native(inputs, state)
+    if result is None:
+        return None
+    outputs, last = result
+    return (outputs, last) if has_equal_rows else (outputs * make_mask(lengths, inputs.shape[1])[..., None], None)
+
+
+class Recurrent(nn.Module):
+    """Stacked recurrent layers, in one or both directions (Schuster and Paliwal 1997).
+
+    Args:
+        cell: the cell's registered name.
+        input_size: features per input vector.
+        hidden_size: features of each direction's hidden state.
+        num_layers: how many layers.
+        is_bidirectional: whether a second net reads each row from its end.
+        dropout_rate: locked dropout between the layers and on the outputs.
+        use_native: whether torch's own kernels may be used.
+    """
+
+    def __init__(
+        self,
+        cell: str,
+        input_size: int,
+        hidden_size: int,
+        *,
+        num_layers: int = 1,
+        is_bidirectional: bool = True,
+        dropout_rate: float = 0.0,
+        use_native: bool = True,
+    ) -> None:
+        super().__init__()
+        self.is_bidirectional = is_bidirectional
+        self.use_native = use_native
+        self.dropout = LockedDropout(dropout_rate)
+        directions = 2 if is_bidirectional else 1
+        self.output_size = directions * hidden_size
+        self.layers = nn.ModuleList()
+        for layer in range(num_layers):
+            size = input_size if layer == 0 else self.output_size
+            self.layers.append(nn.ModuleList(cells.get(cell)(size, hidden_size) for _ in range(directions)))
+
+    def forward(
+        self,
+        inputs: Float[Tensor, "batch time embed"],
+        lengths: Int[Tensor, "batch"],
+        states: tuple[State, ...] | None = None,
+        *,
+        need_states: bool = False,
+    ) -> RecurrentOutput:
+        """Run all layers.
+
+        Args:
+            inputs: padded input vectors.
+            lengths: real steps per row, at least 1 each.
+            states: the states before the first step, one a layer and direction; default zeros.
+            need_states: whether to return the state at each row's own end.
+        """
+        final_states: list[State] = []
+        outputs = inputs
+        for layer_index, layer in enumerate(self.layers):
+            streams = []
+            for direction, cell in enumerate(layer):  # type: ignore[arg-type]
+                source = reverse_rows(outputs, lengths) if direction else outputs
+                index = layer_index * len(layer) + direction  # type: ignore[arg-type]
+                state = states[index] if states is not None else cell.initial_state(source)
+                stream, final_state = self._unroll(cell, source, lengths, state, need_states)
+                streams.append(reverse_rows(stream, lengths) if direction else stream)
+                final_states.append(final_state)
+            outputs = self.dropout(torch.cat(streams, dim=-1))
+        return RecurrentOutput(outputs=outputs, states=tuple(final_states) if need_states else None)
+
+    def _unroll(self, cell: Cell, inputs: Tensor, lengths: Tensor, state: State, final: bool) -> tuple[Tensor, State]:
+        if self.use_native:
+            result = unroll_natively(cell, inputs, lengths, state, final)
+            if result is not None:
+                return result
+        return unroll_plainly(cell, inputs, lengths, state)

@@ -1,0 +1,259 @@
+"""Using a model: text in, plain results out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from nlp_lstm.artifacts import CONFIG_NAME, find_model
+from nlp_lstm.data.catalogue import find_data, open_files
+from nlp_lstm.errors import ConfigError, DataError, nearest_hint, shorten
+from nlp_lstm.evaluation.report import Report
+from nlp_lstm.paths import model_roots
+from nlp_lstm.recipes import load_recipe
+from nlp_lstm.runs import new_run_folder, open_model, run_recipe
+from nlp_lstm.tasks import predict_examples, tasks
+from nlp_lstm.text.tokenize import Tokenizer
+
+TEXTS_AT_A_TIME = 256  # of a lazy iterable
+EXAMPLES_AT_A_TIME = 2_048  # sentences whose batches are sorted by length together
+
+
+class Pipeline:
+    """A task with a trained model.
+
+    Args:
+        name_or_path: a task ("pos", for its bundled model), a model name ("pos-en"), or a model folder.
+        language: language code of the texts, which chooses the task's model; a model's own language wins.
+        device: "auto" or "cpu", or any other torch device.
+        precision: "fp32" is exact; "bf16" is faster where the processor has it, and equal on nearly all tokens.
+        batch_tokens: tokens per batch, padding included; results do not depend on it.
+
+    Raises:
+        NotTrainedError: no such model; the message names the command that makes one.
+        CheckpointError: the model folder is damaged.
+        ConfigError: an option is not known.
+
+    Example:
+        >>> tagger = Pipeline("pos")
+        >>> [token["entity"] for token in tagger.predict("Dogs bark.")]
+        ['NOUN', 'VERB', 'PUNCT']
+    """
+
+    def __init__(
+        self,
+        name_or_path: str | Path,
+        *,
+        language: str = "en",
+        device: str = "auto",
+        precision: Literal["fp32", "bf16"] = "fp32",
+        batch_tokens: int | None = None,
+    ) -> None:
+        if precision not in ("fp32", "bf16"):
+            raise ConfigError(f'precision is "{precision}"; known: fp32, bf16')
+        if batch_tokens is not None and (not isinstance(batch_tokens, int) or batch_tokens < 1):
+            raise ConfigError(f"batch_tokens is {shorten(batch_tokens)}; give a whole number of at least 1")
+        self.folder = _locate(name_or_path, language)
+        opened = open_model(self.folder)
+        self.task, self._model, self._config = opened.task, opened.model, opened.config
+        self.language = self._config.language
+        self._model.to("cpu" if device == "auto" else device)
+        self._use_bf16 = precision == "bf16"
+        self._batch_tokens = batch_tokens or 2_000
+        self._tokenizer: Tokenizer | None = None
+
+    @classmethod
+    def train(
+        cls,
+        recipe: str = "pos",
+        *,
+        data: str | Path | None = None,
+        output: str | Path | None = None,
+        overrides: Iterable[str] = (),
+    ) -> Pipeline:
+        """Train a model and return its pipeline.
+
+        Args:
+            recipe: a bundled recipe's name or a YAML file.
+            data: your own file or folder, instead of the recipe's data sets.
+            output: the run's folder; default the next free one in ``runs``.
+            overrides: dotted changes such as "model.hidden=128".
+        """
+        settings = load_recipe(recipe, overrides)
+        folder = Path(output) if output is not None else new_run_folder(Path("runs"), settings.task)
+        result = run_recipe(settings, folder, data=Path(data) if data is not None else None)
+        return cls(result.model_folder)
+
+    def predict(self, inputs: Any, *, pretokenized: bool = False, **options: Any) -> Any:
+        """Return the results for one or many texts.
+
+        Args:
+            inputs: a string gives one result, a list a list of results, any other iterable a lazy iterator that
+                keeps the order. With ``pretokenized`` a text is a list of tokens, so one text is a list of strings
+                and many texts are a list of such lists.
+            pretokenized: whether the texts come as lists of tokens.
+            options: what the task knows besides, such as ``label="xpos"``.
+
+        Raises:
+            DataError: an input is not text; names its index. Nothing has been computed then, unless the inputs
+                come from an iterator.
+            ConfigError: an option is not known.
+        """
+        self._check_options(options)
+        if isinstance(inputs, (bytes, dict)) or not isinstance(inputs, Iterable):
+            raise DataError(f"input is {shorten(inputs)} ({type(inputs).__name__}); give a string or a list of strings")
+        is_single = isinstance(inputs, str)
+        if pretokenized and isinstance(inputs, (list, tuple)):
+            is_single = bool(inputs) and all(isinstance(item, str) for item in inputs)
+        if is_single:
+            return next(self._predict_some([inputs], pretokenized, options, is_single=True))
+        if isinstance(inputs, (list, tuple)):
+            for index, item in enumerate(inputs):
+                _check_item(item, pretokenized, f"input {index}")
+            return list(self._predict_some(inputs, pretokenized, options))
+        return self._predict_lazily(inputs, pretokenized, options)
+
+    def evaluate(self, data: str | Path, *, split: str = "test") -> Report:
+        """Evaluate on labelled data.
+
+        Args:
+            data: a file, a folder, or the name of a data set.
+            split: of a data set or folder; a single file is evaluated whole.
+        """
+        path = Path(data)
+        if path.is_file():
+            from nlp_lstm.data.readers import guess_format, read_examples
+
+            examples = read_examples([path], guess_format(path))
+            source = path.name
+        else:
+            found = open_files(path) if path.is_dir() else find_data([str(data)])
+            examples, source = found.read(split), f"{found.name}, {split} split"
+        predictions = self._predict_examples(examples)
+        return self.task.report(
+            examples, predictions, title=f"{self.task.title}: {source}", subtitle=f"model {self.folder.name}"
+        )
+
+    def save(self, folder: str | Path) -> None:
+        """Copy the model folder, all of it or nothing.
+
+        Raises:
+            ConfigError: the folder exists and is not a model folder, so it is not replaced.
+        """
+        import shutil
+        import tempfile
+
+        target = Path(folder)
+        if target.exists() and not (target / CONFIG_NAME).is_file() and any(target.iterdir()):
+            raise ConfigError(f"{target} exists and is not a model folder; choose another place")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as made:
+            draft = Path(made) / "model"
+            shutil.copytree(self.folder, draft)
+            if target.exists():
+                target.rename(Path(made) / "replaced")
+            draft.rename(target)
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What model this is: task, language, folder name, stored precision, number of parameters."""
+        return {
+            "task": self.task.name,
+            "language": self.language,
+            "model": self.folder.name,
+            "stored_precision": self._config.precision,
+            "num_parameters": sum(parameter.numel() for parameter in self._model.parameters()),
+            "num_bytes": sum(path.stat().st_size for path in self.folder.iterdir()),
+        }
+
+    def _check_options(self, options: dict[str, Any]) -> None:
+        known = ("pretokenized", *self.task.option_names)
+        for name in options:
+            if name not in known:
+                raise ConfigError(
+                    f'unknown option "{name}" for the task {self.task.name}; known options: {", ".join(known)}.'
+                    + nearest_hint(name, known)
+                )
+        self.task.format([], [], **options)  # a wrong value fails before any work is done
+
+    def _predict_lazily(self, texts: Iterable[Any], pretokenized: bool, options: dict[str, Any]) -> Iterator[Any]:
+        iterator = iter(texts)
+        done = 0
+        while chunk := list(islice(iterator, TEXTS_AT_A_TIME)):
+            for index, item in enumerate(chunk, start=done):
+                _check_item(item, pretokenized, f"input {index}")
+            yield from self._predict_some(chunk, pretokenized, options)
+            done += len(chunk)
+
+    def _predict_some(
+        self, texts: Sequence[Any], pretokenized: bool, options: dict[str, Any], *, is_single: bool = False
+    ) -> Iterator[Any]:
+        """Yield one result per text. Sentences of several texts share batches."""
+        if self._tokenizer is None and not pretokenized:
+            self._tokenizer = Tokenizer(self.language)
+        read: list[tuple[int, Any]] = []
+        done: list[list[tuple[Any, Any]]] = [[] for _ in texts]
+        finished = 0
+        for position, text in enumerate(texts):
+            where = "input" if is_single else f"input {position}"
+            for example in self.task.read_text(text, self._tokenizer, is_pretokenized=pretokenized, where=where):
+                read.append((position, example))
+                if len(read) >= EXAMPLES_AT_A_TIME:
+                    self._predict_read(read, done)
+                    while finished < position:
+                        yield self._format(done, finished, options)
+                        finished += 1
+        self._predict_read(read, done)
+        for position in range(finished, len(texts)):
+            yield self._format(done, position, options)
+
+    def _predict_read(self, read: list[tuple[int, Any]], done: list[list[tuple[Any, Any]]]) -> None:
+        """Predict what was read, put it with its text, and empty ``read``."""
+        predictions = self._predict_examples([example for _, example in read])
+        for (position, example), prediction in zip(read, predictions, strict=True):
+            done[position].append((example, prediction))
+        read.clear()
+
+    def _format(self, done: list[list[tuple[Any, Any]]], position: int, options: dict[str, Any]) -> Any:
+        pairs, done[position] = done[position], []
+        return self.task.format([example for example, _ in pairs], [answer for _, answer in pairs], **options)
+
+    def _predict_examples(self, examples: Sequence[Any]) -> list[Any]:
+        return predict_examples(
+            self.task, self._model, examples, batch_tokens=self._batch_tokens, use_bf16=self._use_bf16
+        )
+
+
+def _check_item(item: Any, pretokenized: bool, where: str) -> None:
+    from nlp_lstm.text.tokenize import check_text
+
+    if not pretokenized:
+        check_text(item, where)
+    elif isinstance(item, str) or not isinstance(item, Sequence):
+        raise DataError(f"{where} is {shorten(item)}; with pretokenized=True give a list of tokens per text")
+    else:
+        for index, word in enumerate(item):
+            if not check_text(word, f"{where}, token {index}"):
+                raise DataError(f"{where}, token {index} is empty; tokens are non-empty strings")
+
+
+def _locate(name_or_path: str | Path, language: str) -> Path:
+    """Find the model folder of a task, a model name or a path."""
+    path = Path(name_or_path)
+    if isinstance(name_or_path, Path) or (path / CONFIG_NAME).is_file() or len(path.parts) > 1:
+        return path
+    name = str(name_or_path)
+    if name in tasks:
+        return find_model(f"{name}-{language}", roots=model_roots())
+    roots = model_roots()
+    known = {folder.name for root in roots.values() if root.is_dir() for folder in root.iterdir()}
+    if name not in known and name.partition("-")[0] not in tasks:
+        raise ConfigError(
+            f'unknown task or model "{name}"; known tasks: {", ".join(tasks)}; known models: '
+            f"{', '.join(sorted(known)) or 'none'}.{nearest_hint(name, {*tasks, *known})}"
+        )
+    return find_model(name, roots=roots)

@@ -1,0 +1,111 @@
+"""Recipes: one page of YAML per task that says how its model is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, create_model
+
+from nlp_lstm.artifacts import Precision
+from nlp_lstm.errors import ConfigError, nearest_hint
+from nlp_lstm.paths import bundled_folder
+from nlp_lstm.settings import Settings, apply_overrides, parse_settings
+from nlp_lstm.tasks import tasks
+from nlp_lstm.training import TrainingSettings
+
+
+class BaselineSettings(Settings):
+    """The simpler systems in the report."""
+
+    window_tokens: int = Field(1_000_000, ge=0)
+    """Training length of the fixed-window network without recurrence; 0 leaves it out."""
+
+
+class Recipe(Settings):
+    """How a model is made and judged."""
+
+    task: str
+    """The task's name."""
+    language: str = "en"
+    """Language code of the texts."""
+    data: tuple[str, ...] = Field(min_length=1)
+    """Data sets by name; the first that can be had is used."""
+    also_evaluate: tuple[str, ...] = ()
+    """Further data sets whose test part is reported, where they can be had; never trained on."""
+    model: Any
+    """The task's model settings."""
+    training: TrainingSettings = TrainingSettings()
+    """How it is trained."""
+    baselines: BaselineSettings = BaselineSettings()
+    """The simpler systems in the report."""
+    precision: Precision = "int8"
+    """How the model's weights are stored; the report evaluates the stored weights."""
+
+
+def load_recipe(name_or_path: str, overrides: Iterable[str] = ()) -> Recipe:
+    """Read and check a recipe.
+
+    Args:
+        name_or_path: a bundled recipe's name, such as "pos", or a YAML file.
+        overrides: dotted changes such as "model.hidden=128".
+
+    Raises:
+        ConfigError: the recipe is not known, not YAML, or has faults; all faults are reported together.
+    """
+    path = find_recipe(name_or_path)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(values, dict) or not isinstance(values.get("task"), str):
+        raise ConfigError(f'{path} is not a recipe: it needs "task:" with one of {", ".join(tasks)}')
+    return make_recipe(values, overrides, where=str(path))
+
+
+def make_recipe(values: dict[str, Any], overrides: Iterable[str] = (), *, where: str) -> Recipe:
+    """Check a recipe given as plain values.
+
+    Raises:
+        ConfigError: it has faults.
+    """
+    values = apply_overrides(values, overrides)
+    task = tasks.get(str(values.get("task")))
+    settings_type = task.settings_type
+    recipe_type = create_model(
+        f"{settings_type.__name__}Recipe", __base__=Recipe, model=(settings_type, settings_type())
+    )
+    return parse_settings(recipe_type, values, where)
+
+
+def find_recipe(name_or_path: str) -> Path:
+    """Return the file of a recipe.
+
+    Raises:
+        ConfigError: there is none; the message lists the bundled ones.
+    """
+    if name_or_path.endswith((".yaml", ".yml")) or "/" in name_or_path:
+        path = Path(name_or_path)
+        if not path.is_file():
+            raise ConfigError(f"{path} does not exist; give a recipe file, or one of {', '.join(list_recipes())}")
+        return path
+    path = bundled_folder("pipelines") / f"{name_or_path}.yaml"
+    if not path.is_file():
+        names = list_recipes()
+        raise ConfigError(
+            f'unknown task or recipe "{name_or_path}"; bundled recipes: {", ".join(names)}.'
+            + nearest_hint(name_or_path, names)
+        )
+    return path
+
+
+def list_recipes() -> list[str]:
+    """Return the names of the bundled recipes."""
+    return sorted(path.stem for path in bundled_folder("pipelines").glob("*.yaml"))
+
+
+def recipe_yaml(recipe: Recipe) -> str:
+    """Return a recipe with all its settings as YAML."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -1,0 +1,62 @@
+"""Named parts: a task, a cell or a head is found by the short name that recipes use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+from nlp_lstm.errors import ConfigError, nearest_hint
+
+Part = TypeVar("Part")
+
+
+class Registry(Generic[Part]):
+    """A table from name to part, with helpful errors.
+
+    Args:
+        kind: what the parts are, for messages ("cell", "task").
+
+    Example:
+        >>> cells: Registry[type] = Registry("cell")
+        >>> @cells.register("identity")
+        ... class Identity: ...
+        >>> cells.get("identity") is Identity
+        True
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._parts: dict[str, Part] = {}
+
+    def register(self, name: str) -> Callable[[Part], Part]:
+        """Return a decorator that files its target under ``name``."""
+
+        def file_part(part: Part) -> Part:
+            if name in self._parts:
+                raise ConfigError(f'{self.kind} "{name}" is registered twice; choose another name')
+            self._parts[name] = part
+            return part
+
+        return file_part
+
+    def get(self, name: str) -> Part:
+        """Return the part called ``name``.
+
+        Raises:
+            ConfigError: no part has that name; the message lists the known ones and the nearest.
+        """
+        try:
+            return self._parts[name]
+        except KeyError:
+            raise ConfigError(self.unknown_message(name)) from None
+
+    def unknown_message(self, name: str) -> str:
+        """Return the sentence that says ``name`` is unknown, which names exist and which is nearest."""
+        known = ", ".join(sorted(self._parts))
+        return f'unknown {self.kind} "{name}"; known {self.kind}s: {known}.{nearest_hint(name, self._parts)}'
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._parts
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._parts))

@@ -1,0 +1,172 @@
+"""What a task is: the one contract between data, network, training and use."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from nlp_lstm.data.sampling import batch_by_length
+from nlp_lstm.evaluation.report import Report
+from nlp_lstm.registry import Registry
+from nlp_lstm.settings import Settings
+from nlp_lstm.text.tokenize import Tokenizer
+from nlp_lstm.text.vectors import WordVectors
+
+TaskType = TypeVar("TaskType", bound="Task")
+
+tasks: Registry[type[Task]] = Registry("task")
+
+
+class Task(ABC):
+    """One kind of problem: how its examples become numbers, and the numbers answers.
+
+    A task holds its settings and its vocabularies and nothing that training changes.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    settings_type: ClassVar[type[Settings]]
+    intended_use: ClassVar[str]
+    known_failures: ClassVar[str]
+    option_names: ClassVar[tuple[str, ...]]
+    """What `Pipeline.predict` takes for this task besides the text."""
+
+    settings: Any
+
+    @classmethod
+    @abstractmethod
+    def prepare(
+        cls: type[TaskType],
+        settings: Any,
+        examples: Sequence[Any],
+        vectors: Sequence[WordVectors] = (),
+        say: Callable[[str], None] = lambda line: None,
+    ) -> TaskType:
+        """Build the vocabularies from training examples.
+
+        Args:
+            settings: the task's model settings.
+            examples: the training examples.
+            vectors: pretrained word vectors.
+            say: takes lines for the user, such as the coverage of the vectors.
+        """
+
+    @classmethod
+    @abstractmethod
+    def from_vocabulary(cls: type[TaskType], settings: Any, values: Mapping[str, Any]) -> TaskType:
+        """Build from what `vocabulary` gave.
+
+        Raises:
+            CheckpointError: the values are not this task's vocabulary.
+        """
+
+    @abstractmethod
+    def vocabulary(self) -> dict[str, Any]:
+        """Return all vocabularies as plain values, for the model folder."""
+
+    @abstractmethod
+    def build_model(self) -> nn.Module:
+        """Return the network with fresh weights."""
+
+    def fill_model(self, model: nn.Module) -> None:
+        """Copy in what is not learned, such as pretrained vectors, before training starts."""
+
+    @abstractmethod
+    def size(self, example: Any) -> int:
+        """Return the example's length in tokens, which batches are filled by."""
+
+    def cut_long(self, example: Any) -> list[tuple[Any, int, int]]:
+        """Cut an example too long for one row into stretches, each with the part (start, end) whose answers count."""
+        return [(example, 0, self.size(example))]
+
+    def join_long(self, pieces: Sequence[tuple[Any, int, int]]) -> Any:
+        """Join the predictions of the stretches that `cut_long` made."""
+        return pieces[0][0]
+
+    @abstractmethod
+    def make_batch(self, examples: Sequence[Any], *, pad_to: int = 0, with_labels: bool = False) -> Any:
+        """Return the numbers of some examples."""
+
+    @abstractmethod
+    def loss(self, model: nn.Module, outputs: Any, batch: Any) -> Tensor:
+        """Return the loss of the network's outputs, in nats per token or per example."""
+
+    @abstractmethod
+    def decode(self, model: nn.Module, outputs: Any, batch: Any) -> list[Any]:
+        """Return one prediction per example."""
+
+    @abstractmethod
+    def score(self, examples: Sequence[Any], predictions: Sequence[Any]) -> dict[str, float]:
+        """Return the scores that training watches, the decisive one first; more is better."""
+
+    @abstractmethod
+    def read_text(self, text: Any, tokenizer: Tokenizer, *, is_pretokenized: bool, where: str) -> Iterator[Any]:
+        """Yield the examples of one given text, lazily."""
+
+    @abstractmethod
+    def format(self, examples: Iterable[Any], predictions: Iterable[Any], **options: Any) -> Any:
+        """Return the result for one given text in its plain JSON-able shape."""
+
+    @abstractmethod
+    def baseline_predictions(self, training: Sequence[Any], test: Sequence[Any]) -> dict[str, list[Any]]:
+        """Return the predictions of simple systems that need no training, by name."""
+
+    @abstractmethod
+    def report(
+        self,
+        examples: Sequence[Any],
+        predictions: Sequence[Any],
+        *,
+        title: str,
+        subtitle: str = "",
+        training: Sequence[Any] | None = None,
+        rivals: Mapping[str, Sequence[Any]] | None = None,
+    ) -> Report:
+        """Return the evaluation report on some examples.
+
+        Args:
+            examples: examples with their gold answers.
+            predictions: one per example.
+            title: of the report.
+            subtitle: model and data in a few words.
+            training: the training examples, which tell known words from new ones.
+            rivals: predictions of other systems on the same examples, by name.
+        """
+
+
+def predict_examples(
+    task: Task,
+    model: nn.Module,
+    examples: Sequence[Any],
+    *,
+    batch_tokens: int = 2_000,
+    use_bf16: bool = False,
+    pad_to: int = 0,
+) -> list[Any]:
+    """Return one prediction per example, in their order.
+
+    Args:
+        task: what is solved.
+        model: its network; it is left in evaluation mode.
+        examples: what to predict.
+        batch_tokens: tokens per batch, padding included.
+        use_bf16: whether products run in bfloat16 (scores then differ in the third digit).
+        pad_to: pad every batch to at least this many steps.
+    """
+    model.eval()
+    device = next(model.parameters()).device
+    cuts = [task.cut_long(example) for example in examples]
+    pieces = [piece for cut in cuts for piece, _, _ in cut]
+    answers: list[Any] = [None] * len(pieces)
+    for indices in batch_by_length([task.size(piece) for piece in pieces], batch_tokens):
+        batch = task.make_batch([pieces[index] for index in indices], pad_to=pad_to).to(device)
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=use_bf16):
+            decoded = task.decode(model, model(batch), batch)
+        for index, answer in zip(indices, decoded, strict=True):
+            answers[index] = answer
+    remaining = iter(answers)
+    return [task.join_long([(next(remaining), start, end) for _, start, end in cut]) for cut in cuts]

@@ -1,0 +1,411 @@
+"""Tagging: one label per token, such as its part of speech.
+
+    Book   that   flight   .
+    VERB   DET    NOUN     PUNCT        column upos
+    VB     DT     NN       .            column xpos
+
+Any column of the training file can be the label. Several columns share one backbone and get a head each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from nlp_lstm.data.batch import BatchMaker, TokenBatch, WordVocabularies
+from nlp_lstm.data.example import TaggedExample
+from nlp_lstm.data.sampling import cut_windows
+from nlp_lstm.decoding.labels import decode_labels
+from nlp_lstm.errors import CheckpointError, ConfigError, DataError, shorten
+from nlp_lstm.evaluation.metrics import TaggingMetrics, span_scheme, tagging_metrics
+from nlp_lstm.evaluation.report import Figure, Report, Section
+from nlp_lstm.evaluation.significance import bootstrap_interval
+from nlp_lstm.evaluation.tagging_report import comparison_table, tagging_report
+from nlp_lstm.nn.backbone import Backbone, BackboneSettings
+from nlp_lstm.nn.heads import CRFTagHead, LinearTagHead
+from nlp_lstm.tasks.base import Task, tasks
+from nlp_lstm.text.document import Document
+from nlp_lstm.text.selection import select_vectors
+from nlp_lstm.text.tokenize import Tokenizer, check_text
+from nlp_lstm.text.vectors import WordVectors
+from nlp_lstm.text.vocabulary import Vocabulary
+
+WINDOW_SIZE = 512  # tokens; longer sentences are read in stretches
+WINDOW_CONTEXT = 64  # tokens read before and after a stretch
+
+
+class TaggingSettings(BackboneSettings):
+    """The tagger: the shared backbone and one head per label column."""
+
+    labels: tuple[str, ...] | None = None
+    """Label columns, the main one first; null takes upos and xpos where the data has them, else its one column."""
+    head: Literal["linear", "crf"] = "linear"
+    """Labels independent of each other, or as a chain."""
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """Share of the target spread over all labels; linear head only."""
+
+    @model_validator(mode="after")
+    def _check_smoothing(self) -> TaggingSettings:
+        if self.head == "crf" and self.label_smoothing:
+            raise ValueError("label_smoothing works with head: linear only; set it to 0 or change the head")
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagPrediction:
+    """The labels of one sentence.
+
+    Args:
+        labels: column to one label per token.
+        scores: column to the probability of each label, in [0, 1].
+    """
+
+    labels: Mapping[str, tuple[str, ...]]
+    scores: Mapping[str, tuple[float, ...]]
+
+
+class Tagger(nn.Module):
+    """Backbone and heads.
+
+    Args:
+        settings: the network.
+        vocabularies: of the words.
+        label_counts: column to number of labels.
+    """
+
+    def __init__(
+        self, settings: TaggingSettings, vocabularies: WordVocabularies, label_counts: Mapping[str, int]
+    ) -> None:
+        super().__init__()
+        self.backbone = Backbone(settings, vocabularies.sizes)
+        head = CRFTagHead if settings.head == "crf" else LinearTagHead
+        self.columns = tuple(label_counts)
+        self.heads = nn.ModuleList(head(self.backbone.output_size, count) for count in label_counts.values())
+
+    def forward(self, batch: TokenBatch) -> dict[str, Float[Tensor, "batch time label"]]:
+        """Return the logits of each column."""
+        outputs = self.backbone(batch.features, batch.index, batch.lengths)
+        return {column: head(outputs) for column, head in zip(self.columns, self.heads, strict=True)}
+
+
+@tasks.register("pos")
+class TaggingTask(Task):
+    """Tagging with one or more label columns.
+
+    Args:
+        settings: the model.
+        words: vocabularies of the words and their parts.
+        labels: column to its labels; the first column is the main one.
+    """
+
+    name: ClassVar[str] = "pos"
+    title: ClassVar[str] = "Part-of-speech tagging"
+    intended_use: ClassVar[str] = (
+        "Tagging text like that of the training data, one sentence at a time. Give tokens split as the treebank "
+        "splits them (`pretokenized=True`) for the accuracy above; raw text is split by spaCy's rules, which differ in "
+        "places."
+    )
+    known_failures: ClassVar[str] = (
+        "Words that are common as two parts of speech (noun or proper noun, adjective or participle, preposition or "
+        "particle) make most of the errors; the run's report lists them. Accuracy falls on unseen words, on other "
+        "kinds of text, and on text in capitals."
+    )
+    settings_type = TaggingSettings
+    option_names: ClassVar[tuple[str, ...]] = ("label",)
+
+    def __init__(
+        self, settings: TaggingSettings, words: WordVocabularies, labels: Mapping[str, Vocabulary]
+    ) -> None:
+        self.settings = settings
+        self.words = words
+        self.labels = dict(labels)
+        self.main_column = next(iter(self.labels))
+        self._batches = BatchMaker(words)
+        self._vector_rows: Tensor | None = None
+
+    @classmethod
+    def prepare(
+        cls,
+        settings: TaggingSettings,
+        examples: Sequence[TaggedExample],
+        vectors: Sequence[WordVectors] = (),
+        say: Callable[[str], None] = lambda line: None,
+    ) -> TaggingTask:
+        columns = _choose_columns(settings.labels, examples)
+        counts: Counter[str] = Counter()
+        label_counts: dict[str, Counter[str]] = {column: Counter() for column in columns}
+        for example in examples:
+            counts.update(example.document.words)
+            for column in columns:
+                if column not in example.labels:
+                    raise DataError(
+                        f'the sentence {shorten(example.document.text)} has no column "{column}"; '
+                        "every training sentence needs every label column"
+                    )
+                label_counts[column].update(example.labels[column])
+        selected = select_vectors(vectors, counts, kept=settings.embedding.vectors_kept)
+        words = WordVocabularies.build(
+            counts, settings.embedding, vectors=selected.words, vector_size=selected.matrix.shape[1]
+        )
+        if vectors:
+            say(f"pretrained vectors: {selected.coverage}")
+        labels = {column: Vocabulary.build(found, specials=()) for column, found in label_counts.items()}
+        task = cls(settings, words, labels)
+        task._vector_rows = torch.from_numpy(selected.matrix)
+        return task
+
+    @classmethod
+    def from_vocabulary(cls, settings: TaggingSettings, values: Mapping[str, Any]) -> TaggingTask:
+        labels = values.get("labels")
+        if not isinstance(values.get("words"), dict) or not isinstance(labels, dict) or not labels:
+            raise CheckpointError("damaged vocabulary: a tagger needs words and labels")
+        words = WordVocabularies.from_dict(values["words"])
+        return cls(settings, words, {column: Vocabulary.from_dict(found) for column, found in labels.items()})
+
+    def vocabulary(self) -> dict[str, Any]:
+        labels = {column: vocabulary.to_dict() for column, vocabulary in self.labels.items()}
+        return {"words": self.words.to_dict(), "labels": labels}
+
+    def build_model(self) -> Tagger:
+        return Tagger(self.settings, self.words, {column: len(labels) for column, labels in self.labels.items()})
+
+    def fill_model(self, model: nn.Module) -> None:
+        if self._vector_rows is not None and self.words.vector_size:
+            model.get_submodule("backbone.embedding.vectors").load_rows(self._vector_rows)  # type: ignore[operator]
+
+    def size(self, example: TaggedExample) -> int:
+        return len(example.document)
+
+    def make_batch(
+        self, examples: Sequence[TaggedExample], *, pad_to: int = 0, with_labels: bool = False
+    ) -> TokenBatch:
+        labels = {
+            column: [vocabulary.ids(example.labels[column]) for example in examples]
+            for column, vocabulary in (self.labels.items() if with_labels else ())
+        }
+        return self._batches.make_batch([example.document.words for example in examples], labels, pad_to=pad_to)
+
+    def loss(self, model: nn.Module, outputs: Mapping[str, Tensor], batch: TokenBatch) -> Tensor:
+        """Return the mean over the columns of the loss in nats per token."""
+        losses = [
+            head.loss_per_token(outputs[column], batch.labels[column], batch.mask, self.settings.label_smoothing)
+            for column, head in zip(self.labels, model.heads, strict=True)  # type: ignore[arg-type]
+        ]
+        return torch.stack(losses).mean()
+
+    def decode(self, model: nn.Module, outputs: Mapping[str, Tensor], batch: TokenBatch) -> list[TagPrediction]:
+        columns = {}
+        for (column, vocabulary), head in zip(self.labels.items(), model.heads, strict=True):  # type: ignore[arg-type]
+            best = decode_labels(head, outputs[column], batch.mask)
+            columns[column] = (vocabulary, best.labels.tolist(), best.probs.tolist())
+        predictions = []
+        for row, length in enumerate(batch.lengths.tolist()):
+            labels = {
+                column: tuple(vocabulary.tokens[label] for label in ids[row][:length])
+                for column, (vocabulary, ids, _) in columns.items()
+            }
+            scores = {column: tuple(probs[row][:length]) for column, (_, _, probs) in columns.items()}
+            predictions.append(TagPrediction(labels=labels, scores=scores))
+        return predictions
+
+    def score(self, examples: Sequence[TaggedExample], predictions: Sequence[TagPrediction]) -> dict[str, float]:
+        """Return the accuracy of each column, the main one first; for span labels their F1 before it."""
+        scores: dict[str, float] = {}
+        for column in self.labels:
+            if not all(column in example.labels for example in examples):
+                continue
+            pairs = [
+                (gold, predicted)
+                for example, prediction in zip(examples, predictions, strict=True)
+                for gold, predicted in zip(example.labels[column], prediction.labels[column], strict=True)
+            ]
+            if span_scheme(self.labels[column].tokens):
+                found = self._metrics(column, examples, predictions)
+                scores[f"{column}_span_f1"] = found.span_scores.f1 if found.span_scores else 0.0
+            scores[f"{column}_accuracy"] = sum(gold == predicted for gold, predicted in pairs) / max(1, len(pairs))
+        return scores
+
+    def read_text(
+        self, text: Any, tokenizer: Tokenizer, *, is_pretokenized: bool, where: str = "text"
+    ) -> Iterator[TaggedExample]:
+        if is_pretokenized:
+            if isinstance(text, str) or not isinstance(text, Sequence):
+                raise DataError(f"{where} is {shorten(text)}; with pretokenized=True give a list of tokens per text")
+            words = [check_text(word, f"{where}, token {index}") for index, word in enumerate(text)]
+            if words:
+                yield TaggedExample(document=Document.from_words(words), labels={})
+        else:
+            for document in tokenizer.sentences(check_text(text, where)):
+                yield TaggedExample(document=document, labels={})
+
+    def cut_long(self, example: TaggedExample) -> list[tuple[TaggedExample, int, int]]:
+        pieces = []
+        for window in cut_windows(len(example.document), size=WINDOW_SIZE, context=WINDOW_CONTEXT):
+            tokens = example.document.tokens[window.start : window.end]
+            document = Document(text=example.document.text, tokens=tokens)
+            piece = TaggedExample(document=document, labels={})
+            pieces.append((piece, window.keep_start - window.start, window.keep_end - window.start))
+        return pieces
+
+    def join_long(self, pieces: Sequence[tuple[TagPrediction, int, int]]) -> TagPrediction:
+        return TagPrediction(
+            labels={
+                column: tuple(label for piece, start, end in pieces for label in piece.labels[column][start:end])
+                for column in self.labels
+            },
+            scores={
+                column: tuple(score for piece, start, end in pieces for score in piece.scores[column][start:end])
+                for column in self.labels
+            },
+        )
+
+    def format(
+        self, examples: Iterable[TaggedExample], predictions: Iterable[TagPrediction], *, label: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return one dictionary per token, in the shape of Hugging Face's token classification.
+
+        Args:
+            examples: the sentences of one text.
+            predictions: one per sentence.
+            label: which column becomes ``entity`` and ``score``; default the main one. Others add their own keys.
+        """
+        main = self.main_column if label is None else label
+        if main not in self.labels:
+            raise ConfigError(f'unknown label column "{main}"; this model has {", ".join(self.labels)}')
+        others = [column for column in self.labels if column != main]
+        results: list[dict[str, Any]] = []
+        for example, prediction in zip(examples, predictions, strict=True):
+            for position, token in enumerate(example.document.tokens):
+                result = {
+                    "entity": prediction.labels[main][position],
+                    "score": prediction.scores[main][position],
+                    "index": len(results) + 1,
+                    "word": token.text,
+                    "start": token.start,
+                    "end": token.end,
+                }
+                for column in others:
+                    result[column] = prediction.labels[column][position]
+                    result[f"{column}_score"] = prediction.scores[column][position]
+                results.append(result)
+        return results
+
+    def baseline_predictions(
+        self, training: Sequence[TaggedExample], test: Sequence[TaggedExample]
+    ) -> dict[str, list[TagPrediction]]:
+        """Return each word's most frequent label in training; new words get the commonest label of rare words."""
+        tables = {column: _most_frequent_labels(column, training) for column in self.labels}
+        predictions = []
+        for example in test:
+            labels = {
+                column: tuple(table.get(word, fallback) for word in example.document.words)
+                for column, (table, fallback) in tables.items()
+            }
+            scores = {column: (1.0,) * len(example.document) for column in self.labels}
+            predictions.append(TagPrediction(labels=labels, scores=scores))
+        return {"most frequent tag per word": predictions}
+
+    def report(
+        self,
+        examples: Sequence[TaggedExample],
+        predictions: Sequence[TagPrediction],
+        *,
+        title: str,
+        subtitle: str = "",
+        training: Sequence[TaggedExample] | None = None,
+        rivals: Mapping[str, Sequence[TagPrediction]] | None = None,
+    ) -> Report:
+        counts = Counter(word for example in training for word in example.document.words) if training else None
+        words = [example.document.words for example in examples]
+        columns = [column for column in self.labels if all(column in example.labels for example in examples)]
+        if not columns:
+            raise DataError(
+                f"the evaluation data has none of this model's label columns ({', '.join(self.labels)}); "
+                f"it has {', '.join(examples[0].labels) or 'no labels at all'}"
+            )
+        main = columns[0]
+        metrics = {column: self._metrics(column, examples, predictions, counts) for column in columns}
+        figures = [
+            Figure(
+                name=f"Accuracy {column}",
+                value=found.accuracy,
+                interval=bootstrap_interval(found.correct_per_sentence, found.tokens_per_sentence),
+                sample_size=found.num_tokens,
+                sample_unit="tokens",
+                is_share=True,
+            )
+            for column, found in metrics.items()
+            if column != main
+        ]
+        sections = []
+        if rivals:
+            rows = [("this model", metrics[main])]
+            rows += [(name, self._metrics(main, examples, answers, counts)) for name, answers in rivals.items()]
+            sections.append(Section(title="Beside simpler systems", blocks=[comparison_table(rows)]))
+        report = tagging_report(
+            metrics[main],
+            title=title,
+            subtitle=subtitle,
+            task=self.name,
+            label_name=main,
+            words=words,
+            gold=[example.labels[main] for example in examples],
+            predicted=[prediction.labels[main] for prediction in predictions],
+            scores=[prediction.scores[main] for prediction in predictions],
+            sections=sections,
+        )
+        return dataclasses.replace(
+            report,
+            figures=[*report.figures, *figures],
+            metrics={column: found.to_dict() for column, found in metrics.items()},
+        )
+
+    def _metrics(
+        self,
+        column: str,
+        examples: Sequence[TaggedExample],
+        predictions: Sequence[TagPrediction],
+        counts: Mapping[str, int] | None = None,
+    ) -> TaggingMetrics:
+        gold = [example.labels[column] for example in examples]
+        predicted = [prediction.labels[column] for prediction in predictions]
+        return tagging_metrics(gold, predicted, [example.document.words for example in examples], counts)
+
+
+def _choose_columns(wanted: tuple[str, ...] | None, examples: Sequence[TaggedExample]) -> tuple[str, ...]:
+    """The label columns to learn: those asked for, or the data's own."""
+    if not examples:
+        raise DataError("there is no training example")
+    found = [column for column in examples[0].labels if all(column in example.labels for example in examples)]
+    if wanted is not None:
+        missing = [column for column in wanted if column not in found]
+        if missing or not wanted:
+            raise ConfigError(
+                f"model.labels asks for {', '.join(wanted) or 'no column'}; the data's columns are {', '.join(found)}"
+            )
+        return wanted
+    usual = tuple(column for column in ("upos", "xpos") if column in found)
+    if usual:
+        return usual
+    if len(found) == 1 or "label" in found:
+        return ("label",) if "label" in found else tuple(found)
+    raise ConfigError(f"the data has the columns {', '.join(found) or 'none'}; choose with model.labels=[…]")
+
+
+def _most_frequent_labels(column: str, training: Sequence[TaggedExample]) -> tuple[dict[str, str], str]:
+    """Each word's most frequent label, and the most frequent label of words seen once."""
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for example in training:
+        for word, label in zip(example.document.words, example.labels[column], strict=True):
+            counts[word][label] += 1
+    once = Counter(label for labels in counts.values() if labels.total() == 1 for label in labels)
+    commonest = (once or counts[next(iter(counts))]).most_common(1)[0][0]
+    return {word: labels.most_common(1)[0][0] for word, labels in counts.items()}, commonest

@@ -1,0 +1,1 @@
+"""Text, as strings and tokens: documents, tokenisers, vocabularies and word vectors."""

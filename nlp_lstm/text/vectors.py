@@ -1,0 +1,285 @@
+"""Word vectors: read from the usual file formats, kept memory-mapped, looked up, trained.
+
+A file is converted once into a folder of the cache: ``matrix.npy`` (float32, ``word embed``), ``words.txt`` (one a
+line) and ``meta.json``. Later loads map the matrix and read the words; the big file is not touched again, not even
+for its digest, as long as its path, size and time of change stay the same. The formats themselves are read in
+``vector_files``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import zlib
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from nlp_lstm.errors import ConfigError, DataError
+from nlp_lstm.text.vector_files import read_vector_file, source_files
+
+_LAYOUT = 1  # of a converted folder; another number is converted anew
+_BLOCK_BYTES = 1 << 20
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class WordVectors:
+    """Vectors of words, in the order of their file (for most files: by frequency).
+
+    Args:
+        name: what to call them in reports.
+        words: the words, each once.
+        matrix: float32 ``word embed``, mapped read-only.
+        sha256: digest of the file they were read from; of two files, the digest of both.
+        licence: None when not known.
+    """
+
+    name: str
+    words: list[str]
+    matrix: npt.NDArray[np.float32]
+    sha256: str
+    licence: str | None = None
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Word to its row in ``matrix``."""
+        return {word: row for row, word in enumerate(self.words)}
+
+    @property
+    def embed_size(self) -> int:
+        """Features per vector."""
+        return int(self.matrix.shape[1])
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class VectorMatch:
+    """Which of some words have a vector.
+
+    Args:
+        rows: int64 ``word``, the row of each word's vector, -1 where there is none.
+        exact: number of words found as they stand.
+        lowercased: number of words found only in lower case.
+        missing: number of words not found.
+    """
+
+    rows: npt.NDArray[np.int64]
+    exact: int
+    lowercased: int
+    missing: int
+
+    @property
+    def coverage(self) -> float:
+        """Share of the words that have a vector, in [0, 1]; 0 for no words."""
+        return 1 - self.missing / len(self.rows) if len(self.rows) else 0.0
+
+
+def match_vectors(vectors: WordVectors, words: Iterable[str]) -> VectorMatch:
+    """Find each word's vector: as it stands, else in lower case.
+
+    Args:
+        vectors: the vectors.
+        words: the words; ``vectors.matrix[match.rows[i]]`` belongs to the i-th where ``match.rows[i] >= 0``.
+    """
+    index = vectors.index
+    rows: list[int] = []
+    exact = lowercased = 0
+    for word in words:
+        row = index.get(word)
+        if row is not None:
+            exact += 1
+        else:
+            row = index.get(word.lower(), -1)
+            lowercased += row >= 0
+        rows.append(row)
+    return VectorMatch(
+        rows=np.array(rows, dtype=np.int64),
+        exact=exact,
+        lowercased=lowercased,
+        missing=len(rows) - exact - lowercased,
+    )
+
+
+def load_vectors(
+    path: Path | str,
+    *,
+    cache_dir: Path,
+    say: Callable[[str], object] = lambda line: None,
+    name: str | None = None,
+    licence: str | None = None,
+    trust_pickle: bool = False,
+) -> WordVectors:
+    """Load word vectors from a file, converting it at the first time.
+
+    Formats, told apart by content: word2vec text and binary, GloVe text, fastText ``.vec`` (each also ``.gz``),
+    ``.npy`` with the words in the one ``.parquet`` or ``.txt`` beside it, wink's JSON. Of words that stand twice in
+    a file the first counts.
+
+    Args:
+        path: the file.
+        cache_dir: converted vectors go to ``vectors/`` in it.
+        say: called with a line when a conversion starts.
+        name: what to call them; default the file name.
+        licence: kept with the result.
+        trust_pickle: read gensim's own ``.kv`` files, too. They are pickles: opening one runs what is in it.
+
+    Raises:
+        ConfigError: the file is a pickle and ``trust_pickle`` is not set.
+        DataError: the file is missing, in no known format, or damaged; with the line where there is one.
+    """
+    path = Path(path)
+    files = source_files(path)
+    root = Path(cache_dir) / "vectors"
+    pointer = root / f"{_fingerprint(files)}.json"
+    folder = _follow(pointer)
+    if folder is None:
+        digest = _digest(files)
+        folder = root / digest[:16]
+        if not _is_complete(folder):
+            say(f"converting {path.name}, once")
+            words, matrix = read_vector_file(path, trust_pickle=trust_pickle)
+            _write_folder(folder, words, matrix, digest)
+        _write_text(pointer, json.dumps({"folder": folder.name}))
+    meta = json.loads((folder / "meta.json").read_text("utf-8"))
+    words = (folder / "words.txt").read_text("utf-8", "strict").split("\n") if meta["words"] else []
+    matrix = np.load(folder / "matrix.npy", mmap_mode="r", allow_pickle=False)
+    if matrix.shape != (len(words), meta["embed"]) or len(words) != meta["words"]:
+        raise DataError(f"{folder}: the converted vectors are damaged; delete this folder and load again")
+    return WordVectors(name=name or path.name, words=words, matrix=matrix, sha256=meta["sha256"], licence=licence)
+
+
+def train_vectors(
+    sentences: Iterable[list[str]],
+    *,
+    kind: Literal["word2vec", "fasttext"] = "word2vec",
+    size: int = 100,
+    window: int = 5,
+    min_count: int = 5,
+    epochs: int = 5,
+    seed: int = 0,
+    workers: int = 1,
+    skip_gram: bool = True,
+    buckets: int = 200_000,
+) -> Any:
+    """Train word vectors on tokenised sentences with gensim; the same call gives the same vectors with one worker.
+
+    Args:
+        sentences: lists of words, gone through several times: a list, or an object that starts anew each time.
+        kind: "word2vec" (Mikolov et al. 2013), or "fasttext" (Bojanowski et al. 2017: words as sums of n-grams).
+        size: features per vector.
+        window: words to each side that count as context.
+        min_count: rarer words are left out.
+        epochs: passes over the sentences.
+        seed: of the initial vectors and the sampling.
+        workers: threads; with more than one the result differs from run to run.
+        skip_gram: predict the context from the word; otherwise the word from its context (CBOW).
+        buckets: fasttext only: rows that the n-grams share.
+
+    Returns:
+        gensim ``KeyedVectors``; ``save_word2vec`` writes them.
+
+    Raises:
+        ConfigError: ``kind`` is not known, or ``sentences`` can be gone through only once.
+        DataError: no word occurs ``min_count`` times.
+    """
+    if kind not in ("word2vec", "fasttext"):
+        raise ConfigError(f'unknown kind of vectors "{kind}"; known kinds: fasttext, word2vec')
+    if iter(sentences) is sentences:
+        raise ConfigError("the sentences are an iterator, which is used up after one pass; give a list")
+    from gensim.models import FastText, Word2Vec
+
+    options: dict[str, Any] = {"vector_size": size, "window": window, "min_count": min_count, "seed": seed, "workers": workers}
+    options |= {"sg": int(skip_gram), "hashfxn": _stable_hash}  # gensim's default, hash(), differs per process
+    model = FastText(bucket=buckets, **options) if kind == "fasttext" else Word2Vec(**options)
+    model.build_vocab(sentences)
+    if not len(model.wv):
+        raise DataError(f"no word occurs {min_count} times or more; give more text or a lower min_count")
+    model.train(sentences, total_examples=model.corpus_count, epochs=epochs)
+    return model.wv
+
+
+def save_word2vec(vectors: Any, path: Path | str) -> None:
+    """Write gensim ``KeyedVectors`` in word2vec's format, binary if the name ends in ``.bin``, else text.
+
+    The file takes its place in one step, so a reader never meets half of it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
+        written = Path(temporary) / path.name
+        vectors.save_word2vec_format(str(written), binary=path.name.endswith((".bin", ".bin.gz")))
+        os.replace(written, path)
+
+
+def _stable_hash(word: str) -> int:
+    return zlib.crc32(word.encode("utf-8", "surrogatepass"))
+
+
+def _fingerprint(files: Iterable[Path]) -> str:
+    """A short digest of the files' places, sizes and times of change."""
+    facts = []
+    for file in files:
+        try:
+            status = file.stat()
+        except OSError as error:
+            raise DataError(f"{file}: cannot be read ({error.strerror or error}); give the path of a file") from error
+        facts.append(f"{file.resolve()}|{status.st_size}|{status.st_mtime_ns}")
+    return hashlib.sha256("\n".join(facts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _digest(files: Iterable[Path]) -> str:
+    """sha256 over the bytes of the files, one after the other."""
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as data:
+            while block := data.read(_BLOCK_BYTES):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _follow(pointer: Path) -> Path | None:
+    """The converted folder that a pointer file names, if both are whole."""
+    try:
+        folder = pointer.parent / str(json.loads(pointer.read_text("utf-8"))["folder"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return folder if _is_complete(folder) else None
+
+
+def _is_complete(folder: Path) -> bool:
+    try:
+        meta = json.loads((folder / "meta.json").read_text("utf-8"))
+        return meta["layout"] == _LAYOUT and all((folder / name).is_file() for name in ("words.txt", "matrix.npy"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _write_folder(folder: Path, words: list[str], matrix: npt.NDArray[np.float32], digest: str) -> None:
+    """Write a converted folder beside its final place and rename it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".vectors-", dir=folder.parent) as temporary:
+        new = Path(temporary) / folder.name
+        new.mkdir()
+        np.save(new / "matrix.npy", np.ascontiguousarray(matrix, dtype=np.float32), allow_pickle=False)
+        (new / "words.txt").write_bytes("\n".join(words).encode("utf-8"))
+        meta = {"layout": _LAYOUT, "words": len(words), "embed": int(matrix.shape[1]), "sha256": digest}
+        (new / "meta.json").write_text(json.dumps(meta), "utf-8")
+        shutil.rmtree(folder, ignore_errors=True)  # a broken or older conversion
+        os.replace(new, folder)
+
+
+def _write_text(path: Path, text: str) -> None:
+    with tempfile.TemporaryDirectory(prefix=".pointer-", dir=path.parent) as temporary:
+        new = Path(temporary) / path.name
+        new.write_text(text, "utf-8")
+        os.replace(new, path)

@@ -1,0 +1,120 @@
+"""Where training stands, in one file, so that it can go on to the same weights after any stop.
+
+The file is safetensors: tensors, and a JSON header with the counters. It is written beside the old one and put in its
+place in one move, so a kill at any moment leaves a whole checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nlp_lstm.errors import CheckpointError
+from nlp_lstm.training.optim import WeightAverage
+
+
+@dataclass(kw_only=True)
+class TrainingState:
+    """The counters of a run.
+
+    Args:
+        fingerprint: of the recipe and the data; a checkpoint of another run is refused.
+        step: optimiser steps taken.
+        epoch: how many times the data was gone through.
+        batch: batches done in this epoch.
+        tokens: real tokens seen.
+        seconds: time spent in training, stops left out.
+        best_score: the best development score.
+        evaluations_since_best: how many evaluations ago that was.
+        next_evaluation: tokens at which the next evaluation is due.
+        history: what was recorded on the way.
+    """
+
+    fingerprint: str
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    best_score: float = float("-inf")
+    evaluations_since_best: int = 0
+    next_evaluation: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def save_checkpoint(
+    path: Path,
+    state: TrainingState,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: WeightAverage,
+    best: Mapping[str, Tensor],
+) -> None:
+    """Write everything that the next step depends on."""
+    from safetensors.torch import save_file
+
+    tensors: dict[str, Tensor] = {"random": torch.get_rng_state()}
+    tensors |= {f"model/{name}": tensor for name, tensor in model.named_parameters()}
+    tensors |= {f"average/{name}": tensor for name, tensor in average.tensors.items()}
+    tensors |= {f"best/{name}": tensor for name, tensor in best.items()}
+    for number, values in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{number}/{key}": value for key, value in values.items()}
+    counters = {"state": json.dumps(vars(state))}
+    draft = path.with_suffix(".part")
+    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, draft, metadata=counters)
+    os.replace(draft, path)
+
+
+def load_checkpoint(
+    path: Path,
+    fingerprint: str,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: WeightAverage,
+) -> tuple[TrainingState, dict[str, Tensor]]:
+    """Put a checkpoint back.
+
+    Returns:
+        The counters, and the best weights so far (empty when there was no evaluation yet).
+
+    Raises:
+        CheckpointError: the file is damaged, or belongs to another recipe or other data.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = TrainingState(**json.loads((file.metadata() or {}).get("state", "")))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}); start anew without --resume") from error
+    if state.fingerprint != fingerprint:
+        raise CheckpointError(
+            f"{path} belongs to another recipe or other data; resume with the same ones, or start anew without --resume"
+        )
+    groups: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "best": {}, "optimizer": {}}
+    for name, tensor in tensors.items():
+        group, _, rest = name.partition("/")
+        if group in groups:
+            groups[group][rest] = tensor
+    try:
+        model.load_state_dict(groups["model"], strict=False)
+        for name, tensor in average.tensors.items():
+            tensor.copy_(groups["average"][name])
+        optimizer_state = optimizer.state_dict()
+        optimizer_state["state"] = {}
+        for name, tensor in groups["optimizer"].items():
+            number, _, key = name.partition("/")
+            optimizer_state["state"].setdefault(int(number), {})[key] = tensor
+        optimizer.load_state_dict(optimizer_state)
+        torch.set_rng_state(tensors["random"])
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"{path} does not fit the network ({error}); start anew without --resume") from error
+    return state, groups["best"]

@@ -1,0 +1,322 @@
+"""The training loop.
+
+Batches hold a budget of tokens, are made of sentences of nearly equal length, and run padded, under bfloat16 where the
+processor has it: that is the fast path of the recurrent kernels. The weights that count are an exponential moving
+average, evaluated on the development data; the best ones are kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from accelerate import Accelerator
+from pydantic import Field
+from rich.console import Console
+from torch import Tensor, nn
+
+from nlp_lstm.data.sampling import shuffled_batches
+from nlp_lstm.settings import Settings
+from nlp_lstm.tasks import Task, predict_examples
+from nlp_lstm.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
+from nlp_lstm.training.interrupt import InterruptFlag
+from nlp_lstm.training.optim import WeightAverage, learning_rate_factor, make_optimizer
+from nlp_lstm.training.tracking import Tracker
+
+CHECKPOINT_NAME = "checkpoint.safetensors"
+SECONDS_BETWEEN_CHECKPOINTS = 30.0
+STEPS_BETWEEN_RECORDS = 20
+
+
+class TrainingSettings(Settings):
+    """How a model is trained."""
+
+    tokens: int = Field(4_000_000, ge=1)
+    """Training length: real tokens seen, over all epochs. The same number takes the same time on any data."""
+    seed: int = 1
+    """Of the weights, the dropout and the order of the batches."""
+    batch_tokens: int = Field(1_000, ge=1)
+    """Tokens per batch, padding included."""
+    learning_rate: float = Field(2e-3, gt=0)
+    """Of AdamW, at its highest."""
+    warmup_steps: int = Field(100, ge=0)
+    """Steps until the full learning rate; from there it falls to zero as half a cosine."""
+    weight_decay: float = Field(0.0, ge=0)
+    """Of AdamW."""
+    clip_norm: float = Field(1.0, gt=0)
+    """Gradients with a larger norm are scaled down to it (Pascanu et al. 2013)."""
+    average_decay: float = Field(0.998, ge=0, lt=1)
+    """Of the moving average of the weights; 0 keeps the last weights."""
+    evaluations: int = Field(10, ge=1)
+    """How many times the development data is evaluated, evenly over the run."""
+    patience: int = Field(5, ge=1)
+    """Training stops after this many evaluations without a better development score."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of the matrix products in training; auto takes bf16 where the processor has instructions for it."""
+    threads: int = Field(0, ge=0)
+    """Processor threads; 0 takes all cores. Results are the same for the same number of threads."""
+    device: Literal["cpu", "auto"] = "cpu"
+    """cpu, or auto for whatever Accelerate finds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult:
+    """What training leaves.
+
+    Args:
+        model: the network with its best weights.
+        history: what was recorded, one dictionary a record.
+        best_score: the best development score.
+        seconds: time spent.
+        tokens: real tokens seen.
+        used_bf16: whether products ran in bfloat16.
+    """
+
+    model: nn.Module
+    history: list[dict[str, Any]]
+    best_score: float
+    seconds: float
+    tokens: int
+    used_bf16: bool
+
+
+def has_fast_bf16() -> bool:
+    """Return whether this processor has bfloat16 instructions that torch uses."""
+    is_supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(is_supported and is_supported())
+
+
+def train(
+    task: Task,
+    training: Sequence[Any],
+    development: Sequence[Any],
+    settings: TrainingSettings,
+    folder: Path,
+    *,
+    should_resume: bool = False,
+    console: Console | None = None,
+    description: str = "training",
+) -> TrainingResult:
+    """Train a task's network.
+
+    Args:
+        task: what is solved; its vocabularies are ready.
+        training: examples to learn from.
+        development: examples that choose the best weights.
+        settings: how.
+        folder: where the checkpoint, the log and the TensorBoard events go.
+        should_resume: go on from the folder's checkpoint, if there is one.
+        console: where to print; None prints nothing.
+        description: in front of the progress bar.
+
+    Returns:
+        The trained network and the record of the run.
+
+    Raises:
+        CheckpointError: the folder's checkpoint belongs to another run or is damaged.
+        KeyboardInterrupt: Ctrl-C; a checkpoint has been written.
+    """
+    run = _Run(task, training, development, settings, folder)
+    if should_resume and run.checkpoint.is_file():
+        run.resume()
+    tracker = Tracker(
+        folder, settings.tokens, description=description, console=console, done_tokens=run.state.tokens
+    )
+    with tracker, InterruptFlag() as interrupt:
+        for _ in run.steps(tracker):
+            if interrupt.is_set:
+                run.save()
+                tracker.say(f"stopped at {run.state.tokens:,} tokens; with --resume the same command goes on from here")
+                raise KeyboardInterrupt
+    return run.result()
+
+
+class _Run:
+    """A training run under way: everything that the next step depends on."""
+
+    def __init__(
+        self, task: Task, training: Sequence[Any], development: Sequence[Any], settings: TrainingSettings, folder: Path
+    ) -> None:
+        torch.manual_seed(settings.seed)
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+        self.task, self.training, self.development, self.settings = task, training, development, settings
+        self.checkpoint = folder / CHECKPOINT_NAME
+        self.use_bf16 = settings.precision == "bf16" or (settings.precision == "auto" and has_fast_bf16())
+        self.accelerator = Accelerator(cpu=settings.device == "cpu")
+        model = task.build_model()
+        task.fill_model(model)
+        optimizer = make_optimizer(model.parameters(), settings.learning_rate, settings.weight_decay)
+        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self.average = WeightAverage(self.model, settings.average_decay)
+        self.best: dict[str, Tensor] = {}
+        self.lengths = [task.size(example) for example in training]
+        self.interval = max(1, settings.tokens // settings.evaluations)
+        self.state = TrainingState(
+            fingerprint=_fingerprint(task, settings, self.lengths), next_evaluation=self.interval
+        )
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the tokens are used up or patience is."""
+        is_hopeless = self.state.evaluations_since_best >= self.settings.patience
+        return is_hopeless or self.state.tokens >= self.settings.tokens
+
+    def resume(self) -> None:
+        """Go back to the checkpoint."""
+        self.state, self.best = load_checkpoint(
+            self.checkpoint, self.state.fingerprint, self.model, self.optimizer, self.average
+        )
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        save_checkpoint(self.checkpoint, self.state, self.model, self.optimizer, self.average, self.best)
+
+    def steps(self, tracker: Tracker) -> Iterator[int]:
+        """Train until done; yield after each step, when a checkpoint can be written."""
+        state, settings = self.state, self.settings
+        started = time.monotonic() - state.seconds
+        last_saved = time.monotonic()
+        meter = _Meter(state.tokens)
+        while not self.is_done:
+            batches = shuffled_batches(self.lengths, settings.batch_tokens, seed=settings.seed, epoch=state.epoch)
+            for indices in batches[state.batch :]:
+                meter.add(*self._take_step(indices))
+                state.seconds = time.monotonic() - started
+                is_evaluation_due = state.tokens >= min(state.next_evaluation, settings.tokens)
+                if is_evaluation_due or state.step % STEPS_BETWEEN_RECORDS == 0:
+                    record = meter.read(state, self.optimizer.param_groups[0]["lr"])
+                    state.history.append(record)
+                    tracker.record(state.step, record)
+                    speed = f"{record['tokens_per_second']:,.0f} tokens/s"
+                    tracker.advance(state.tokens, f"loss {record['loss']:.3f}  {speed}")
+                if is_evaluation_due:
+                    self._evaluate(tracker)
+                    meter.restart(state.tokens)
+                is_save_due = time.monotonic() - last_saved > SECONDS_BETWEEN_CHECKPOINTS
+                if is_evaluation_due or (is_save_due and state.step % STEPS_BETWEEN_RECORDS == 0):
+                    self.save()
+                    last_saved = time.monotonic()
+                yield state.step
+                if self.is_done:
+                    return
+            state.epoch += 1
+            state.batch = 0
+
+    def result(self) -> TrainingResult:
+        """Return the network with its best weights, and the record."""
+        model = self.accelerator.unwrap_model(self.model)
+        model.load_state_dict(self.best, strict=False)
+        return TrainingResult(
+            model=model.eval(),
+            history=self.state.history,
+            best_score=self.state.best_score,
+            seconds=self.state.seconds,
+            tokens=self.state.tokens,
+            used_bf16=self.use_bf16,
+        )
+
+    def _take_step(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Learn from one batch; return the loss in nats and the gradient's norm before clipping."""
+        state, settings = self.state, self.settings
+        batch = self.task.make_batch([self.training[index] for index in indices], with_labels=True)
+        batch = batch.to(self.accelerator.device)
+        factor = learning_rate_factor(
+            state.step, progress=state.tokens / settings.tokens, warmup_steps=settings.warmup_steps
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = settings.learning_rate * factor
+        self.model.train()
+        with torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self.use_bf16):
+            outputs = self.model(batch)
+        loss = self.task.loss(self.accelerator.unwrap_model(self.model), outputs, batch)
+        self.optimizer.zero_grad()
+        self.accelerator.backward(loss)
+        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
+        self.optimizer.step()
+        state.step += 1
+        state.batch += 1
+        state.tokens += batch.num_tokens
+        self.average.update(self.model, state.step)
+        return loss.detach(), norm.detach()
+
+    def _evaluate(self, tracker: Tracker) -> None:
+        """Score the averaged weights on the development data, and keep them if they are the best so far."""
+        self.average.swap(self.model)
+        predictions = predict_examples(
+            self.task, self.model, self.development, batch_tokens=4_000, use_bf16=self.use_bf16
+        )
+        _note_scores(self.state, self.task.score(self.development, predictions), tracker)
+        if self.state.evaluations_since_best == 0:
+            self.best = {name: tensor.detach().clone() for name, tensor in self.model.named_parameters()}
+        self.average.swap(self.model)
+        self.state.next_evaluation += self.interval
+
+
+class _Meter:
+    """Means over the steps since the last record."""
+
+    def __init__(self, tokens: int) -> None:
+        self._losses: list[Tensor] = []
+        self._norms: list[Tensor] = []
+        self.restart(tokens)
+
+    def restart(self, tokens: int) -> None:
+        """Start the clock again at ``tokens``."""
+        self._tokens, self._time = tokens, time.monotonic()
+
+    def add(self, loss: Tensor, norm: Tensor) -> None:
+        """Take in one step."""
+        self._losses.append(loss)
+        self._norms.append(norm)
+
+    def read(self, state: TrainingState, learning_rate: float) -> dict[str, Any]:
+        """Return the means and start anew."""
+        record = {
+            "step": state.step,
+            "tokens": state.tokens,
+            "seconds": round(state.seconds, 2),
+            "loss": float(torch.stack(self._losses).mean()),
+            "gradient_norm": float(torch.stack(self._norms).mean()),
+            "learning_rate": learning_rate,
+            "tokens_per_second": (state.tokens - self._tokens) / max(1e-9, time.monotonic() - self._time),
+        }
+        self._losses, self._norms = [], []
+        self.restart(state.tokens)
+        return record
+
+
+def _note_scores(state: TrainingState, scores: dict[str, float], tracker: Tracker) -> None:
+    """Record the development scores and whether the decisive one, the first, is the best so far."""
+    decisive = next(iter(scores.values()))
+    if not math.isfinite(decisive):
+        decisive = 0.0
+    is_best = decisive > state.best_score
+    state.best_score = max(decisive, state.best_score)
+    state.evaluations_since_best = 0 if is_best else state.evaluations_since_best + 1
+    record = {"step": state.step, "tokens": state.tokens, "seconds": round(state.seconds, 2)}
+    record |= {f"dev_{name}": value for name, value in scores.items()}
+    state.history.append(record)
+    tracker.record(state.step, record)
+    loss = next((entry["loss"] for entry in reversed(state.history) if "loss" in entry), float("nan"))
+    rate = state.tokens / max(1e-9, state.seconds)
+    shown = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
+    tracker.say(
+        f"{state.tokens:>10,} tokens  {state.seconds:6.0f} s  {rate:7,.0f} tokens/s  loss {loss:.4f}  dev {shown}"
+        + ("  best" if is_best else "")
+    )
+
+
+def _fingerprint(task: Task, settings: TrainingSettings, lengths: Sequence[int]) -> str:
+    """A checksum of everything that the course of training depends on."""
+    facts = [task.name, task.settings.model_dump(mode="json"), settings.model_dump(mode="json"), list(lengths)]
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    digest.update(json.dumps(task.vocabulary(), sort_keys=True).encode())
+    return digest.hexdigest()
