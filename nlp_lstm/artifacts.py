@@ -54,6 +54,8 @@ class ModelConfig(Settings):
     """The task's name."""
     language: str
     """Language code of the texts."""
+    data: str
+    """The data set, file or folder that the model was trained on."""
     precision: Precision
     """How the weights are stored; arithmetic on them is in fp32 whatever this says."""
     model: dict[str, Any]
@@ -84,6 +86,7 @@ def save_model(
     *,
     task: str,
     language: str,
+    data: str,
     model_settings: Settings,
     vocabulary: Mapping[str, Any],
     weights: Mapping[str, Tensor],
@@ -96,6 +99,7 @@ def save_model(
         folder: where; an earlier model there is replaced.
         task: the task's name.
         language: language code of the texts.
+        data: what the model was trained on.
         model_settings: the task's model settings.
         vocabulary: plain values.
         weights: name to tensor.
@@ -110,6 +114,7 @@ def save_model(
         draft.mkdir()
         packed = pack_weights(weights, precision)
         save_file({name: tensor.contiguous() for name, tensor in packed.items()}, draft / WEIGHTS_NAME)
+        (draft / WEIGHTS_NAME).chmod(0o644)  # safetensors makes files that only their owner can read
         _write_text(draft / VOCABULARY_NAME, json.dumps(vocabulary, ensure_ascii=False, separators=(",", ":")))
         for name, text in (documents or {}).items():
             _write_text(draft / name, text)
@@ -117,6 +122,7 @@ def save_model(
             format=FORMAT,
             task=task,
             language=language,
+            data=data,
             precision=precision,
             model=model_settings.model_dump(mode="json"),
             files={path.name: _file_facts(path) for path in sorted(draft.iterdir())},
@@ -152,9 +158,7 @@ def load_model(folder: Path) -> ModelFolder:
                 f"{facts.size}; or its sha256 differs); copy the model folder again, or train anew"
             )
     vocabulary = _read_json(folder / VOCABULARY_NAME)
-    return ModelFolder(
-        path=folder, config=config, vocabulary=vocabulary, weights=_read_weights(folder / WEIGHTS_NAME)
-    )
+    return ModelFolder(path=folder, config=config, vocabulary=vocabulary, weights=_read_weights(folder / WEIGHTS_NAME))
 
 
 def load_weights(model: torch.nn.Module, folder: ModelFolder) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
-
-import torch
+from typing import Any, Literal, TypeAlias
 
 from nlp_lstm.artifacts import CONFIG_NAME, find_model
 from nlp_lstm.data.catalogue import find_data, open_files
+from nlp_lstm.data.writers import format_conllu
 from nlp_lstm.errors import ConfigError, DataError, nearest_hint, shorten
 from nlp_lstm.evaluation.report import Report
 from nlp_lstm.paths import model_roots
@@ -18,6 +17,9 @@ from nlp_lstm.recipes import load_recipe
 from nlp_lstm.runs import new_run_folder, open_model, run_recipe
 from nlp_lstm.tasks import predict_examples, tasks
 from nlp_lstm.text.tokenize import Tokenizer
+
+Pairs: TypeAlias = "list[tuple[Any, Any]]"
+"""The examples of one text with their predictions."""
 
 TEXTS_AT_A_TIME = 256  # of a lazy iterable
 EXAMPLES_AT_A_TIME = 2_048  # sentences whose batches are sorted by length together
@@ -110,28 +112,38 @@ class Pipeline:
         if pretokenized and isinstance(inputs, (list, tuple)):
             is_single = bool(inputs) and all(isinstance(item, str) for item in inputs)
         if is_single:
-            return next(self._predict_some([inputs], pretokenized, options, is_single=True))
+            return self._format(next(self._read_and_predict([inputs], pretokenized, is_single=True)), options)
         if isinstance(inputs, (list, tuple)):
             for index, item in enumerate(inputs):
                 _check_item(item, pretokenized, f"input {index}")
-            return list(self._predict_some(inputs, pretokenized, options))
-        return self._predict_lazily(inputs, pretokenized, options)
+            return [self._format(pairs, options) for pairs in self._read_and_predict(inputs, pretokenized)]
+        return (self._format(pairs, options) for pairs in self._predict_lazily(inputs, pretokenized))
 
-    def evaluate(self, data: str | Path, *, split: str = "test") -> Report:
+    def predict_conllu(self, texts: Iterable[Any], *, pretokenized: bool = False) -> Iterator[str]:
+        """Yield each text's sentences as CoNLL-U.
+
+        Raises:
+            ConfigError: the model is not a tagger.
+        """
+        for pairs in self._predict_lazily(texts, pretokenized):
+            for example, prediction in pairs:
+                yield format_conllu(example.document, prediction.labels)
+
+    def evaluate(self, data: str | Path | None = None, *, split: str = "test") -> Report:
         """Evaluate on labelled data.
 
         Args:
-            data: a file, a folder, or the name of a data set.
+            data: a file, a folder, or the name of a data set; default the data set that the model was trained on.
             split: of a data set or folder; a single file is evaluated whole.
         """
-        path = Path(data)
+        path = Path(data if data is not None else self._config.data)
         if path.is_file():
             from nlp_lstm.data.readers import guess_format, read_examples
 
             examples = read_examples([path], guess_format(path))
             source = path.name
         else:
-            found = open_files(path) if path.is_dir() else find_data([str(data)])
+            found = open_files(path) if path.is_dir() else find_data([str(path)])
             examples, source = found.read(split), f"{found.name}, {split} split"
         predictions = self._predict_examples(examples)
         return self.task.report(
@@ -164,6 +176,7 @@ class Pipeline:
         return {
             "task": self.task.name,
             "language": self.language,
+            "trained_on": self._config.data,
             "model": self.folder.name,
             "stored_precision": self._config.precision,
             "num_parameters": sum(parameter.numel() for parameter in self._model.parameters()),
@@ -180,46 +193,45 @@ class Pipeline:
                 )
         self.task.format([], [], **options)  # a wrong value fails before any work is done
 
-    def _predict_lazily(self, texts: Iterable[Any], pretokenized: bool, options: dict[str, Any]) -> Iterator[Any]:
+    def _predict_lazily(self, texts: Iterable[Any], pretokenized: bool) -> Iterator[Pairs]:
         iterator = iter(texts)
         done = 0
         while chunk := list(islice(iterator, TEXTS_AT_A_TIME)):
             for index, item in enumerate(chunk, start=done):
                 _check_item(item, pretokenized, f"input {index}")
-            yield from self._predict_some(chunk, pretokenized, options)
+            yield from self._read_and_predict(chunk, pretokenized)
             done += len(chunk)
 
-    def _predict_some(
-        self, texts: Sequence[Any], pretokenized: bool, options: dict[str, Any], *, is_single: bool = False
-    ) -> Iterator[Any]:
-        """Yield one result per text. Sentences of several texts share batches."""
+    def _read_and_predict(
+        self, texts: Sequence[Any], pretokenized: bool, *, is_single: bool = False
+    ) -> Iterator[Pairs]:
+        """Yield the examples of each text with their predictions. Sentences of several texts share batches."""
         if self._tokenizer is None and not pretokenized:
             self._tokenizer = Tokenizer(self.language)
-        read: list[tuple[int, Any]] = []
-        done: list[list[tuple[Any, Any]]] = [[] for _ in texts]
+        done: list[Pairs] = [[] for _ in texts]
+        waiting: list[tuple[int, Any]] = []
         finished = 0
         for position, text in enumerate(texts):
             where = "input" if is_single else f"input {position}"
             for example in self.task.read_text(text, self._tokenizer, is_pretokenized=pretokenized, where=where):
-                read.append((position, example))
-                if len(read) >= EXAMPLES_AT_A_TIME:
-                    self._predict_read(read, done)
-                    while finished < position:
-                        yield self._format(done, finished, options)
-                        finished += 1
-        self._predict_read(read, done)
-        for position in range(finished, len(texts)):
-            yield self._format(done, position, options)
+                waiting.append((position, example))
+                if len(waiting) >= EXAMPLES_AT_A_TIME:
+                    self._predict_waiting(waiting, done)
+                    for ready in range(finished, position):
+                        yield done[ready]
+                        done[ready] = []
+                    finished = position
+        self._predict_waiting(waiting, done)
+        yield from done[finished:]
 
-    def _predict_read(self, read: list[tuple[int, Any]], done: list[list[tuple[Any, Any]]]) -> None:
-        """Predict what was read, put it with its text, and empty ``read``."""
-        predictions = self._predict_examples([example for _, example in read])
-        for (position, example), prediction in zip(read, predictions, strict=True):
+    def _predict_waiting(self, waiting: list[tuple[int, Any]], done: list[Pairs]) -> None:
+        """Predict what was read, put it with its text, and empty ``waiting``."""
+        predictions = self._predict_examples([example for _, example in waiting])
+        for (position, example), prediction in zip(waiting, predictions, strict=True):
             done[position].append((example, prediction))
-        read.clear()
+        waiting.clear()
 
-    def _format(self, done: list[list[tuple[Any, Any]]], position: int, options: dict[str, Any]) -> Any:
-        pairs, done[position] = done[position], []
+    def _format(self, pairs: Pairs, options: dict[str, Any]) -> Any:
         return self.task.format([example for example, _ in pairs], [answer for _, answer in pairs], **options)
 
     def _predict_examples(self, examples: Sequence[Any]) -> list[Any]:

@@ -6,16 +6,17 @@ import dataclasses
 import json
 import os
 import platform
+import statistics
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 
-import nlp_lstm
 from nlp_lstm.artifacts import ModelConfig, load_model, load_weights, save_model
 from nlp_lstm.card import model_card
 from nlp_lstm.data.catalogue import FoundData, find_data, find_vectors, open_files
@@ -37,13 +38,18 @@ class RunResult:
 
     Args:
         folder: the run's folder, with report.html, metrics.json, recipe.yaml and model/.
-        report: the evaluation on the test data.
+        report: the evaluation on the test data, as far as it is at hand: figures, and after training sections.
         best_score: the best development score.
     """
 
     folder: Path
     report: Report
     best_score: float
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The headline figures by name."""
+        return {figure.name: figure.value for figure in self.report.figures}
 
     @property
     def model_folder(self) -> Path:
@@ -129,7 +135,7 @@ def run_recipe(
     )
     model_folder = folder / MODEL_FOLDER
     documents = {"training.log": (folder / "training.log").read_text(encoding="utf-8")}
-    _save(recipe, task, result, model_folder, documents)
+    _save(recipe, task, result, run_data.found.name, model_folder, documents)
     opened = open_model(model_folder)
     task, model = opened.task, opened.model
 
@@ -180,10 +186,62 @@ def run_recipe(
         "metrics.json": (folder / "metrics.json").read_text(encoding="utf-8"),
         "README.md": model_card(recipe, task, found, report, others, vectors, result, _commit()),
     }
-    _save(recipe, task, result, model_folder, documents)
+    _save(recipe, task, result, run_data.found.name, model_folder, documents)
     _write_status(folder, is_finished=True)
     (folder / "checkpoint.safetensors").unlink(missing_ok=True)
     return RunResult(folder=folder, report=report, best_score=result.best_score)
+
+
+def load_finished_run(folder: Path) -> RunResult | None:
+    """Return what an earlier, finished run left, or None."""
+    status = folder / STATUS_NAME
+    if not status.is_file() or not json.loads(status.read_text(encoding="utf-8"))["is_finished"]:
+        return None
+    values = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    figures = [Figure(name=name, value=figure["value"]) for name, figure in values["figures"].items()]
+    report = Report(title=values["title"], task=values["task"], figures=figures, metrics=values["metrics"])
+    return RunResult(folder=folder, report=report, best_score=values["metrics"]["development_score"])
+
+
+def run_seeds(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    num_seeds: int,
+    data: Path | None = None,
+    should_resume: bool = False,
+    console: Console | None = None,
+) -> RunResult:
+    """Make the same model with several seeds, one after the other, and write down their mean and spread.
+
+    Each run has a folder ``seed-N``; runs that are finished are not repeated when resuming. ``seeds.json`` holds the
+    headline figures of all of them.
+
+    Returns:
+        The run whose development score is the median: the one to ship.
+    """
+    results: list[RunResult] = []
+    figures: dict[str, list[float]] = {}
+    for seed in range(recipe.training.seed, recipe.training.seed + num_seeds):
+        seeded = recipe.model_copy(update={"training": recipe.training.model_copy(update={"seed": seed})})
+        seed_folder = folder / f"seed-{seed}"
+        result = load_finished_run(seed_folder) if should_resume else None
+        if result is None:
+            result = run_recipe(seeded, seed_folder, data=data, should_resume=should_resume, console=console)
+        results.append(result)
+        for name, value in result.scores.items():
+            figures.setdefault(name, []).append(value)
+    median = sorted(results, key=lambda result: result.best_score)[(num_seeds - 1) // 2]
+    summary = {
+        name: {"mean": statistics.fmean(values), "spread": statistics.pstdev(values), "values": values}
+        for name, values in figures.items()
+    }
+    text = json.dumps({"median": median.folder.name, "scores": summary}, indent=1)
+    (folder / "seeds.json").write_text(text + "\n", encoding="utf-8")
+    say = _make_say(console)
+    for name, values in summary.items():
+        say(f"{name}: mean {values['mean']:.4f}, spread {values['spread']:.4f} over {num_seeds} seeds")
+    return median
 
 
 def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None]) -> RunData:
@@ -240,7 +298,7 @@ def evaluate_others(
 def environment_facts(result: TrainingResult) -> dict[str, str]:
     """Return versions, machine, time and memory for the report."""
     return {
-        "nlp_lstm": nlp_lstm.__version__,
+        "nlp_lstm": metadata.version("nlp-lstm"),
         "commit": _commit(),
         "Python": platform.python_version(),
         "torch": torch.__version__,
@@ -274,11 +332,14 @@ def _window_baseline(
     return predict_examples(task, result.model, run_data.test)
 
 
-def _save(recipe: Recipe, task: Task, result: TrainingResult, folder: Path, documents: dict[str, str]) -> None:
+def _save(
+    recipe: Recipe, task: Task, result: TrainingResult, data: str, folder: Path, documents: dict[str, str]
+) -> None:
     save_model(
         folder,
         task=recipe.task,
         language=recipe.language,
+        data=data,
         model_settings=recipe.model,
         vocabulary=task.vocabulary(),
         weights=result.model.state_dict(),

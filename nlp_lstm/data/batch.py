@@ -63,7 +63,12 @@ class WordVocabularies:
 
     @classmethod
     def build(
-        cls, counts: Mapping[str, int], settings: EmbeddingSettings, *, vectors: Iterable[str] = (), vector_size: int = 0
+        cls,
+        counts: Mapping[str, int],
+        settings: EmbeddingSettings,
+        *,
+        vectors: Iterable[str] = (),
+        vector_size: int = 0,
     ) -> WordVocabularies:
         """Build from the words of the training text.
 
@@ -82,9 +87,7 @@ class WordVocabularies:
                 affixes[affix] += count
         return cls(
             words=Vocabulary.build(counts, min_count=settings.min_count),
-            characters=Vocabulary.build(
-                characters, specials=(PAD, UNK, BOS, EOS), min_count=MIN_CHARACTER_COUNT
-            ),
+            characters=Vocabulary.build(characters, specials=(PAD, UNK, BOS, EOS), min_count=MIN_CHARACTER_COUNT),
             affixes=Vocabulary.build(affixes, min_count=MIN_AFFIX_COUNT),
             vectors=Vocabulary((PAD, UNK, *vectors), specials=2),
             vector_size=vector_size,
@@ -144,7 +147,7 @@ class TokenBatch:
 
     features: WordFeatures
     index: Int[Tensor, "batch time"]
-    lengths: Int[Tensor, "batch"]
+    lengths: Int[Tensor, " batch"]
     mask: Bool[Tensor, "batch time"]
     labels: Mapping[str, Int[Tensor, "batch time"]]
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import gzip
 import hashlib
 import json
 import os
@@ -20,6 +21,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -37,6 +39,16 @@ Say = Callable[[str], object]
 _CLIENT_SECONDS = 1800
 _BLOCK_BYTES = 1 << 20
 _ORIGIN = "origin.json"
+_ARCHIVE_FAULTS = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    gzip.BadGzipFile,
+    zlib.error,
+    EOFError,
+    KeyError,
+    NotImplementedError,  # a compression that Python cannot undo
+    RuntimeError,  # encrypted
+)
 
 
 class SourceError(NlpLstmError):
@@ -292,7 +304,7 @@ def unpack_archive(archive: Path, keep: Sequence[str], folder: Path, *, max_byte
             chosen: dict[str, str] = {}
             for member, is_file in members.names.items():
                 path = PurePosixPath(member.replace("\\", "/"))
-                if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+                if path.is_absolute() or ".." in path.parts or any(":" in part for part in path.parts[:1]):
                     raise SourceError(f"the archive is not safe: it has the path {member!r}")
                 if any(fnmatch.fnmatchcase(member, pattern) for pattern in keep):
                     if not is_file:
@@ -311,7 +323,7 @@ def unpack_archive(archive: Path, keep: Sequence[str], folder: Path, *, max_byte
                         if room < 0:  # counted while copying: the sizes that an archive states may be wrong
                             raise SourceError(f"the files are larger than {max_bytes} bytes")
                         out.write(block)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, KeyError, NotImplementedError, RuntimeError) as error:
+    except _ARCHIVE_FAULTS as error:
         raise SourceError(f"the archive is damaged ({error})") from error
 
 

@@ -12,9 +12,9 @@ def viterbi(
     mask: Bool[Tensor, "batch time"],
     *,
     transitions: Float[Tensor, "label label"],
-    start: Float[Tensor, "label"],
-    end: Float[Tensor, "label"],
-) -> tuple[Int[Tensor, "batch time"], Float[Tensor, "batch"]]:
+    start: Float[Tensor, " label"],
+    end: Float[Tensor, " label"],
+) -> tuple[Int[Tensor, "batch time"], Float[Tensor, " batch"]]:
     """Return each row's best path (0 at padding) and its score, for all rows at once.
 
     Source: Viterbi, "Error Bounds for Convolutional Codes", IEEE Transactions on Information Theory 13 (1967).

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from nlp_lstm.errors import DataError
 from nlp_lstm.evaluation import plots
@@ -12,7 +11,6 @@ from nlp_lstm.evaluation.metrics import Bucket, LabelScore, TaggingMetrics
 from nlp_lstm.evaluation.report import (
     Block,
     Cell,
-    CodeBlock,
     Figure,
     MarkedLine,
     MarkedText,
@@ -21,7 +19,6 @@ from nlp_lstm.evaluation.report import (
     Report,
     Section,
     Table,
-    TextBlock,
     format_share,
 )
 from nlp_lstm.evaluation.significance import bootstrap_interval, paired_bootstrap

@@ -62,9 +62,7 @@ class WindowEncoder(nn.Module):
         self.dropout = LockedDropout(dropout_rate)
         self.output_size = hidden_size
 
-    def forward(
-        self, inputs: Float[Tensor, "batch time embed"], lengths: Int[Tensor, "batch"]
-    ) -> RecurrentOutput:
+    def forward(self, inputs: Float[Tensor, "batch time embed"], lengths: Int[Tensor, " batch"]) -> RecurrentOutput:
         time = inputs.shape[1]
         mask = make_mask(lengths, time)[..., None]
         padded = nn.functional.pad(inputs * mask, (0, 0, self.radius, self.radius))
@@ -85,8 +83,7 @@ class Backbone(nn.Module):
         self.embedding = WordEmbedding(settings.embedding, sizes)
         if self.embedding.output_size == 0:
             raise ConfigError(
-                "model.embedding leaves words without any input; "
-                "switch on words, vectors, characters or affix_size"
+                "model.embedding leaves words without any input; switch on words, vectors, characters or affix_size"
             )
         self.input_dropout = LockedDropout(settings.input_dropout)
         self.encoder: Recurrent | WindowEncoder
@@ -100,13 +97,11 @@ class Backbone(nn.Module):
                 dropout_rate=settings.dropout,
             )
         else:
-            self.encoder = WindowEncoder(
-                self.embedding.output_size, settings.hidden, dropout_rate=settings.dropout
-            )
+            self.encoder = WindowEncoder(self.embedding.output_size, settings.hidden, dropout_rate=settings.dropout)
         self.output_size = self.encoder.output_size
 
     def forward(
-        self, features: WordFeatures, index: Int[Tensor, "batch time"], lengths: Int[Tensor, "batch"]
+        self, features: WordFeatures, index: Int[Tensor, "batch time"], lengths: Int[Tensor, " batch"]
     ) -> Float[Tensor, "batch time direction*hidden"]:
         """Return the encoder's outputs, zero at padding."""
         embedded = self.input_dropout(self.embedding(features, index))

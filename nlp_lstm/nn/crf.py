@@ -27,7 +27,7 @@ class LinearChainCRF(nn.Module):
         emissions: Float[Tensor, "batch time label"],
         labels: Int[Tensor, "batch time"],
         mask: Bool[Tensor, "batch time"],
-    ) -> Float[Tensor, "batch"]:
+    ) -> Float[Tensor, " batch"]:
         """Return minus the log-probability of each row's labels, in nats."""
         return self.log_partition(emissions, mask) - self.sequence_score(emissions, labels, mask)
 
@@ -36,7 +36,7 @@ class LinearChainCRF(nn.Module):
         emissions: Float[Tensor, "batch time label"],
         labels: Int[Tensor, "batch time"],
         mask: Bool[Tensor, "batch time"],
-    ) -> Float[Tensor, "batch"]:
+    ) -> Float[Tensor, " batch"]:
         """Return the unnormalised score of each row's labels."""
         emitted = emissions.gather(2, labels[..., None])[..., 0]
         moved = self.transitions[labels[:, :-1], labels[:, 1:]]
@@ -46,7 +46,7 @@ class LinearChainCRF(nn.Module):
 
     def log_partition(
         self, emissions: Float[Tensor, "batch time label"], mask: Bool[Tensor, "batch time"]
-    ) -> Float[Tensor, "batch"]:
+    ) -> Float[Tensor, " batch"]:
         """Return the log of the sum over all label sequences of their exponentiated scores."""
         return torch.logsumexp(self._forward_scores(emissions, mask)[:, -1] + self.end, dim=-1)
 

@@ -51,10 +51,10 @@ class EmbeddingSettings(Settings):
 class WordFeatures(NamedTuple):
     """The numbers of a batch's distinct words."""
 
-    word_ids: Int[Tensor, "unique"]
-    vector_ids: Int[Tensor, "unique"]
+    word_ids: Int[Tensor, " unique"]
+    vector_ids: Int[Tensor, " unique"]
     character_ids: Int[Tensor, "unique char_time"]
-    character_lengths: Int[Tensor, "unique"]
+    character_lengths: Int[Tensor, " unique"]
     affix_ids: Int[Tensor, "unique affix"]
 
 
@@ -103,7 +103,7 @@ class QuantisedVectors(nn.Module):
         self.codes[2:] = codes
         self.scales[2:] = scales
 
-    def forward(self, ids: Int[Tensor, "unique"]) -> Float[Tensor, "unique features"]:
+    def forward(self, ids: Int[Tensor, " unique"]) -> Float[Tensor, "unique features"]:
         codes = self.codes[ids]
         if self.bits == 4:
             codes = torch.stack((codes & 15, codes >> 4), dim=2).flatten(1)[:, : self.vector_size]
@@ -121,7 +121,7 @@ class CharacterBiLSTM(nn.Module):
         self.output_size = 2 * settings.character_hidden
 
     def forward(
-        self, ids: Int[Tensor, "unique char_time"], lengths: Int[Tensor, "unique"]
+        self, ids: Int[Tensor, "unique char_time"], lengths: Int[Tensor, " unique"]
     ) -> Float[Tensor, "unique features"]:
         outputs = self.recurrent(self.embedding(ids), lengths).outputs
         forward, backward = outputs.chunk(2, dim=-1)
@@ -142,13 +142,13 @@ class CharacterCNN(nn.Module):
         self.output_size = 3 * settings.character_hidden
 
     def forward(
-        self, ids: Int[Tensor, "unique char_time"], lengths: Int[Tensor, "unique"]
+        self, ids: Int[Tensor, "unique char_time"], lengths: Int[Tensor, " unique"]
     ) -> Float[Tensor, "unique features"]:
         embedded = self.embedding(ids) * make_mask(lengths, ids.shape[1])[..., None]
         channels = embedded.transpose(1, 2)
         pooled = []
         for convolution in self.filters:
-            width = convolution.kernel_size[0]  # type: ignore[union-attr,index]
+            width = convolution.kernel_size[0]  # type: ignore[index]
             filtered = torch.relu(convolution(channels))
             is_reached = make_mask(lengths + width - 1, filtered.shape[2])[:, None, :]
             pooled.append((filtered * is_reached).amax(dim=2))
@@ -185,9 +185,7 @@ class WordEmbedding(nn.Module):
             self.affixes = nn.Embedding(sizes.affixes, settings.affix_size, padding_idx=0)
             self.output_size += NUM_AFFIXES * settings.affix_size
 
-    def forward(
-        self, features: WordFeatures, index: Int[Tensor, "batch time"]
-    ) -> Float[Tensor, "batch time embed"]:
+    def forward(self, features: WordFeatures, index: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time embed"]:
         """Embed each distinct word once and lay the vectors out over the batch.
 
         Args:

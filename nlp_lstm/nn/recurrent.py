@@ -9,7 +9,8 @@ depend on its neighbours. Here each row is reversed by its own length, run forwa
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -33,13 +34,13 @@ class RecurrentOutput(NamedTuple):
     states: tuple[State, ...] | None
 
 
-def make_mask(lengths: Int[Tensor, "batch"], time: int) -> Bool[Tensor, "batch time"]:
+def make_mask(lengths: Int[Tensor, " batch"], time: int) -> Bool[Tensor, "batch time"]:
     """Return True where a row has a real token."""
     return torch.arange(time, device=lengths.device)[None, :] < lengths[:, None]
 
 
 def reverse_rows(
-    rows: Float[Tensor, "batch time features"], lengths: Int[Tensor, "batch"]
+    rows: Float[Tensor, "batch time features"], lengths: Int[Tensor, " batch"]
 ) -> Float[Tensor, "batch time features"]:
     """Turn each row around within its own length; the padding stays where it is."""
     steps = torch.arange(rows.shape[1], device=rows.device)[None, :]
@@ -49,7 +50,7 @@ def reverse_rows(
 
 
 def unroll_plainly(
-    cell: Cell, inputs: Float[Tensor, "batch time embed"], lengths: Int[Tensor, "batch"], state: State
+    cell: Cell, inputs: Float[Tensor, "batch time embed"], lengths: Int[Tensor, " batch"], state: State
 ) -> tuple[Float[Tensor, "batch time hidden"], State]:
     """Run a cell step by step. A row's state stands still once the row has ended.
 
@@ -67,7 +68,7 @@ def unroll_plainly(
 
 
 def unroll_natively(
-    cell: Cell, inputs: Float[Tensor, "batch time embed"], lengths: Int[Tensor, "batch"], state: State, final: bool
+    cell: Cell, inputs: Float[Tensor, "batch time embed"], lengths: Int[Tensor, " batch"], state: State, final: bool
 ) -> tuple[Float[Tensor, "batch time hidden"], State | None] | None:
     """Run a cell through torch's kernel, or return None where it has none.
 
@@ -128,7 +129,7 @@ class Recurrent(nn.Module):
     def forward(
         self,
         inputs: Float[Tensor, "batch time embed"],
-        lengths: Int[Tensor, "batch"],
+        lengths: Int[Tensor, " batch"],
         states: tuple[State, ...] | None = None,
         *,
         need_states: bool = False,
@@ -145,9 +146,9 @@ class Recurrent(nn.Module):
         outputs = inputs
         for layer_index, layer in enumerate(self.layers):
             streams = []
-            for direction, cell in enumerate(layer):  # type: ignore[arg-type]
+            for direction, cell in enumerate(cast("Iterable[Cell]", layer)):
                 source = reverse_rows(outputs, lengths) if direction else outputs
-                index = layer_index * len(layer) + direction  # type: ignore[arg-type]
+                index = layer_index * (2 if self.is_bidirectional else 1) + direction
                 state = states[index] if states is not None else cell.initial_state(source)
                 stream, final_state = self._unroll(cell, source, lengths, state, need_states)
                 streams.append(reverse_rows(stream, lengths) if direction else stream)

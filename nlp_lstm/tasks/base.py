@@ -72,7 +72,7 @@ class Task(ABC):
     def build_model(self) -> nn.Module:
         """Return the network with fresh weights."""
 
-    def fill_model(self, model: nn.Module) -> None:
+    def fill_model(self, model: nn.Module) -> None:  # noqa: B027
         """Copy in what is not learned, such as pretrained vectors, before training starts."""
 
     @abstractmethod
@@ -104,7 +104,7 @@ class Task(ABC):
         """Return the scores that training watches, the decisive one first; more is better."""
 
     @abstractmethod
-    def read_text(self, text: Any, tokenizer: Tokenizer, *, is_pretokenized: bool, where: str) -> Iterator[Any]:
+    def read_text(self, text: Any, tokenizer: Tokenizer | None, *, is_pretokenized: bool, where: str) -> Iterator[Any]:
         """Yield the examples of one given text, lazily."""
 
     @abstractmethod

@@ -121,9 +121,7 @@ class TaggingTask(Task):
     settings_type = TaggingSettings
     option_names: ClassVar[tuple[str, ...]] = ("label",)
 
-    def __init__(
-        self, settings: TaggingSettings, words: WordVocabularies, labels: Mapping[str, Vocabulary]
-    ) -> None:
+    def __init__(self, settings: TaggingSettings, words: WordVocabularies, labels: Mapping[str, Vocabulary]) -> None:
         self.settings = settings
         self.words = words
         self.labels = dict(labels)
@@ -234,7 +232,7 @@ class TaggingTask(Task):
         return scores
 
     def read_text(
-        self, text: Any, tokenizer: Tokenizer, *, is_pretokenized: bool, where: str = "text"
+        self, text: Any, tokenizer: Tokenizer | None, *, is_pretokenized: bool, where: str = "text"
     ) -> Iterator[TaggedExample]:
         if is_pretokenized:
             if isinstance(text, str) or not isinstance(text, Sequence):
@@ -242,7 +240,7 @@ class TaggingTask(Task):
             words = [check_text(word, f"{where}, token {index}") for index, word in enumerate(text)]
             if words:
                 yield TaggedExample(document=Document.from_words(words), labels={})
-        else:
+        elif tokenizer is not None:
             for document in tokenizer.sentences(check_text(text, where)):
                 yield TaggedExample(document=document, labels={})
 
@@ -267,8 +265,12 @@ class TaggingTask(Task):
             },
         )
 
-    def format(
-        self, examples: Iterable[TaggedExample], predictions: Iterable[TagPrediction], *, label: str | None = None
+    def format(  # type: ignore[override]
+        self,
+        examples: Iterable[TaggedExample],
+        predictions: Iterable[TagPrediction],
+        *,
+        label: str | None = None,
     ) -> list[dict[str, Any]]:
         """Return one dictionary per token, in the shape of Hugging Face's token classification.
 

@@ -12,6 +12,8 @@ import json
 import logging
 import mmap
 import re
+import traceback
+import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -136,19 +138,23 @@ def _read_gensim(path: Path, kind: Kind) -> Table:
     logger = logging.getLogger("gensim.models.keyedvectors")
     level = logger.level
     logger.setLevel(logging.ERROR)  # one warning for each word that stands twice
-    try:
-        if kind == "pickle":
-            keyed = KeyedVectors.load(str(path))
-        else:
-            options = {"binary": kind == "binary", "no_header": kind == "headless"}
-            keyed = KeyedVectors.load_word2vec_format(str(path), **options)
-    except (ValueError, AssertionError, EOFError, MemoryError) as error:
-        if kind in ("text", "headless"):
-            _check_lines(path, has_header=kind == "text", numbers=True)
-        raise DataError(f"{path}: damaged or cut off ({error}); fetch it again") from error
-    finally:
-        logger.setLevel(level)
-    return list(keyed.index_to_key), keyed.vectors
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # gensim 4.4 leaves a file without a header open
+        try:
+            if kind == "pickle":
+                keyed = KeyedVectors.load(str(path))
+            else:
+                options = {"binary": kind == "binary", "no_header": kind == "headless"}
+                keyed = KeyedVectors.load_word2vec_format(str(path), **options)
+        except (ValueError, AssertionError, EOFError, MemoryError) as error:
+            traceback.clear_frames(error.__traceback__)  # lets go of that file here
+            if kind in ("text", "headless"):
+                _check_lines(path, has_header=kind == "text", numbers=True)
+            raise DataError(f"{path}: damaged or cut off ({error}); fetch it again") from error
+        finally:
+            logger.setLevel(level)
+    size = len(keyed.key_to_index)  # gensim 4.4 leaves empty rows at the end, one for each word that stood twice
+    return list(keyed.index_to_key[:size]), keyed.vectors[:size]
 
 
 def _check_lines(path: Path, *, has_header: bool, numbers: bool = False) -> None:

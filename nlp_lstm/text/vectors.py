@@ -198,7 +198,13 @@ def train_vectors(
         raise ConfigError("the sentences are an iterator, which is used up after one pass; give a list")
     from gensim.models import FastText, Word2Vec
 
-    options: dict[str, Any] = {"vector_size": size, "window": window, "min_count": min_count, "seed": seed, "workers": workers}
+    options: dict[str, Any] = {
+        "vector_size": size,
+        "window": window,
+        "min_count": min_count,
+        "seed": seed,
+        "workers": workers,
+    }
     options |= {"sg": int(skip_gram), "hashfxn": _stable_hash}  # gensim's default, hash(), differs per process
     model = FastText(bucket=buckets, **options) if kind == "fasttext" else Word2Vec(**options)
     model.build_vocab(sentences)

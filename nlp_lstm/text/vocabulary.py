@@ -83,9 +83,7 @@ class Vocabulary:
         return len(self.tokens)
 
     def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, Vocabulary) and self.tokens == other.tokens and self.num_specials == other.num_specials
-        )
+        return isinstance(other, Vocabulary) and self.tokens == other.tokens and self.num_specials == other.num_specials
 
     def __hash__(self) -> int:
         return hash((self.tokens, self.num_specials))

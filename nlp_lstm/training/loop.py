@@ -126,9 +126,7 @@ def train(
     run = _Run(task, training, development, settings, folder)
     if should_resume and run.checkpoint.is_file():
         run.resume()
-    tracker = Tracker(
-        folder, settings.tokens, description=description, console=console, done_tokens=run.state.tokens
-    )
+    tracker = Tracker(folder, settings.tokens, description=description, console=console, done_tokens=run.state.tokens)
     with tracker, InterruptFlag() as interrupt:
         for _ in run.steps(tracker):
             if interrupt.is_set:

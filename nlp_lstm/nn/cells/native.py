@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 
 def call_native(
-    kernel: Callable[..., Any], inputs: Any, state: Any, weights: list[Tensor], training: bool
+    kernel: Callable[..., Any], inputs: Any, state: Any, weights: Sequence[Tensor], training: bool
 ) -> tuple[Any, ...]:
     """Run one direction of one layer through ``torch.lstm``, ``torch.gru`` or ``torch.rnn_tanh``.
 
@@ -26,9 +26,9 @@ def call_native(
     """
     layers_dropout_training_bidirectional = (True, 1, 0.0, training, False)
     if isinstance(inputs, PackedSequence):
-        results = kernel(inputs.data, inputs.batch_sizes, state, weights, *layers_dropout_training_bidirectional)
+        results = kernel(inputs.data, inputs.batch_sizes, state, list(weights), *layers_dropout_training_bidirectional)
         outputs: Any = PackedSequence(results[0], inputs.batch_sizes, inputs.sorted_indices, inputs.unsorted_indices)
     else:
-        results = kernel(inputs, state, weights, *layers_dropout_training_bidirectional, True)
+        results = kernel(inputs, state, list(weights), *layers_dropout_training_bidirectional, True)
         outputs = results[0]
     return (outputs, *results[1:])

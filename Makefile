@@ -1,0 +1,39 @@
+# A convenience: everything here is also `pip install` and the `nlp-lstm` command.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+TASK   ?= pos
+RUN    := $(BIN)/nlp-lstm
+
+.DEFAULT_GOAL := help
+.PHONY: help pipeline test test-all lint bench report
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	@touch $@
+
+pipeline: $(VENV)/installed ## data, training, evaluation, report: TASK=pos [DATA=path] [ARGS="model.hidden=128"]
+	$(RUN) run $(TASK) $(if $(DATA),--data $(DATA)) $(ARGS)
+
+test: $(VENV)/installed ## the default tests
+	$(BIN)/python -m pytest
+
+test-all: $(VENV)/installed ## all tests, the slow ones too
+	$(BIN)/python -m pytest -m "not gpu"
+
+lint: $(VENV)/installed ## style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/installed ## speed, as ratios in one run, with accuracy beside it
+	$(BIN)/python benchmarks/training_speed.py
+
+report: $(VENV)/installed ## evaluate the bundled model of TASK and write runs/report-TASK
+	$(RUN) evaluate $(TASK) --output runs/report-$(TASK)

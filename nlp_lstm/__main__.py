@@ -1,0 +1,27 @@
+"""The command line's entry point: errors of ours become one line and exit code 2."""
+
+from __future__ import annotations
+
+import sys
+
+from nlp_lstm.errors import NlpLstmError
+
+
+def main() -> None:
+    """Run the command line."""
+    from nlp_lstm.cli import app
+
+    try:
+        app()
+    except NlpLstmError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        sys.stderr.close()
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

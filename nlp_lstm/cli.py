@@ -1,0 +1,257 @@
+"""The command line: `nlp-lstm run | predict | evaluate | data | models | vectors`.
+
+Heavy parts are imported inside the commands, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from nlp_lstm.errors import ConfigError, DataError
+
+app = typer.Typer(
+    name="nlp-lstm",
+    help="Recurrent networks for text: train, evaluate and use small models on a CPU.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+vectors_app = typer.Typer(help="Word vectors: look at them, or train your own.", no_args_is_help=True)
+app.add_typer(vectors_app, name="vectors")
+
+errors = Console(stderr=True)
+
+
+class OutputFormat(str, Enum):
+    """What predict writes."""
+
+    jsonl = "jsonl"
+    conllu = "conllu"
+
+
+class VectorKind(str, Enum):
+    """Which model gensim trains."""
+
+    word2vec = "word2vec"
+    fasttext = "fasttext"
+
+
+@app.command()
+def run(
+    recipe: Annotated[str, typer.Argument(help="A task such as pos, or a recipe file.")] = "pos",
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Changes to the recipe, such as model.hidden=128.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Your own file or folder instead of the recipe's data sets.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="The run's folder; default the next free one in runs/.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest unfinished run.")] = False,
+    seeds: Annotated[int, typer.Option(min=1, help="Train this many models and report the spread.")] = 1,
+) -> None:
+    """Train a model, evaluate it and write a report."""
+    from nlp_lstm.recipes import load_recipe
+    from nlp_lstm.runs import latest_run_folder, new_run_folder, run_recipe, run_seeds
+
+    settings = load_recipe(recipe, overrides or ())
+    parent, name = Path("runs"), Path(recipe).stem
+    if output is None:
+        output = latest_run_folder(parent, name) if resume else new_run_folder(parent, name)
+    elif output.exists() and any(output.iterdir()) and not resume:
+        raise ConfigError(f"{output} is not empty; choose another --output, or go on with --resume")
+    console = Console()
+    if seeds > 1:
+        result = run_seeds(settings, output, num_seeds=seeds, data=data, should_resume=resume, console=console)
+    else:
+        result = run_recipe(settings, output, data=data, should_resume=resume, console=console)
+    console.print(result.report.summary(), highlight=False, markup=False)
+    console.print(f"report: {result.folder / 'report.html'}\nmodel:  {result.model_folder}", highlight=False)
+
+
+@app.command()
+def predict(
+    model: Annotated[str, typer.Argument(help="A task, a model name or a model folder.")],
+    files: Annotated[list[Path] | None, typer.Argument(help="Text files, one text a line; none reads stdin.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Default: stdout.")] = None,
+    form: Annotated[
+        OutputFormat, typer.Option("--format", help="One JSON result a line, or CoNLL-U.")
+    ] = OutputFormat.jsonl,
+    pretokenized: Annotated[bool, typer.Option("--pretokenized", help="Lines are tokens with spaces between.")] = False,
+    label: Annotated[str | None, typer.Option(help="The label column that becomes the entity.")] = None,
+    language: Annotated[str, typer.Option(help="Language code; chooses a task's model.")] = "en",
+) -> None:
+    """Predict for each line of text."""
+    from nlp_lstm.pipeline import Pipeline
+
+    pipeline = Pipeline(model, language=language)
+    options: dict[str, Any] = {"label": label} if label is not None else {}
+    lines = read_lines(files or [])
+    texts: Iterator[Any] = (line.split() for line in lines) if pretokenized else lines
+    with open_output(output) as target:
+        if form is OutputFormat.conllu:
+            target.writelines(pipeline.predict_conllu(texts, pretokenized=pretokenized))
+            return
+        for result in pipeline.predict(texts, pretokenized=pretokenized, **options):
+            target.write(json.dumps(result, ensure_ascii=False) + "\n")
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A task, a model name or a model folder.")],
+    data: Annotated[str | None, typer.Argument(help="A labelled file or folder, or a data set's name.")] = None,
+    split: Annotated[str, typer.Option(help="Of a data set or folder: train, dev or test.")] = "test",
+    output: Annotated[Path | None, typer.Option(help="Write report.html and metrics.json there.")] = None,
+    language: Annotated[str, typer.Option(help="Language code; chooses a task's model.")] = "en",
+) -> None:
+    """Evaluate a model on labelled data; without DATA, on the data set that it was trained on."""
+    from nlp_lstm.pipeline import Pipeline
+
+    pipeline = Pipeline(model, language=language)
+    report = pipeline.evaluate(data, split=split)
+    console = Console()
+    console.print(report.summary(), highlight=False, markup=False)
+    if output is not None:
+        console.print(f"report: {report.write(output)}", highlight=False)
+
+
+@app.command("data")
+def list_data_sets(
+    name: Annotated[str | None, typer.Argument(help="Fetch this data set and show its sizes.")] = None,
+) -> None:
+    """List the data sets and word vectors known by name."""
+    from nlp_lstm.data.catalogue import find_data, list_data
+
+    console = Console()
+    if name is not None:
+        found = find_data([name], say=console.print)
+        console.print(f"{found.title}\nlicence: {found.licence}\nsource:  {found.source}", highlight=False)
+        for split in ("train", "dev", "test"):
+            console.print(f"{split:>7}: {len(found.read(split)):,} examples", highlight=False)
+        return
+    table = Table("name", "what", "language", "licence", "here", "else from", box=None, header_style="bold")
+    for entry in list_data():
+        table.add_row(
+            entry.name, entry.title, entry.language, entry.licence, ", ".join(entry.here), ", ".join(entry.fetch)
+        )
+    console.print(table)
+
+
+@app.command("models")
+def list_models() -> None:
+    """List the models that can be used by name, with the place each is in."""
+    from nlp_lstm.artifacts import CONFIG_NAME
+    from nlp_lstm.paths import model_roots
+
+    table = Table("name", "place", "size", box=None, header_style="bold")
+    for place, root in model_roots().items():
+        for folder in sorted(root.iterdir()) if root.is_dir() else []:
+            if (folder / CONFIG_NAME).is_file():
+                size = sum(path.stat().st_size for path in folder.iterdir())
+                table.add_row(folder.name, place, f"{size / 1e6:.1f} MB")
+    Console().print(table)
+
+
+@vectors_app.command("train")
+def train_word_vectors(
+    corpus: Annotated[Path, typer.Argument(help="Plain text, one sentence or paragraph a line; may be .gz.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A .txt or .bin file in word2vec form.")],
+    kind: Annotated[
+        VectorKind, typer.Option(help="Word2Vec, or FastText with character n-grams.")
+    ] = VectorKind.word2vec,
+    size: Annotated[int, typer.Option(min=1, help="Features per vector.")] = 100,
+    window: Annotated[int, typer.Option(min=1, help="Words seen on either side.")] = 5,
+    min_count: Annotated[int, typer.Option(min=1, help="Rarer words get no vector.")] = 5,
+    epochs: Annotated[int, typer.Option(min=1, help="Times through the corpus.")] = 5,
+    seed: Annotated[int, typer.Option(help="Same seed, same vectors.")] = 1,
+    language: Annotated[str, typer.Option(help="Language code of the tokeniser.")] = "en",
+) -> None:
+    """Train word vectors on your own text with gensim."""
+    from nlp_lstm.text.corpus import TokenisedCorpus
+    from nlp_lstm.text.vectors import save_word2vec, train_vectors
+
+    console = Console()
+    with console.status("reading and training"):
+        vectors = train_vectors(
+            TokenisedCorpus(corpus, language),
+            kind=kind.value,
+            size=size,
+            window=window,
+            min_count=min_count,
+            epochs=epochs,
+            seed=seed,
+        )
+    save_word2vec(vectors, output)
+    console.print(f"{len(vectors):,} vectors of {size} features: {output}", highlight=False)
+
+
+@vectors_app.command("show")
+def show_word_vectors(
+    vectors: Annotated[str, typer.Argument(help="A name such as vectors-100d, or a file.")],
+    words: Annotated[list[str] | None, typer.Argument(help="Show the nearest neighbours of these.")] = None,
+    trust_pickle: Annotated[
+        bool, typer.Option("--trust-pickle", help="Read gensim's .kv files, which run code when opened.")
+    ] = False,
+) -> None:
+    """Load word vectors, converting them at the first time, and show their size and neighbours."""
+    from nlp_lstm.data.catalogue import find_vectors
+    from nlp_lstm.text.vectors import nearest_words
+
+    console = Console()
+    found = find_vectors(vectors, say=console.print, trust_pickle=trust_pickle)
+    console.print(f"{found.name}: {len(found):,} words, {found.embed_size} features", highlight=False)
+    for word in words or ():
+        neighbours = ", ".join(f"{other} {score:.2f}" for other, score in nearest_words(found, word))
+        console.print(f"{word}: {neighbours}", highlight=False, markup=False)
+
+
+def read_lines(files: list[Path]) -> Iterator[str]:
+    """Yield the lines of files, or of stdin, without their ends.
+
+    Raises:
+        DataError: a file is missing or a line is not UTF-8; with file and line.
+    """
+    sources: list[Path | None] = [*files] or [None]
+    for path in sources:
+        name = "stdin" if path is None else str(path)
+        try:
+            opened = contextlib.nullcontext(sys.stdin.buffer) if path is None else path.open("rb")
+        except OSError as error:
+            raise DataError(f"{name}: {error.strerror}; give a text file") from error
+        with opened as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    yield line.decode("utf-8").rstrip("\r\n")
+                except UnicodeDecodeError as error:
+                    bad = line[error.start : error.start + 1]
+                    raise DataError(
+                        f"{name}:{number}: byte {bad!r} at position {error.start} is not UTF-8; convert the file first"
+                    ) from error
+
+
+@contextlib.contextmanager
+def open_output(path: Path | None) -> Iterator[IO[str]]:
+    """Open stdout, or a file that appears only when all of it is written."""
+    if path is None:
+        yield sys.stdout
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with open(handle, "w", encoding="utf-8", newline="\n") as file:
+            yield file
+        os.replace(draft, path)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
