@@ -18,7 +18,7 @@ def cache_folder() -> Path:
     """Return the user's cache: NLP_LSTM_CACHE, or the system's usual place."""
     chosen = os.environ.get("NLP_LSTM_CACHE")
     if chosen:
-        return Path(chosen)
+        return Path(chosen).expanduser()
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("nlp_lstm"))

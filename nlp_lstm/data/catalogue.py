@@ -24,6 +24,7 @@ from nlp_lstm.data.hub import fetch_hub
 from nlp_lstm.data.readers import formats
 from nlp_lstm.data.sources import CacheSource, FolderSource, HubSource, Located, PackageSource, Say, Source, SourceError
 from nlp_lstm.errors import ConfigError, DataError, nearest_hint
+from nlp_lstm.paths import cache_folder
 from nlp_lstm.settings import Settings, parse_settings
 from nlp_lstm.text.vectors import WordVectors, load_vectors
 
@@ -206,12 +207,13 @@ def list_data() -> list[ListedEntry]:
     return listed
 
 
-def find_vectors(name_or_path: str | Path, *, say: Say = _say_nothing) -> WordVectors:
+def find_vectors(name_or_path: str | Path, *, say: Say = _say_nothing, trust_pickle: bool = False) -> WordVectors:
     """Return word vectors by their name in the catalogue, or from a file.
 
     Args:
         name_or_path: a catalogue name, or the path of a file that ``load_vectors`` reads.
         say: called with lines of progress.
+        trust_pickle: read gensim's ``.kv`` files, which run code when opened.
 
     Raises:
         ConfigError: neither a known name nor a path that exists.
@@ -226,13 +228,13 @@ def find_vectors(name_or_path: str | Path, *, say: Say = _say_nothing) -> WordVe
                 f'"{name}" is no word vectors: neither a file nor a known name; known names: '
                 f"{', '.join(sorted(known))}.{nearest_hint(name, known)}"
             )
-        return load_vectors(Path(name_or_path), cache_dir=sources.user_cache(), say=say)
+        return load_vectors(Path(name_or_path), cache_dir=cache_folder(), say=say, trust_pickle=trust_pickle)
     tries: list[str] = []
     located = _first_source(name, entry, tries, say=say)
     if located is None:
         raise DataError(_no_luck(f"the word vectors {name} cannot be had", tries, "Or pass the path of a vectors file"))
     say(f"word vectors: {name}, from {located.origin}")
-    cache_dir = sources.user_cache()
+    cache_dir = cache_folder()
     return load_vectors(located.folder / entry.file, cache_dir=cache_dir, name=name, licence=entry.licence, say=say)
 
 

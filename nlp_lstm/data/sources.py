@@ -27,10 +27,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Annotated, Literal
 
-import platformdirs
 from pydantic import Field
 
 from nlp_lstm.errors import NlpLstmError
+from nlp_lstm.paths import cache_folder
 from nlp_lstm.settings import Settings
 
 Say = Callable[[str], object]
@@ -124,12 +124,6 @@ class Located:
     origin: str
 
 
-def user_cache() -> Path:
-    """Return the folder for fetched and converted files: NLP_LSTM_CACHE, or the platform's cache folder."""
-    named = os.environ.get("NLP_LSTM_CACHE")
-    return Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("nlp_lstm"))
-
-
 def sha256_of(path: Path) -> str:
     """Return the sha256 of a file in hexadecimal digits."""
     digest = hashlib.sha256()
@@ -182,7 +176,7 @@ def find_cached(name: str, patterns: Sequence[str], *, check_digests: bool = Tru
     Raises:
         SourceError: not there, or no longer what was fetched.
     """
-    folder = user_cache() / "data" / name
+    folder = cache_folder() / "data" / name
     try:
         note = json.loads((folder / _ORIGIN).read_text("utf-8"))
         origin, files = str(note["origin"]), dict(note["files"])
@@ -209,7 +203,7 @@ def fill_cache(name: str, origin: str, fill: Callable[[Path], None]) -> Located:
     Raises:
         SourceError: ``fill`` gave up, or the cache cannot be written.
     """
-    target = user_cache() / "data" / name
+    target = cache_folder() / "data" / name
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=target.parent) as temporary:

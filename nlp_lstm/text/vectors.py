@@ -23,7 +23,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from nlp_lstm.errors import ConfigError, DataError
+from nlp_lstm.errors import ConfigError, DataError, VocabularyError, shorten
 from nlp_lstm.text.vector_files import read_vector_file, source_files
 
 _LAYOUT = 1  # of a converted folder; another number is converted anew
@@ -60,54 +60,6 @@ class WordVectors:
 
     def __len__(self) -> int:
         return len(self.words)
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class VectorMatch:
-    """Which of some words have a vector.
-
-    Args:
-        rows: int64 ``word``, the row of each word's vector, -1 where there is none.
-        exact: number of words found as they stand.
-        lowercased: number of words found only in lower case.
-        missing: number of words not found.
-    """
-
-    rows: npt.NDArray[np.int64]
-    exact: int
-    lowercased: int
-    missing: int
-
-    @property
-    def coverage(self) -> float:
-        """Share of the words that have a vector, in [0, 1]; 0 for no words."""
-        return 1 - self.missing / len(self.rows) if len(self.rows) else 0.0
-
-
-def match_vectors(vectors: WordVectors, words: Iterable[str]) -> VectorMatch:
-    """Find each word's vector: as it stands, else in lower case.
-
-    Args:
-        vectors: the vectors.
-        words: the words; ``vectors.matrix[match.rows[i]]`` belongs to the i-th where ``match.rows[i] >= 0``.
-    """
-    index = vectors.index
-    rows: list[int] = []
-    exact = lowercased = 0
-    for word in words:
-        row = index.get(word)
-        if row is not None:
-            exact += 1
-        else:
-            row = index.get(word.lower(), -1)
-            lowercased += row >= 0
-        rows.append(row)
-    return VectorMatch(
-        rows=np.array(rows, dtype=np.int64),
-        exact=exact,
-        lowercased=lowercased,
-        missing=len(rows) - exact - lowercased,
-    )
 
 
 def load_vectors(
@@ -212,6 +164,28 @@ def train_vectors(
         raise DataError(f"no word occurs {min_count} times or more; give more text or a lower min_count")
     model.train(sentences, total_examples=model.corpus_count, epochs=epochs)
     return model.wv
+
+
+def nearest_words(vectors: WordVectors, word: str, count: int = 10) -> list[tuple[str, float]]:
+    """Return the words whose vectors point most nearly the same way, with the cosine, the nearest first.
+
+    Args:
+        vectors: the vectors.
+        word: a word among them, as it stands or in lower case.
+        count: how many.
+
+    Raises:
+        VocabularyError: the word has no vector.
+    """
+    row = vectors.index.get(word, vectors.index.get(word.lower()))
+    if row is None:
+        raise VocabularyError(f"{shorten(word)} is not among the {len(vectors):,} words of {vectors.name}")
+    lengths = np.linalg.norm(vectors.matrix, axis=1)
+    products = vectors.matrix @ vectors.matrix[row]
+    cosines = products / np.maximum(lengths * lengths[row], 1e-12)
+    cosines[row] = -np.inf
+    best = np.argsort(-cosines, kind="stable")[:count]
+    return [(vectors.words[index], float(cosines[index])) for index in best if index != row]
 
 
 def save_word2vec(vectors: Any, path: Path | str) -> None:

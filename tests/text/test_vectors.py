@@ -11,12 +11,10 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from nlp_lstm.errors import ConfigError, DataError
+from nlp_lstm.errors import ConfigError, DataError, VocabularyError
 from nlp_lstm.text.vector_files import sniff_kind
-from nlp_lstm.text.vectors import WordVectors, load_vectors, match_vectors, save_word2vec, train_vectors
+from nlp_lstm.text.vectors import WordVectors, load_vectors, nearest_words, save_word2vec, train_vectors
 
 WORDS = ["the", ",", "sea", "Łódź", "e-mail"]
 MATRIX = np.arange(20, dtype=np.float32).reshape(5, 4) / 8 - 1
@@ -133,24 +131,20 @@ def test_first_of_two_equal_words_counts(tmp_path, header):
     np.testing.assert_array_equal(vectors.matrix, matrix[[0, 1, 3, 5]])
 
 
-def test_words_are_matched_as_they_stand_then_in_lower_case(tmp_path):
-    vectors = WordVectors(name="n", words=["us", "US", "sea"], matrix=MATRIX[:3], sha256="")
-    match = match_vectors(vectors, ["US", "Us", "SEA", "us", "zzz", ""])
-    assert match.rows.tolist() == [1, 0, 2, 0, -1, -1]
-    assert match.rows.dtype == np.int64
-    assert (match.exact, match.lowercased, match.missing) == (2, 2, 2)
-    assert match.coverage == pytest.approx(4 / 6)
-    assert match_vectors(vectors, []).coverage == 0
+def test_nearest_words_are_those_of_gensim():
+    from gensim.models import KeyedVectors
 
-
-@given(st.lists(st.text(alphabet="aAbB", max_size=2)), st.sets(st.text(alphabet="aAbB", min_size=1, max_size=2)))
-def test_counts_of_a_match_add_up(words, known):
-    vectors = WordVectors(name="n", words=sorted(known), matrix=np.zeros((len(known), 1), np.float32), sha256="")
-    match = match_vectors(vectors, words)
-    assert match.exact == sum(word in known for word in words)
-    assert match.missing == int((match.rows < 0).sum()) == len(words) - match.exact - match.lowercased
-    for word, row in zip(words, match.rows, strict=True):
-        assert row < 0 or vectors.words[row] in (word, word.lower())
+    matrix = np.random.default_rng(0).standard_normal((50, 8)).astype(np.float32)
+    words = [f"word{number}" for number in range(50)]
+    reference = KeyedVectors(8)
+    reference.add_vectors(words, matrix)
+    vectors = WordVectors(name="n", words=words, matrix=matrix, sha256="")
+    found = nearest_words(vectors, "WORD7", count=5)
+    expected = reference.most_similar("word7", topn=5)
+    assert [word for word, _ in found] == [word for word, _ in expected]
+    assert [score for _, score in found] == pytest.approx([score for _, score in expected], abs=1e-5)
+    with pytest.raises(VocabularyError, match="'zzz' is not among the 50 words of n"):
+        nearest_words(vectors, "zzz")
 
 
 GOOD = rows_of_text()
