@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 from nlp_lstm.errors import NlpLstmError
 
@@ -14,13 +15,19 @@ def main() -> None:
     try:
         app()
     except NlpLstmError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(2)
+        _complain(f"{type(error).__name__}: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:  # a place that cannot be written to, a full disk
+        _complain(f"{error.filename or 'system'}: {error.strerror or error}")
+
+
+def _complain(message: str) -> NoReturn:
+    print(" ".join(message.split()), file=sys.stderr)  # noqa: T201
+    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -128,9 +128,19 @@ def save_model(
             files={path.name: _file_facts(path) for path in sorted(draft.iterdir())},
         )
         _write_text(draft / CONFIG_NAME, config.model_dump_json(indent=1) + "\n")
-        if folder.exists():
-            os.replace(folder, Path(made) / "replaced")
+        put_folder(draft, folder, spare=Path(made) / "replaced")
+
+
+def put_folder(draft: Path, folder: Path, *, spare: Path) -> None:
+    """Move ``draft`` to ``folder``; what was there goes to ``spare``, and comes back when the move fails."""
+    if folder.exists():
+        os.replace(folder, spare)
+    try:
         os.replace(draft, folder)
+    except BaseException:
+        if spare.exists():
+            os.replace(spare, folder)
+        raise
 
 
 def load_model(folder: Path) -> ModelFolder:

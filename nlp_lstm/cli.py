@@ -6,6 +6,7 @@ Heavy parts are imported inside the commands, so that `--help` answers at once.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import sys
@@ -95,6 +96,8 @@ def predict(
     """Predict for each line of text."""
     from nlp_lstm.pipeline import Pipeline
 
+    if form is OutputFormat.conllu and label is not None:
+        raise ConfigError("--label goes with --format jsonl; CoNLL-U holds every label column")
     pipeline = Pipeline(model, language=language)
     options: dict[str, Any] = {"label": label} if label is not None else {}
     lines = read_lines(files or [])
@@ -244,6 +247,8 @@ def read_lines(files: list[Path]) -> Iterator[str]:
 def open_output(path: Path | None) -> Iterator[IO[str]]:
     """Open stdout, or a file that appears only when all of it is written."""
     if path is None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")
         yield sys.stdout
         return
     path.parent.mkdir(parents=True, exist_ok=True)

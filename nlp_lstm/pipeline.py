@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from nlp_lstm.artifacts import CONFIG_NAME, find_model
+from nlp_lstm.artifacts import CONFIG_NAME, find_model, put_folder
 from nlp_lstm.data.catalogue import find_data, open_files
 from nlp_lstm.data.writers import format_conllu
 from nlp_lstm.errors import ConfigError, DataError, nearest_hint, shorten
@@ -63,7 +63,10 @@ class Pipeline:
         opened = open_model(self.folder)
         self.task, self._model, self._config = opened.task, opened.model, opened.config
         self.language = self._config.language
-        self._model.to("cpu" if device == "auto" else device)
+        try:
+            self._model.to("cpu" if device == "auto" else device)
+        except (RuntimeError, AssertionError) as error:  # torch's own; AssertionError where it is built without CUDA
+            raise ConfigError(f'device is "{device}": {error}; give "auto", "cpu" or a device that is here') from error
         self._use_bf16 = precision == "bf16"
         self._batch_tokens = batch_tokens or 2_000
         self._tokenizer: Tokenizer | None = None
@@ -160,15 +163,13 @@ class Pipeline:
         import tempfile
 
         target = Path(folder)
-        if target.exists() and not (target / CONFIG_NAME).is_file() and any(target.iterdir()):
+        if target.is_file() or (target.is_dir() and not (target / CONFIG_NAME).is_file() and any(target.iterdir())):
             raise ConfigError(f"{target} exists and is not a model folder; choose another place")
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as made:
             draft = Path(made) / "model"
             shutil.copytree(self.folder, draft)
-            if target.exists():
-                target.rename(Path(made) / "replaced")
-            draft.rename(target)
+            put_folder(draft, target, spare=Path(made) / "replaced")
 
     @property
     def info(self) -> dict[str, Any]:

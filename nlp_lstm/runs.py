@@ -10,13 +10,13 @@ import statistics
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 
+from nlp_lstm import __version__
 from nlp_lstm.artifacts import ModelConfig, load_model, load_weights, save_model
 from nlp_lstm.card import model_card
 from nlp_lstm.data.catalogue import FoundData, find_data, find_vectors, open_files
@@ -271,10 +271,10 @@ def open_model(folder: Path) -> OpenModel:
         task_type = tasks.get(stored.config.task)
         settings = parse_settings(task_type.settings_type, stored.config.model, "config.json: model")
         task = task_type.from_vocabulary(settings, stored.vocabulary)
-    except NlpLstmError as error:
+        with torch.device("meta"):
+            model = task.build_model()
+    except (NlpLstmError, RuntimeError, TypeError, OverflowError) as error:  # torch's own on absurd sizes
         raise CheckpointError(f"{folder}: {error}") from error
-    with torch.device("meta"):
-        model = task.build_model()
     load_weights(model, stored)
     return OpenModel(task=task, model=model.eval(), config=stored.config)
 
@@ -298,7 +298,7 @@ def evaluate_others(
 def environment_facts(result: TrainingResult) -> dict[str, str]:
     """Return versions, machine, time and memory for the report."""
     return {
-        "nlp_lstm": metadata.version("nlp-lstm"),
+        "nlp_lstm": __version__,
         "commit": _commit(),
         "Python": platform.python_version(),
         "torch": torch.__version__,

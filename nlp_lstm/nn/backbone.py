@@ -26,7 +26,7 @@ class BackboneSettings(Settings):
     """The recurrent cell's name: gru, lstm, rnn."""
     hidden: int = Field(256, ge=1)
     """Features of the hidden state in each direction."""
-    layers: int = Field(2, ge=1)
+    layers: int = Field(2, ge=1, le=64)
     """How many recurrent layers."""
     bidirectional: bool = True
     """Whether each layer reads the sentence from both ends."""
@@ -102,7 +102,7 @@ class Backbone(nn.Module):
 
     def forward(
         self, features: WordFeatures, index: Int[Tensor, "batch time"], lengths: Int[Tensor, " batch"]
-    ) -> Float[Tensor, "batch time direction*hidden"]:
+    ) -> Float[Tensor, "batch time {self.output_size}"]:
         """Return the encoder's outputs, zero at padding."""
         embedded = self.input_dropout(self.embedding(features, index))
         return self.encoder(embedded, lengths).outputs

@@ -280,7 +280,7 @@ class TaggingTask(Task):
             label: which column becomes ``entity`` and ``score``; default the main one. Others add their own keys.
         """
         main = self.main_column if label is None else label
-        if main not in self.labels:
+        if not isinstance(main, str) or main not in self.labels:
             raise ConfigError(f'unknown label column "{main}"; this model has {", ".join(self.labels)}')
         others = [column for column in self.labels if column != main]
         results: list[dict[str, Any]] = []

@@ -81,14 +81,17 @@ class Tokenizer:
         sentences: list[list[Token]] = []
         current: list[Token] = []
         last_end = start
+        is_start = False
         for token in doc:
+            is_start = is_start or token.is_sent_start  # spaCy lets a sentence start at the white space before it
             if token.is_space:
                 continue
             token_start = start + token.idx
             new_paragraph = bool(_PARAGRAPH.search(text, last_end, token_start))
-            if current and (token.is_sent_start or new_paragraph):
+            if current and (is_start or new_paragraph):
                 sentences.append(current)
                 current = []
+            is_start = False
             last_end = token_start + len(token)
             current.append(Token(token.text, token_start, last_end))
         if current:

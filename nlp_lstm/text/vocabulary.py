@@ -28,11 +28,12 @@ class Vocabulary:
     def __init__(self, tokens: Iterable[str], *, specials: int) -> None:
         self.tokens: tuple[str, ...] = tuple(tokens)
         self.num_specials = specials
+        for token in self.tokens:
+            if not isinstance(token, str):
+                raise VocabularyError(f"a vocabulary holds {shorten(token)}, which is not a string")
         self._ids: dict[str, int] = {token: index for index, token in enumerate(self.tokens) if index >= specials}
         if len(self._ids) + specials != len(self.tokens):
             raise VocabularyError("a vocabulary holds the same token twice; every token needs one id")
-        if not all(isinstance(token, str) for token in self.tokens):
-            raise VocabularyError("a vocabulary holds a token that is not a string")
 
     @classmethod
     def build(

@@ -39,10 +39,10 @@ class GRUCell(Cell):
     def initial_state(self, inputs: Float[Tensor, "batch time embed"]) -> HiddenState:
         return HiddenState(hidden=inputs.new_zeros(inputs.shape[0], self.hidden_size))
 
-    def project(self, inputs: Float[Tensor, "batch time embed"]) -> Float[Tensor, "batch time 3*hidden"]:
+    def project(self, inputs: Float[Tensor, "batch time embed"]) -> Float[Tensor, "batch time {3*self.hidden_size}"]:
         return nn.functional.linear(inputs, self.weight_ih, self.bias_ih)
 
-    def step(self, projected: Float[Tensor, "batch 3*hidden"], state: HiddenState) -> HiddenState:
+    def step(self, projected: Float[Tensor, "batch {3*self.hidden_size}"], state: HiddenState) -> HiddenState:
         reset_in, update_in, candidate_in = projected.chunk(3, dim=-1)
         recurrent = nn.functional.linear(state.hidden, self.weight_hh, self.bias_hh)
         reset_rec, update_rec, candidate_rec = recurrent.chunk(3, dim=-1)

@@ -45,10 +45,10 @@ class LSTMCell(Cell):
         zeros = inputs.new_zeros(inputs.shape[0], self.hidden_size)
         return LSTMState(hidden=zeros, cell=zeros)
 
-    def project(self, inputs: Float[Tensor, "batch time embed"]) -> Float[Tensor, "batch time 4*hidden"]:
+    def project(self, inputs: Float[Tensor, "batch time embed"]) -> Float[Tensor, "batch time {4*self.hidden_size}"]:
         return nn.functional.linear(inputs, self.weight_ih, self.bias)
 
-    def step(self, projected: Float[Tensor, "batch 4*hidden"], state: LSTMState) -> LSTMState:
+    def step(self, projected: Float[Tensor, "batch {4*self.hidden_size}"], state: LSTMState) -> LSTMState:
         gates = projected + nn.functional.linear(state.hidden, self.weight_hh)
         input_gate, forget_gate, candidate, output_gate = gates.chunk(4, dim=-1)
         kept = torch.sigmoid(forget_gate) * state.cell

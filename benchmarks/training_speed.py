@@ -1,0 +1,115 @@
+"""How fast training is, beside the same network on packed fp32 batches in random order.
+
+Each backend trains the tagger of pipelines/pos.yaml in a process of its own, on the same examples, for the same number
+of tokens, with the same optimiser; only the way through the recurrent layers differs:
+
+    ours      batches of a token budget, bucketed by length, padded, bfloat16 where the processor has it
+    bucketed  the same batches, packed, fp32
+    packed    random batches of sentences, packed, fp32: what most toolkits do
+
+Printed: tokens per second, the ratio to packed, and the development accuracy that the training reached.
+
+    python benchmarks/training_speed.py [--tokens 400000] [--data ud-english-ewt]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+BACKENDS = ("packed", "bucketed", "ours")
+
+
+def main() -> None:
+    """Time every backend and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tokens", type=int, default=400_000, help="training length of each backend")
+    parser.add_argument("--data", default=None, help="a data set's name; default those of the recipe")
+    parser.add_argument("--backend", choices=BACKENDS, help="time only this one and print JSON")
+    arguments = parser.parse_args()
+    if arguments.backend:
+        print(json.dumps(time_backend(arguments.backend, arguments.tokens, arguments.data)))
+        return
+    results = []
+    for backend in BACKENDS:
+        command = [sys.executable, __file__, "--backend", backend, "--tokens", str(arguments.tokens)]
+        command += ["--data", arguments.data] if arguments.data else []
+        answer = subprocess.run(command, check=True, capture_output=True, text=True)
+        results.append(json.loads(answer.stdout.splitlines()[-1]))
+    print(f"{'backend':<10}{'tokens/s':>10}{'ratio':>8}  dev scores after {arguments.tokens:,} tokens")
+    for result in results:
+        ratio = result["tokens_per_second"] / results[0]["tokens_per_second"]
+        scores = "  ".join(f"{name} {value:.4f}" for name, value in result["scores"].items())
+        print(f"{result['backend']:<10}{result['tokens_per_second']:>10,.0f}{ratio:>8.2f}  {scores}")
+
+
+def time_backend(backend: str, tokens: int, data: str | None) -> dict[str, Any]:
+    """Train with one backend and return its speed in tokens per second and its development scores."""
+    from nlp_lstm.data.catalogue import find_data
+    from nlp_lstm.recipes import load_recipe
+    from nlp_lstm.runs import load_recipe_vectors
+    from nlp_lstm.tasks import tasks
+    from nlp_lstm.training import loop, train
+
+    recipe = load_recipe("pos", [f"training.tokens={tokens}", "training.evaluations=1"])
+    found = find_data([data] if data else recipe.data)
+    training, development = found.read("train"), found.read("dev")
+    task = tasks.get("pos").prepare(recipe.model, training, load_recipe_vectors(recipe, lambda line: None))
+    settings = recipe.training
+    if backend != "ours":
+        settings = settings.model_copy(update={"precision": "fp32"})
+        _use_packed_layers()
+    if backend == "packed":
+        loop.shuffled_batches = _random_batches
+    with tempfile.TemporaryDirectory() as folder:
+        result = train(task, training, development, settings, Path(folder))
+    scores = {key[4:]: value for key, value in result.history[-1].items() if key.startswith("dev_")}
+    training_seconds = [record for record in result.history if "loss" in record][-1]["seconds"]
+    return {"backend": backend, "tokens_per_second": result.tokens / training_seconds, "scores": scores}
+
+
+def _use_packed_layers() -> None:
+    """Make every recurrent layer the usual one: torch's bidirectional LSTM on a packed batch."""
+    import torch
+    from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+    from nlp_lstm.nn.recurrent import Recurrent, RecurrentOutput
+
+    def forward(self: Recurrent, inputs: torch.Tensor, lengths: torch.Tensor) -> RecurrentOutput:
+        outputs = inputs
+        for cells in self.layers:
+            packed = pack_padded_sequence(outputs, lengths, batch_first=True, enforce_sorted=False)
+            weights = []
+            for cell in cells:
+                weights += [cell.weight_ih, cell.weight_hh, cell.bias, torch.zeros_like(cell.bias)]
+            state = outputs.new_zeros(2, len(lengths), cells[0].hidden_size)
+            data, _, _ = torch.lstm(
+                packed.data, packed.batch_sizes, (state, state), weights, True, 1, 0.0, self.training, True
+            )
+            packed = torch.nn.utils.rnn.PackedSequence(
+                data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices
+            )
+            outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=inputs.shape[1])
+            outputs = self.dropout(outputs)
+        return RecurrentOutput(outputs=outputs, states=None)
+
+    Recurrent.forward = forward
+
+
+def _random_batches(lengths: Sequence[int], token_budget: int, *, seed: int, epoch: int) -> list[list[int]]:
+    """Batches of a fixed number of sentences in random order, with as many real tokens on average as ours have."""
+    order = list(range(len(lengths)))
+    random.Random(f"{seed}/{epoch}").shuffle(order)
+    size = max(1, round(token_budget * len(lengths) / sum(lengths)))
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+if __name__ == "__main__":
+    main()
