@@ -78,7 +78,7 @@ class Pipeline:
         *,
         data: str | Path | None = None,
         output: str | Path | None = None,
-        overrides: Iterable[str] = (),
+        **overrides: Any,
     ) -> Pipeline:
         """Train a model and return its pipeline.
 
@@ -86,7 +86,7 @@ class Pipeline:
             recipe: a bundled recipe's name or a YAML file.
             data: your own file or folder, instead of the recipe's data sets.
             output: the run's folder; default the next free one in ``runs``.
-            overrides: dotted changes such as "model.hidden=128".
+            overrides: changes to the recipe by dotted key, as in ``**{"model.hidden": 128}``.
         """
         settings = load_recipe(recipe, overrides)
         folder = Path(output) if output is not None else new_run_folder(Path("runs"), settings.task)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class Recipe(Settings):
     """How the model's weights are stored; the report evaluates the stored weights."""
 
 
-def load_recipe(name_or_path: str, overrides: Iterable[str] = ()) -> Recipe:
+def load_recipe(name_or_path: str, overrides: Iterable[str] | Mapping[str, Any] = ()) -> Recipe:
     """Read and check a recipe.
 
     Args:
@@ -65,7 +65,7 @@ def load_recipe(name_or_path: str, overrides: Iterable[str] = ()) -> Recipe:
     return make_recipe(values, overrides, where=str(path))
 
 
-def make_recipe(values: dict[str, Any], overrides: Iterable[str] = (), *, where: str) -> Recipe:
+def make_recipe(values: dict[str, Any], overrides: Iterable[str] | Mapping[str, Any] = (), *, where: str) -> Recipe:
     """Check a recipe given as plain values.
 
     Raises:

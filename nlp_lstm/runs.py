@@ -123,6 +123,7 @@ def run_recipe(
     task_type = tasks.get(recipe.task)
     vectors = load_recipe_vectors(recipe, say)
     task = task_type.prepare(recipe.model, run_data.training, vectors, say)
+    facts = task.facts()
     result = train(
         task,
         run_data.training,
@@ -166,6 +167,7 @@ def run_recipe(
                 "train": f"{len(run_data.training):,} examples",
                 "dev": f"{len(run_data.development):,} examples",
                 "test": f"{len(run_data.test):,} examples",
+                **{name: str(value) for name, value in facts.items()},
             },
         ),
         environment_section(environment_facts(result)),
@@ -174,6 +176,7 @@ def run_recipe(
     metrics = {
         **report.metrics,
         "data": {"name": found.name, "source": found.source, "sha256": dict(found.sha256)},
+        "preparation": facts,
         "development_score": result.best_score,
         "training_seconds": round(result.seconds, 1),
         "training_tokens": result.tokens,
@@ -360,7 +363,7 @@ def _others_table(others: dict[str, Sequence[Figure]]) -> Table:
 def _make_say(console: Console | None) -> Callable[[str], None]:
     def say(line: str) -> None:
         if console is not None:
-            console.print(line, highlight=False, markup=False)
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     return say
 

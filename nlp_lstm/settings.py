@@ -46,42 +46,37 @@ def parse_settings(
         raise error_type(f"{where}: " + "; ".join(faults)) from None
 
 
-def apply_overrides(values: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+def apply_overrides(values: Mapping[str, Any], overrides: Iterable[str] | Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of ``values`` with dotted overrides such as ``model.hidden=256`` applied.
 
-    The right-hand side is read as YAML, so ``null``, ``true``, ``0.3`` and ``[a, b]`` mean what they say.
+    In a string the right-hand side is read as YAML, so ``null``, ``true``, ``0.3`` and ``[a, b]`` mean what they say.
+    A mapping from dotted key to value is taken as it is.
 
     Raises:
         ConfigError: an override has no ``=`` or goes through a value that is not a mapping.
     """
     result = _copy_nested(values)
-    for override in overrides:
-        path, equals, right = override.partition("=")
-        keys = path.strip().split(".")
-        if not equals or not all(keys):
-            raise ConfigError(f'override "{override}" is not of the form section.key=value, as in model.hidden=256')
-        try:
-            value = yaml.safe_load(right)
-        except yaml.YAMLError as error:
-            raise ConfigError(f'override "{override}": the value is not valid YAML; quote it') from error
+    pairs = overrides.items() if isinstance(overrides, Mapping) else map(_read_override, overrides)
+    for path, value in pairs:
+        keys = path.split(".")
         target = result
         for key in keys[:-1]:
             target = target.setdefault(key, {})
             if not isinstance(target, dict):
-                raise ConfigError(f'override "{override}": "{key}" is a single value, not a section')
+                raise ConfigError(f'override "{path}": "{key}" is a single value, not a section')
         target[keys[-1]] = value
     return result
 
 
-def merge_nested(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``base`` with ``changes`` laid over it, section by section."""
-    result = _copy_nested(base)
-    for key, value in changes.items():
-        if isinstance(value, Mapping) and isinstance(result.get(key), dict):
-            result[key] = merge_nested(result[key], value)
-        else:
-            result[key] = _copy_nested(value) if isinstance(value, Mapping) else value
-    return result
+def _read_override(override: str) -> tuple[str, Any]:
+    path, equals, right = override.partition("=")
+    path = path.strip()
+    if not equals or not all(path.split(".")):
+        raise ConfigError(f'override "{override}" is not of the form section.key=value, as in model.hidden=256')
+    try:
+        return path, yaml.safe_load(right)
+    except yaml.YAMLError as error:
+        raise ConfigError(f'override "{override}": the value is not valid YAML; quote it') from error
 
 
 def _copy_nested(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -68,6 +68,10 @@ class Task(ABC):
     def vocabulary(self) -> dict[str, Any]:
         """Return all vocabularies as plain values, for the model folder."""
 
+    def facts(self) -> dict[str, str]:
+        """Return what a report should say of the preparation, such as the coverage of the vectors."""
+        return {}
+
     @abstractmethod
     def build_model(self) -> nn.Module:
         """Return the network with fresh weights."""

@@ -128,6 +128,7 @@ class TaggingTask(Task):
         self.main_column = next(iter(self.labels))
         self._batches = BatchMaker(words)
         self._vector_rows: Tensor | None = None
+        self._coverage = ""
 
     @classmethod
     def prepare(
@@ -153,11 +154,12 @@ class TaggingTask(Task):
         words = WordVocabularies.build(
             counts, settings.embedding, vectors=selected.words, vector_size=selected.matrix.shape[1]
         )
-        if vectors:
-            say(f"pretrained vectors: {selected.coverage}")
         labels = {column: Vocabulary.build(found, specials=()) for column, found in label_counts.items()}
         task = cls(settings, words, labels)
-        task._vector_rows = torch.from_numpy(selected.matrix)
+        if vectors:
+            task._vector_rows = torch.from_numpy(selected.matrix)
+            task._coverage = f"{len(selected.words):,} kept; {selected.coverage}"
+            say(f"pretrained vectors: {task._coverage}")
         return task
 
     @classmethod
@@ -171,6 +173,9 @@ class TaggingTask(Task):
     def vocabulary(self) -> dict[str, Any]:
         labels = {column: vocabulary.to_dict() for column, vocabulary in self.labels.items()}
         return {"words": self.words.to_dict(), "labels": labels}
+
+    def facts(self) -> dict[str, str]:
+        return {"pretrained vectors": self._coverage} if self._coverage else {}
 
     def build_model(self) -> Tagger:
         return Tagger(self.settings, self.words, {column: len(labels) for column, labels in self.labels.items()})
@@ -409,5 +414,5 @@ def _most_frequent_labels(column: str, training: Sequence[TaggedExample]) -> tup
         for word, label in zip(example.document.words, example.labels[column], strict=True):
             counts[word][label] += 1
     once = Counter(label for labels in counts.values() if labels.total() == 1 for label in labels)
-    commonest = (once or counts[next(iter(counts))]).most_common(1)[0][0]
+    commonest = (once or sum(counts.values(), Counter())).most_common(1)[0][0]
     return {word: labels.most_common(1)[0][0] for word, labels in counts.items()}, commonest

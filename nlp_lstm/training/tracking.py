@@ -66,6 +66,6 @@ class Tracker:
 
     def say(self, line: str) -> None:
         """Print a line and write it to the log."""
-        self._console.print(line, highlight=False, markup=False)
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
         self._log.write(line + "\n")
         self._log.flush()

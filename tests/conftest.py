@@ -1,0 +1,30 @@
+"""What every test shares: checked shape annotations and fixed seeds."""
+
+import random
+import sys
+
+import numpy
+import pytest
+from hypothesis import settings
+from jaxtyping import install_import_hook
+
+CHECKED_PACKAGES = ("nlp_lstm.nn", "nlp_lstm.decoding")
+
+# The hook rewrites modules while they are imported, so it has to stand before the first import of the package.
+if any(name.startswith(CHECKED_PACKAGES) for name in sys.modules):
+    raise pytest.UsageError("nlp_lstm was imported before tests/conftest.py; its shape annotations would go unchecked")
+install_import_hook(list(CHECKED_PACKAGES), "beartype.beartype")
+
+settings.register_profile("nlp_lstm", deadline=None, derandomize=True, max_examples=40)
+settings.load_profile("nlp_lstm")
+
+
+@pytest.fixture(autouse=True)
+def seed() -> int:
+    """Start every test from the same random numbers."""
+    import torch
+
+    random.seed(0)
+    numpy.random.seed(0)
+    torch.manual_seed(0)
+    return 0
