@@ -78,16 +78,18 @@ def tagging_figures(metrics: TaggingMetrics) -> list[Figure]:
     correct, totals = metrics.correct_per_sentence, metrics.tokens_per_sentence
     whole = [float(right == total) for right, total in zip(correct, totals, strict=True) if total]
     figures = [
-        _rate("Accuracy", metrics.accuracy, bootstrap_interval(correct, totals), metrics.num_tokens, "tokens"),
-        _rate("Sentences all right", metrics.sentence_accuracy, bootstrap_interval(whole), len(whole), "sentences"),
+        share_figure("Accuracy", metrics.accuracy, bootstrap_interval(correct, totals), metrics.num_tokens, "tokens"),
+        share_figure(
+            "Sentences all right", metrics.sentence_accuracy, bootstrap_interval(whole), len(whole), "sentences"
+        ),
     ]
     if metrics.unknown_accuracy is not None:
         interval = bootstrap_interval(metrics.unknown_correct_per_sentence, metrics.unknown_per_sentence)
-        figures.append(_rate("Unknown words", metrics.unknown_accuracy, interval, metrics.num_unknown, "tokens"))
+        figures.append(share_figure("Unknown words", metrics.unknown_accuracy, interval, metrics.num_unknown, "tokens"))
     if metrics.span_scores is not None:
         spans = metrics.span_scores
         note = f"precision {format_share(spans.precision)}, recall {format_share(spans.recall)}"
-        figures.append(_rate("Span F1", spans.f1, None, spans.support, "spans", note))
+        figures.append(share_figure("Span F1", spans.f1, None, spans.support, "spans", note))
     note = f"mean F1 of {len(metrics.per_label)} labels"
     figures.append(Figure(name="Macro F1", value=metrics.macro_f1, note=note, is_share=True))
     return figures
@@ -97,7 +99,7 @@ def tagging_lead(metrics: TaggingMetrics, figures: Sequence[Figure]) -> str:
     """Return the result in plain words."""
     interval = next((figure.interval_text for figure in figures if figure.name == "Accuracy"), "")
     parts = [
-        f"{format_share(metrics.accuracy)} of {metrics.num_tokens:,} tokens right"
+        f"{format_share(metrics.accuracy, 2)} of {metrics.num_tokens:,} tokens right"
         + (f" (95 % interval {interval})" if interval else ""),
         f"{format_share(metrics.sentence_accuracy)} of {metrics.num_sentences:,} sentences without a single error",
     ]
@@ -187,15 +189,15 @@ def comparison_table(rows: Sequence[tuple[str, TaggingMetrics]], *, resamples: i
             raise DataError(f'"{name}" and "{first_name}" were scored on different sentences; score both on the same')
         correct, totals = metrics.correct_per_sentence, metrics.tokens_per_sentence
         lower, upper = bootstrap_interval(correct, totals, resamples=resamples)
-        interval = f"{100 * lower:.1f}–{100 * upper:.1f} %"
+        interval = f"{100 * lower:.2f}–{100 * upper:.2f} %"
         difference, p_value = "–", "–"
         if table:
             paired = paired_bootstrap(correct, first.correct_per_sentence, totals, resamples=resamples)
-            ends = " to ".join(f"{100 * end:+.1f}" for end in paired.interval)
-            difference = f"{100 * paired.difference:+.1f} ({ends})".replace("-", "−")
+            ends = " to ".join(f"{100 * end:+.2f}" for end in paired.interval)
+            difference = f"{100 * paired.difference:+.2f} ({ends})".replace("-", "−")
             p_value = "< 0.001" if paired.p_value < 0.001 else f"{paired.p_value:.3f}"
         unknown = format_share(metrics.unknown_accuracy)
-        table.append([name, format_share(metrics.accuracy), interval, unknown, difference, p_value])
+        table.append([name, format_share(metrics.accuracy, 2), interval, unknown, difference, p_value])
     return Table(
         columns=["System", "Accuracy", "95 % interval", "Unknown words", f"Against {first_name} (points)", "p"],
         rows=table,
@@ -204,11 +206,19 @@ def comparison_table(rows: Sequence[tuple[str, TaggingMetrics]], *, resamples: i
     )
 
 
-def _rate(
+def share_figure(
     name: str, value: float, interval: tuple[float, float] | None, sample_size: int, unit: str, note: str = ""
 ) -> Figure:
+    """Return a headline number that is a share, with two digits after the point: 25,000 tokens tell them apart."""
     return Figure(
-        name=name, value=value, interval=interval, sample_size=sample_size, sample_unit=unit, note=note, is_share=True
+        name=name,
+        value=value,
+        interval=interval,
+        sample_size=sample_size,
+        sample_unit=unit,
+        note=note,
+        is_share=True,
+        decimals=2,
     )
 
 

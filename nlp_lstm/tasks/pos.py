@@ -26,9 +26,9 @@ from nlp_lstm.data.sampling import cut_windows
 from nlp_lstm.decoding.labels import decode_labels
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError, shorten
 from nlp_lstm.evaluation.metrics import TaggingMetrics, span_scheme, tagging_metrics
-from nlp_lstm.evaluation.report import Figure, Report, Section
+from nlp_lstm.evaluation.report import Report, Section
 from nlp_lstm.evaluation.significance import bootstrap_interval
-from nlp_lstm.evaluation.tagging_report import comparison_table, tagging_report
+from nlp_lstm.evaluation.tagging_report import comparison_table, share_figure, tagging_report
 from nlp_lstm.nn.backbone import Backbone, BackboneSettings
 from nlp_lstm.nn.heads import CRFTagHead, LinearTagHead
 from nlp_lstm.tasks.base import Task, tasks
@@ -341,13 +341,12 @@ class TaggingTask(Task):
         main = columns[0]
         metrics = {column: self._metrics(column, examples, predictions, counts) for column in columns}
         figures = [
-            Figure(
-                name=f"Accuracy {column}",
-                value=found.accuracy,
-                interval=bootstrap_interval(found.correct_per_sentence, found.tokens_per_sentence),
-                sample_size=found.num_tokens,
-                sample_unit="tokens",
-                is_share=True,
+            share_figure(
+                f"Accuracy {column}",
+                found.accuracy,
+                bootstrap_interval(found.correct_per_sentence, found.tokens_per_sentence),
+                found.num_tokens,
+                "tokens",
             )
             for column, found in metrics.items()
             if column != main

@@ -213,7 +213,7 @@ def test_comparison_tests_each_system_against_the_first(tagged):
     words, gold, predicted, _ = tagged
     good, poor = tagging_metrics(gold, gold, words), tagging_metrics(gold, predicted, words)
     rows = comparison_table([("gold", good), ("model", poor)], resamples=1500).rows
-    assert rows[0] == ["gold", "100.0 %", "100.0–100.0 %", "–", "–", "–"]
+    assert rows[0] == ["gold", "100.00 %", "100.00–100.00 %", "–", "–", "–"]
     assert rows[1][0] == "model"
     assert rows[1][4].startswith("−")
     assert rows[1][5] == "< 0.001"
