@@ -170,7 +170,8 @@ def read_brown(path: Path | str | Iterable[Path | str]) -> list[TaggedExample]:
     """Read files of the Brown corpus: ``word/tag`` with spaces between, one sentence a line.
 
     The last slash separates word and tag (``1/2/cd``). Tags become the twelve universal ones, in the column
-    "upos"; see ``nlp_lstm.data.brown``.
+    "upos"; see ``nlp_lstm.data.brown``. The corpus writes quotation marks as two backticks or two apostrophes; both
+    become ``"``, as people type them.
 
     Args:
         path: one file, or several.
@@ -292,6 +293,9 @@ def _json_sentence(where: str, line: str) -> TaggedExample:
     return TaggedExample(document=Document.from_words(tokens), labels=labels)
 
 
+_BROWN_QUOTES = ("``", "''")
+
+
 def _brown_sentence(where: str, line: str) -> TaggedExample:
     words, tags = [], []
     for token in line.split():
@@ -299,6 +303,6 @@ def _brown_sentence(where: str, line: str) -> TaggedExample:
         universal = universal_tag(tag)
         if not slash or not word or universal is None:
             raise DataError(f"{where}: {shorten(token)} is not word/tag with a tag of the Brown corpus")
-        words.append(word)
+        words.append('"' if word in _BROWN_QUOTES else word)
         tags.append(universal)
     return TaggedExample(document=Document.from_words(words), labels={"upos": tuple(tags)})

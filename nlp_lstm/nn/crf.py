@@ -56,8 +56,8 @@ class LinearChainCRF(nn.Module):
         """Return the probability of each label at each step, over all sequences; zero at padding."""
         alphas = self._forward_scores(emissions, mask)
         betas = self._backward_scores(emissions, mask)
-        log_partition = torch.logsumexp(alphas[:, -1] + self.end, dim=-1)
-        return torch.exp(alphas + betas - log_partition[:, None, None]) * mask[..., None]
+        # At each step their sum over the labels is the log partition; a softmax of its own keeps long rows' sums at 1.
+        return torch.softmax(alphas + betas, dim=-1) * mask[..., None]
 
     def _forward_scores(self, emissions: Tensor, mask: Tensor) -> Tensor:
         """Log-sums over all prefixes that end in a label; a row's value stands still after its end."""

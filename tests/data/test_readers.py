@@ -192,6 +192,11 @@ def test_brown_tags_become_universal_ones(tmp_path):
     assert " ".join(example.labels["upos"]) == "PRON ADV ADJ NOUN NOUN NOUN VERB NUM NUM ."
 
 
+def test_browns_quotation_marks_become_the_usual_one(tmp_path):
+    (example,) = read_brown(write(tmp_path / "ca01", "``/`` Yes/rb ''/'' he/pps said/vbd ./.\n"))
+    assert example.document.words == ['"', "Yes", '"', "he", "said", "."]
+
+
 @pytest.mark.parametrize(
     ("tag", "universal"),
     [("md*", "VERB"), ("*-hl", "ADV"), ("wp$", "DET"), ("wdt+ber+pp", "DET"), ("pp$$", "PRON"), ("---hl", ".")],
