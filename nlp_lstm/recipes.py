@@ -34,7 +34,7 @@ class Recipe(Settings):
     data: tuple[str, ...] = Field(min_length=1)
     """Data sets by name; the first that can be had is used."""
     also_evaluate: tuple[str, ...] = ()
-    """Further data sets whose test part is reported, where they can be had; never trained on."""
+    """Further data sets with the labels of the first one, whose test part is reported; never trained on."""
     model: Any
     """The task's model settings."""
     training: TrainingSettings = TrainingSettings()

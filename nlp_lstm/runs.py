@@ -153,7 +153,8 @@ def run_recipe(
         training=run_data.training,
         rivals=rivals,
     )
-    others = evaluate_others(recipe, task, model, say)
+    is_first_choice = data is None and found.name == recipe.data[0]  # other data may have other labels
+    others = evaluate_others(recipe, task, model, say) if is_first_choice else {}
     sections = [
         *report.sections,
         *([Section(title="Other data, never trained on", blocks=[_others_table(others)])] if others else []),

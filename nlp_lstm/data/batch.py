@@ -108,9 +108,10 @@ class WordVocabularies:
         parts = {name: Vocabulary.from_dict(values.get(name)) for name in _VOCABULARY_NAMES}
         if any(part.num_specials < 2 for part in parts.values()) or parts["characters"].num_specials < 4:
             raise CheckpointError("damaged vocabulary: the special tokens are missing")
-        if not isinstance(values.get("vector_size"), int):
-            raise CheckpointError(f"damaged vocabulary: vector_size is {shorten(values.get('vector_size'))}")
-        return cls(**parts, vector_size=values["vector_size"])
+        vector_size = values.get("vector_size")
+        if type(vector_size) is not int or vector_size < 0:  # a bool would pass isinstance
+            raise CheckpointError(f"damaged vocabulary: vector_size is {shorten(vector_size)}, expected 0 or more")
+        return cls(**parts, vector_size=vector_size)
 
     @property
     def sizes(self) -> EmbeddingSizes:
