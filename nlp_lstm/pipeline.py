@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -16,10 +16,10 @@ from nlp_lstm.paths import model_roots
 from nlp_lstm.recipes import load_recipe
 from nlp_lstm.runs import new_run_folder, open_model, run_recipe
 from nlp_lstm.tasks import predict_examples, tasks
-from nlp_lstm.text.tokenize import Tokenizer
+from nlp_lstm.text.tokenize import Tokenizer, check_text
 
-Pairs: TypeAlias = "list[tuple[Any, Any]]"
-"""The examples of one text with their predictions."""
+Answer: TypeAlias = "tuple[int, Any, Any]"
+"""The position of a text among the inputs, one of its examples, and that one's prediction."""
 
 TEXTS_AT_A_TIME = 256  # of a lazy iterable
 EXAMPLES_AT_A_TIME = 2_048  # sentences whose batches are sorted by length together
@@ -115,21 +115,23 @@ class Pipeline:
         if pretokenized and isinstance(inputs, (list, tuple)):
             is_single = bool(inputs) and all(isinstance(item, str) for item in inputs)
         if is_single:
-            return self._format(next(self._read_and_predict([inputs], pretokenized, is_single=True)), options)
+            _check_item(inputs, pretokenized, "input")
+            return next(self._results([inputs], pretokenized, options))
         if isinstance(inputs, (list, tuple)):
             for index, item in enumerate(inputs):
                 _check_item(item, pretokenized, f"input {index}")
-            return [self._format(pairs, options) for pairs in self._read_and_predict(inputs, pretokenized)]
-        return (self._format(pairs, options) for pairs in self._predict_lazily(inputs, pretokenized))
+            return list(self._results(inputs, pretokenized, options))
+        return self._lazy_results(inputs, pretokenized, options)
 
     def predict_conllu(self, texts: Iterable[Any], *, pretokenized: bool = False) -> Iterator[str]:
-        """Yield each text's sentences as CoNLL-U.
+        """Yield the sentences of each text as CoNLL-U, lazily.
 
         Raises:
-            ConfigError: the model is not a tagger.
+            DataError: a text is not text; names its index.
         """
-        for pairs in self._predict_lazily(texts, pretokenized):
-            for example, prediction in pairs:
+        for position, text in enumerate(texts):
+            _check_item(text, pretokenized, f"input {position}")
+            for _, example, prediction in self._answers([text], pretokenized):
                 yield format_conllu(example.document, prediction.labels)
 
     def evaluate(self, data: str | Path | None = None, *, split: str = "test") -> Report:
@@ -192,48 +194,49 @@ class Pipeline:
                     f'unknown option "{name}" for the task {self.task.name}; known options: {", ".join(known)}.'
                     + nearest_hint(name, known)
                 )
-        self.task.format([], [], **options)  # a wrong value fails before any work is done
+        self.task.format([], **options)  # a wrong value fails before any work is done
 
-    def _predict_lazily(self, texts: Iterable[Any], pretokenized: bool) -> Iterator[Pairs]:
+    def _lazy_results(self, texts: Iterable[Any], pretokenized: bool, options: dict[str, Any]) -> Iterator[Any]:
         iterator = iter(texts)
         done = 0
         while chunk := list(islice(iterator, TEXTS_AT_A_TIME)):
             for index, item in enumerate(chunk, start=done):
                 _check_item(item, pretokenized, f"input {index}")
-            yield from self._read_and_predict(chunk, pretokenized)
+            yield from self._results(chunk, pretokenized, options)
             done += len(chunk)
 
-    def _read_and_predict(
-        self, texts: Sequence[Any], pretokenized: bool, *, is_single: bool = False
-    ) -> Iterator[Pairs]:
-        """Yield the examples of each text with their predictions. Sentences of several texts share batches."""
+    def _results(self, texts: Sequence[Any], pretokenized: bool, options: dict[str, Any]) -> Iterator[Any]:
+        """Yield one result per text, in order."""
+        answers = self._answers(texts, pretokenized)
+        waiting: list[Answer] = []  # the first answer of a later text
+
+        def of_text(position: int) -> Iterator[tuple[Any, Any]]:
+            for answer in chain(waiting, answers):
+                waiting[:] = [answer]
+                if answer[0] != position:
+                    return
+                waiting.clear()
+                yield answer[1:]
+
+        for position in range(len(texts)):
+            yield self.task.format(of_text(position), **options)
+
+    def _answers(self, texts: Sequence[Any], pretokenized: bool) -> Iterator[Answer]:
+        """Yield the examples of all texts in order, each with its text's position and its prediction.
+
+        Examples are read and predicted some thousands at a time, across texts, so that memory stays bounded.
+        """
         if self._tokenizer is None and not pretokenized:
             self._tokenizer = Tokenizer(self.language)
-        done: list[Pairs] = [[] for _ in texts]
-        waiting: list[tuple[int, Any]] = []
-        finished = 0
-        for position, text in enumerate(texts):
-            where = "input" if is_single else f"input {position}"
-            for example in self.task.read_text(text, self._tokenizer, is_pretokenized=pretokenized, where=where):
-                waiting.append((position, example))
-                if len(waiting) >= EXAMPLES_AT_A_TIME:
-                    self._predict_waiting(waiting, done)
-                    for ready in range(finished, position):
-                        yield done[ready]
-                        done[ready] = []
-                    finished = position
-        self._predict_waiting(waiting, done)
-        yield from done[finished:]
-
-    def _predict_waiting(self, waiting: list[tuple[int, Any]], done: list[Pairs]) -> None:
-        """Predict what was read, put it with its text, and empty ``waiting``."""
-        predictions = self._predict_examples([example for _, example in waiting])
-        for (position, example), prediction in zip(waiting, predictions, strict=True):
-            done[position].append((example, prediction))
-        waiting.clear()
-
-    def _format(self, pairs: Pairs, options: dict[str, Any]) -> Any:
-        return self.task.format([example for example, _ in pairs], [answer for _, answer in pairs], **options)
+        examples = (
+            (position, example)
+            for position, text in enumerate(texts)
+            for example in self.task.read_text(text, self._tokenizer, is_pretokenized=pretokenized)
+        )
+        while some := list(islice(examples, EXAMPLES_AT_A_TIME)):
+            predictions = self._predict_examples([example for _, example in some])
+            for (position, example), prediction in zip(some, predictions, strict=True):
+                yield position, example, prediction
 
     def _predict_examples(self, examples: Sequence[Any]) -> list[Any]:
         return predict_examples(
@@ -242,8 +245,7 @@ class Pipeline:
 
 
 def _check_item(item: Any, pretokenized: bool, where: str) -> None:
-    from nlp_lstm.text.tokenize import check_text
-
+    """Check one text before any work is done."""
     if not pretokenized:
         check_text(item, where)
     elif isinstance(item, str) or not isinstance(item, Sequence):

@@ -108,12 +108,17 @@ class Task(ABC):
         """Return the scores that training watches, the decisive one first; more is better."""
 
     @abstractmethod
-    def read_text(self, text: Any, tokenizer: Tokenizer | None, *, is_pretokenized: bool, where: str) -> Iterator[Any]:
-        """Yield the examples of one given text, lazily."""
+    def read_text(self, text: Any, tokenizer: Tokenizer | None, *, is_pretokenized: bool) -> Iterator[Any]:
+        """Yield the examples of one given text, lazily. The text has been checked."""
 
     @abstractmethod
-    def format(self, examples: Iterable[Any], predictions: Iterable[Any], **options: Any) -> Any:
-        """Return the result for one given text in its plain JSON-able shape."""
+    def format(self, answers: Iterable[tuple[Any, Any]], **options: Any) -> Any:
+        """Return the result for one given text in its plain JSON-able shape.
+
+        Args:
+            answers: the text's examples, each with its prediction.
+            options: those of `option_names`.
+        """
 
     @abstractmethod
     def baseline_predictions(self, training: Sequence[Any], test: Sequence[Any]) -> dict[str, list[Any]]:

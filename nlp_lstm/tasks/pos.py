@@ -34,7 +34,7 @@ from nlp_lstm.nn.heads import CRFTagHead, LinearTagHead
 from nlp_lstm.tasks.base import Task, tasks
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.selection import select_vectors
-from nlp_lstm.text.tokenize import Tokenizer, check_text
+from nlp_lstm.text.tokenize import Tokenizer
 from nlp_lstm.text.vectors import WordVectors
 from nlp_lstm.text.vocabulary import Vocabulary
 
@@ -236,17 +236,12 @@ class TaggingTask(Task):
             scores[f"{column}_accuracy"] = sum(gold == predicted for gold, predicted in pairs) / max(1, len(pairs))
         return scores
 
-    def read_text(
-        self, text: Any, tokenizer: Tokenizer | None, *, is_pretokenized: bool, where: str = "text"
-    ) -> Iterator[TaggedExample]:
+    def read_text(self, text: Any, tokenizer: Tokenizer | None, *, is_pretokenized: bool) -> Iterator[TaggedExample]:
         if is_pretokenized:
-            if isinstance(text, str) or not isinstance(text, Sequence):
-                raise DataError(f"{where} is {shorten(text)}; with pretokenized=True give a list of tokens per text")
-            words = [check_text(word, f"{where}, token {index}") for index, word in enumerate(text)]
-            if words:
-                yield TaggedExample(document=Document.from_words(words), labels={})
+            if text:
+                yield TaggedExample(document=Document.from_words(text), labels={})
         elif tokenizer is not None:
-            for document in tokenizer.sentences(check_text(text, where)):
+            for document in tokenizer.sentences(text):
                 yield TaggedExample(document=document, labels={})
 
     def cut_long(self, example: TaggedExample) -> list[tuple[TaggedExample, int, int]]:
@@ -271,17 +266,12 @@ class TaggingTask(Task):
         )
 
     def format(  # type: ignore[override]
-        self,
-        examples: Iterable[TaggedExample],
-        predictions: Iterable[TagPrediction],
-        *,
-        label: str | None = None,
+        self, answers: Iterable[tuple[TaggedExample, TagPrediction]], *, label: str | None = None
     ) -> list[dict[str, Any]]:
         """Return one dictionary per token, in the shape of Hugging Face's token classification.
 
         Args:
-            examples: the sentences of one text.
-            predictions: one per sentence.
+            answers: the sentences of one text, each with its prediction.
             label: which column becomes ``entity`` and ``score``; default the main one. Others add their own keys.
         """
         main = self.main_column if label is None else label
@@ -289,7 +279,7 @@ class TaggingTask(Task):
             raise ConfigError(f'unknown label column "{main}"; this model has {", ".join(self.labels)}')
         others = [column for column in self.labels if column != main]
         results: list[dict[str, Any]] = []
-        for example, prediction in zip(examples, predictions, strict=True):
+        for example, prediction in answers:
             for position, token in enumerate(example.document.tokens):
                 result = {
                     "entity": prediction.labels[main][position],

@@ -105,7 +105,7 @@ def load_checkpoint(
         if group in groups:
             groups[group][rest] = tensor
     try:
-        model.load_state_dict(groups["model"], strict=False)
+        model.load_state_dict({name: groups["model"][name] for name, _ in model.named_parameters()}, strict=False)
         for name, tensor in average.tensors.items():
             tensor.copy_(groups["average"][name])
         optimizer_state = optimizer.state_dict()
