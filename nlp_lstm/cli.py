@@ -64,14 +64,20 @@ def run(
 ) -> None:
     """Train a model, evaluate it and write a report."""
     from nlp_lstm.recipes import load_recipe
-    from nlp_lstm.runs import latest_run_folder, new_run_folder, run_recipe, run_seeds
+    from nlp_lstm.run_folders import RECIPE_NAME, latest_run_folder, new_run_folder, read_status
+    from nlp_lstm.runs import run_recipe, run_seeds
 
-    settings = load_recipe(recipe, overrides or ())
     parent, name = Path("runs"), Path(recipe).stem
-    if output is None:
-        output = latest_run_folder(parent, name) if resume else new_run_folder(parent, name)
-    elif output.exists() and any(output.iterdir()) and not resume:
-        raise ConfigError(f"{output} is not empty; choose another --output, or go on with --resume")
+    if resume:
+        output = output or latest_run_folder(parent, name)
+        status = read_status(output)
+        settings = load_recipe(str(output / RECIPE_NAME), overrides or ())
+        data, seeds = data or status.data, max(seeds, status.num_seeds)
+    else:
+        settings = load_recipe(recipe, overrides or ())
+        output = output or new_run_folder(parent, name)
+        if output.exists() and any(output.iterdir()):
+            raise ConfigError(f"{output} is not empty; choose another --output, or go on with --resume")
     console = Console()
     if seeds > 1:
         result = run_seeds(settings, output, num_seeds=seeds, data=data, should_resume=resume, console=console)

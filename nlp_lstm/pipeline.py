@@ -14,7 +14,8 @@ from nlp_lstm.errors import ConfigError, DataError, nearest_hint, shorten
 from nlp_lstm.evaluation.report import Report
 from nlp_lstm.paths import model_roots
 from nlp_lstm.recipes import load_recipe
-from nlp_lstm.runs import new_run_folder, open_model, run_recipe
+from nlp_lstm.run_folders import new_run_folder
+from nlp_lstm.runs import open_model, run_recipe
 from nlp_lstm.tasks import predict_examples, tasks
 from nlp_lstm.text.tokenize import Tokenizer, check_text
 

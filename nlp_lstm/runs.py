@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import platform
 import statistics
 import subprocess
@@ -20,16 +19,17 @@ from nlp_lstm import __version__
 from nlp_lstm.artifacts import ModelConfig, load_model, load_weights, save_model
 from nlp_lstm.card import model_card
 from nlp_lstm.data.catalogue import FoundData, find_data, find_vectors, open_files
-from nlp_lstm.errors import CheckpointError, ConfigError, DataError, NlpLstmError
+from nlp_lstm.errors import CheckpointError, DataError, NlpLstmError
 from nlp_lstm.evaluation.report import Figure, Report, Section, Table
 from nlp_lstm.evaluation.sections import data_section, environment_section, history_section, recipe_section
 from nlp_lstm.recipes import Recipe, recipe_yaml
+from nlp_lstm.run_folders import STATUS_NAME, RunStatus, begin_run, read_status, write_status
 from nlp_lstm.settings import parse_settings
 from nlp_lstm.tasks import Task, predict_examples, tasks
 from nlp_lstm.text.vectors import WordVectors
 from nlp_lstm.training import TrainingResult, train
 
-MODEL_FOLDER, RECIPE_NAME, STATUS_NAME = "model", "recipe.yaml", "run.json"
+MODEL_FOLDER = "model"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,28 +76,6 @@ class RunData:
     test: Sequence[Any]
 
 
-def new_run_folder(parent: Path, name: str) -> Path:
-    """Return the first folder of ``name``, ``name-2``, … that does not exist."""
-    folder, number = parent / name, 2
-    while folder.exists():
-        folder = parent / f"{name}-{number}"
-        number += 1
-    return folder
-
-
-def latest_run_folder(parent: Path, name: str) -> Path:
-    """Return the newest unfinished run of that name.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    folders = [folder for folder in (parent / name, *parent.glob(f"{name}-*")) if (folder / STATUS_NAME).is_file()]
-    open_ones = [folder for folder in folders if not json.loads((folder / STATUS_NAME).read_text())["is_finished"]]
-    if not open_ones:
-        raise ConfigError(f"no unfinished run of {name} in {parent}; start one without --resume")
-    return max(open_ones, key=lambda folder: (folder / STATUS_NAME).stat().st_mtime)
-
-
 def run_recipe(
     recipe: Recipe,
     folder: Path,
@@ -117,8 +95,7 @@ def run_recipe(
     """
     say = _make_say(console)
     folder.mkdir(parents=True, exist_ok=True)
-    _write_status(folder, is_finished=False)
-    (folder / RECIPE_NAME).write_text(recipe_yaml(recipe), encoding="utf-8")
+    begin_run(folder, recipe, data)
     run_data = read_run_data(recipe, data, say)
     task_type = tasks.get(recipe.task)
     vectors = load_recipe_vectors(recipe, say)
@@ -191,15 +168,14 @@ def run_recipe(
         "README.md": model_card(recipe, task, found, report, others, vectors, result, _commit()),
     }
     _save(recipe, task, result, run_data.found.name, model_folder, documents)
-    _write_status(folder, is_finished=True)
+    write_status(folder, RunStatus(is_finished=True, data=data))
     (folder / "checkpoint.safetensors").unlink(missing_ok=True)
     return RunResult(folder=folder, report=report, best_score=result.best_score)
 
 
 def load_finished_run(folder: Path) -> RunResult | None:
     """Return what an earlier, finished run left, or None."""
-    status = folder / STATUS_NAME
-    if not status.is_file() or not json.loads(status.read_text(encoding="utf-8"))["is_finished"]:
+    if not (folder / STATUS_NAME).is_file() or not read_status(folder).is_finished:
         return None
     values = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     figures = [Figure(name=name, value=figure["value"]) for name, figure in values["figures"].items()]
@@ -224,6 +200,8 @@ def run_seeds(
     Returns:
         The run whose development score is the median: the one to ship.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    begin_run(folder, recipe, data, num_seeds)
     results: list[RunResult] = []
     figures: dict[str, list[float]] = {}
     for seed in range(recipe.training.seed, recipe.training.seed + num_seeds):
@@ -242,6 +220,7 @@ def run_seeds(
     }
     text = json.dumps({"median": median.folder.name, "scores": summary}, indent=1)
     (folder / "seeds.json").write_text(text + "\n", encoding="utf-8")
+    write_status(folder, RunStatus(is_finished=True, data=data, num_seeds=num_seeds))
     say = _make_say(console)
     for name, values in summary.items():
         say(f"{name}: mean {values['mean']:.4f}, spread {values['spread']:.4f} over {num_seeds} seeds")
@@ -367,12 +346,6 @@ def _make_say(console: Console | None) -> Callable[[str], None]:
             console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     return say
-
-
-def _write_status(folder: Path, *, is_finished: bool) -> None:
-    draft = folder / (STATUS_NAME + ".part")
-    draft.write_text(json.dumps({"is_finished": is_finished}), encoding="utf-8")
-    os.replace(draft, folder / STATUS_NAME)
 
 
 def _commit() -> str:
