@@ -138,9 +138,7 @@ def test_batched_equals_one_row_at_a_time(
     together = net(inputs, lengths, need_states=True)
     for row, length in enumerate(LENGTHS):
         alone = net(inputs[row : row + 1, :length], lengths[row : row + 1], need_states=True)
-        torch.testing.assert_close(
-            alone.outputs[0], together.outputs[row, :length], atol=tolerance, rtol=tolerance
-        )
+        torch.testing.assert_close(alone.outputs[0], together.outputs[row, :length], atol=tolerance, rtol=tolerance)
         assert_states_close(alone.states, together.states, tolerance, rows=slice(row, row + 1))
 
 

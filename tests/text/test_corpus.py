@@ -6,7 +6,7 @@ from nlp_lstm.errors import DataError
 from nlp_lstm.text.corpus import TokenisedCorpus
 
 TEXT = "The ferry left. We waited.\n\nराम घर गया।\n"
-SENTENCES = [["The", "ferry", "left", "."], ["We", "waited", "."], ["राम", "घर", "गया।"]]
+SENTENCES = [["The", "ferry", "left", "."], ["We", "waited", "."], ["राम", "घर", "गया", "।"]]
 
 
 @pytest.mark.parametrize("name", ["text.txt", "text.txt.gz"])

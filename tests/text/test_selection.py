@@ -6,7 +6,7 @@ from nlp_lstm.text.vectors import WordVectors
 
 
 def make_vectors(name: str, rows: dict[str, list[float]]) -> WordVectors:
-    return WordVectors(name=name, words=tuple(rows), matrix=np.array(list(rows.values()), dtype=np.float32), sha256="")
+    return WordVectors(name=name, words=list(rows), matrix=np.array(list(rows.values()), dtype=np.float32), sha256="")
 
 
 FIRST = make_vectors("first", {"the": [1, 0], "ferry": [0, 2], "Porto": [3, 3], "rare": [4, -4]})

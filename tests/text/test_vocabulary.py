@@ -41,7 +41,7 @@ def test_padding_is_0_and_an_unknown_token_is_1():
 
 
 def test_text_never_matches_a_special_token():
-    vocabulary = Vocabulary.build({"ferry": 1, PAD: 1})
+    vocabulary = Vocabulary.build({"ferry": 2, PAD: 1})
     assert vocabulary.id(UNK) == 1
     assert vocabulary.id(PAD) == 3  # the word of the text that happens to be spelt like one
     assert UNK not in vocabulary

@@ -1,0 +1,228 @@
+"""Laws that every registered task keeps."""
+
+import math
+import random
+import types
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from samples import SMALL_NETWORK, bundled_model, corpus_file, tagged_examples, tiny_pipeline
+
+from nlp_lstm.artifacts import save_model
+from nlp_lstm.data.readers import read_conllu
+from nlp_lstm.evaluation.report import Report
+from nlp_lstm.pipeline import Pipeline
+from nlp_lstm.recipes import load_recipe
+from nlp_lstm.runs import open_model
+from nlp_lstm.tasks import Task, predict_examples, tasks
+from nlp_lstm.training import TrainingResult, TrainingSettings, train
+
+TOLERANCE = 1e-5  # of probabilities, in fp32, between batches; DESIGN.md, "How a sentence travels"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the laws need to know of a task: its examples, the recipe they train with, and some texts."""
+
+    examples: Callable[[], Sequence[Any]]
+    recipe: str
+    overrides: tuple[str, ...]
+    texts: tuple[str, ...]
+    empty_result: Any
+
+
+SAMPLES = {
+    "pos": Sample(
+        examples=tagged_examples,
+        recipe="pos",
+        overrides=SMALL_NETWORK,
+        texts=("The old ferry leaves at six.", "Zzyzx qwrtplk 👍🏽 नाव Ω", "We wait. They don't!"),
+        empty_result=[],
+    )
+}
+
+every_task = pytest.mark.parametrize("name", sorted(tasks))
+
+
+@cache
+def fit_twenty(name: str) -> tuple[Task, TrainingResult]:
+    """Train the task on twenty examples until it knows them."""
+    import tempfile
+
+    sample = SAMPLES[name]
+    examples = sample.examples()[:20]
+    recipe = load_recipe(sample.recipe, sample.overrides)
+    settings = recipe.model.model_copy(update={"dropout": 0.0, "input_dropout": 0.0})
+    task = tasks.get(name).prepare(settings, examples)
+    schedule = TrainingSettings(**{**recipe.training.model_dump(), "tokens": 10_000, "patience": 10, "evaluations": 5})
+    with tempfile.TemporaryDirectory() as folder:
+        return task, train(task, examples, examples, schedule, Path(folder))
+
+
+def saved(name: str, folder: Path, precision: str = "fp32") -> Path:
+    task, result = fit_twenty(name)
+    save_model(
+        folder,
+        task=name,
+        language="en",
+        data="twenty",
+        model_settings=task.settings,
+        vocabulary=task.vocabulary(),
+        weights=result.model.state_dict(),
+        precision=precision,
+    )
+    return folder
+
+
+@pytest.fixture
+def pipeline(name, tmp_path) -> Pipeline:
+    return Pipeline(saved(name, tmp_path / "model"))
+
+
+def plain(task: Task, examples: Sequence[Any], predictions: Sequence[Any]) -> list[Any]:
+    """The results as a user sees them, one per example."""
+    return [task.format([(example, answer)]) for example, answer in zip(examples, predictions, strict=True)]
+
+
+def assert_same(found: Any, expected: Any) -> None:
+    """Equal in everything, numbers within the tolerance."""
+    assert type(found) is type(expected)
+    if isinstance(found, dict):
+        assert found.keys() == expected.keys()
+        for key in found:
+            assert_same(found[key], expected[key])
+    elif isinstance(found, list):
+        assert len(found) == len(expected)
+        for left, right in zip(found, expected, strict=True):
+            assert_same(left, right)
+    elif isinstance(found, float):
+        assert math.isclose(found, expected, rel_tol=0, abs_tol=TOLERANCE)
+    else:
+        assert found == expected
+
+
+def test_every_task_has_a_sample_here():
+    assert set(SAMPLES) == set(tasks)
+
+
+@every_task
+def test_twenty_examples_are_fitted(name):
+    task, result = fit_twenty(name)
+    losses = [record["loss"] for record in result.history if "loss" in record]
+    assert losses[-1] < 0.2 * losses[0]
+    examples = SAMPLES[name].examples()[:20]
+    scores = task.score(examples, predict_examples(task, result.model, examples))
+    assert min(scores.values()) > 0.97
+    assert result.best_score == pytest.approx(next(iter(scores.values())))
+
+
+@every_task
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_a_saved_model_predicts_the_same_when_it_is_opened_again(name, precision, tmp_path):
+    folder = saved(name, tmp_path / "one", precision)
+    opened = open_model(folder)
+    examples = SAMPLES[name].examples()
+    expected = predict_examples(opened.task, opened.model, examples)
+    if precision == "fp32":
+        task, result = fit_twenty(name)
+        assert predict_examples(task, result.model, examples) == expected
+    Pipeline(folder).save(tmp_path / "two")
+    again = open_model(tmp_path / "two")
+    assert predict_examples(again.task, again.model, examples) == expected
+
+
+@every_task
+def test_the_vocabulary_comes_back_from_plain_values(name):
+    task, _ = fit_twenty(name)
+    again = tasks.get(name).from_vocabulary(task.settings, task.vocabulary())
+    assert again.vocabulary() == task.vocabulary()
+
+
+@every_task
+@pytest.mark.parametrize("text", ["", "   ", "\n\n"])
+def test_empty_text_is_no_error(name, pipeline, text):
+    assert pipeline.predict(text) == SAMPLES[name].empty_result
+    assert pipeline.predict([text, text]) == [SAMPLES[name].empty_result] * 2
+
+
+@every_task
+def test_one_text_and_many_texts_get_the_same_answers(name, pipeline):
+    texts = [*SAMPLES[name].texts, "", *SAMPLES[name].texts]
+    singles = [pipeline.predict(text) for text in texts]
+    assert_same(pipeline.predict(texts), singles)
+    assert_same(pipeline.predict(tuple(texts)), singles)
+    lazy = pipeline.predict(iter(texts))
+    assert isinstance(lazy, types.GeneratorType)
+    assert_same(list(lazy), singles)
+
+
+@every_task
+def test_the_report_renders(name, tmp_path):
+    task, result = fit_twenty(name)
+    examples = SAMPLES[name].examples()
+    predictions = predict_examples(task, result.model, examples)
+    rivals = task.baseline_predictions(examples[:20], examples)
+    report = task.report(examples, predictions, title="<On> paper", training=examples[:20], rivals=rivals)
+    assert isinstance(report, Report)
+    page = report.write(tmp_path).read_text(encoding="utf-8")
+    assert "&lt;On&gt; paper" in page
+    assert all(rival in page for rival in rivals)
+    assert report.summary()
+
+
+@every_task
+def test_the_recipe_of_the_task_loads(name):
+    recipe = load_recipe(name)
+    assert recipe.task == name
+    assert isinstance(recipe.model, tasks.get(name).settings_type)
+
+
+@every_task
+def test_the_task_says_what_it_is_for(name):
+    task_type = tasks.get(name)
+    assert task_type.name == name
+    assert all((task_type.title, task_type.intended_use, task_type.known_failures, task_type.__doc__))
+
+
+def assert_company_never_matters(task: Task, model: torch.nn.Module, examples: Sequence[Any]) -> None:
+    """The answer for an example is the same alone, in batches, shuffled and padded."""
+    alone = plain(task, examples, [predict_examples(task, model, [example])[0] for example in examples])
+    batched: list[Any] = []
+    for start in range(0, len(examples), 32):
+        batched += predict_examples(task, model, examples[start : start + 32], batch_tokens=100_000)
+    assert_same(plain(task, examples, batched), alone)
+    order = list(range(len(examples)))
+    random.shuffle(order)
+    shuffled = predict_examples(task, model, [examples[index] for index in order], batch_tokens=700)
+    back = [answer for _, answer in sorted(zip(order, shuffled, strict=True), key=lambda pair: pair[0])]
+    assert_same(plain(task, examples, back), alone)
+    padded = predict_examples(task, model, examples, pad_to=400)
+    assert_same(plain(task, examples, padded), alone)
+
+
+@every_task
+def test_an_answer_never_depends_on_the_company_it_is_in(name):
+    task, result = fit_twenty(name)
+    assert_company_never_matters(task, result.model, SAMPLES[name].examples())
+
+
+@pytest.fixture(params=["tiny", "bundled"])
+def tagger(request) -> Pipeline:
+    return tiny_pipeline() if request.param == "tiny" else Pipeline(bundled_model("pos-en"))
+
+
+def test_a_tag_never_depends_on_the_company_on_real_sentences(tagger):
+    examples = read_conllu(corpus_file("ud-english-ewt/*-test.conllu.gz"))[:500]
+    assert_company_never_matters(tagger.task, tagger._model, examples)
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 50, 10_000])
+def test_the_size_of_the_batches_never_matters(batch_tokens):
+    texts = [text for sample in SAMPLES.values() for text in sample.texts]
+    other = Pipeline(tiny_pipeline().folder, batch_tokens=batch_tokens)
+    assert_same(other.predict(texts), tiny_pipeline().predict(texts))

@@ -1,0 +1,262 @@
+import math
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+from samples import tagged_examples, tiny_recipe
+
+import nlp_lstm
+from nlp_lstm.errors import CheckpointError
+from nlp_lstm.tasks import TaggingTask, predict_examples
+from nlp_lstm.training import TrainingResult, loop, train
+from nlp_lstm.training.interrupt import InterruptFlag
+from nlp_lstm.training.optim import WeightAverage, learning_rate_factor, make_optimizer
+
+TRAINING, DEVELOPMENT = tagged_examples()[:40], tagged_examples()[40:]
+OVERRIDES = ("model.hidden=8", "model.dropout=0.3", "training.batch_tokens=100", "training.evaluations=4")
+
+
+def fit(folder: Path, *overrides: str, tokens: int = 2_500, resume: bool = False) -> TrainingResult:
+    """Train a very small tagger."""
+    recipe = tiny_recipe(*OVERRIDES, *overrides, tokens=tokens)
+    task = TaggingTask.prepare(recipe.model, TRAINING)
+    return train(task, TRAINING, DEVELOPMENT, recipe.training, folder, should_resume=resume)
+
+
+def assert_equal_weights(left: TrainingResult, right: TrainingResult) -> None:
+    found, expected = left.model.state_dict(), right.model.state_dict()
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in found)
+
+
+def dev_scores(result: TrainingResult) -> list[dict[str, float]]:
+    wanted = ("step", "tokens", "dev_upos_accuracy", "dev_xpos_accuracy")
+    return [{key: record[key] for key in wanted} for record in result.history if "dev_upos_accuracy" in record]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> TrainingResult:
+    """The run that nothing disturbs."""
+    return fit(tmp_path_factory.mktemp("whole"))
+
+
+# ---- seeds
+
+
+def test_the_same_seed_gives_the_same_weights_bit_for_bit(whole, tmp_path):
+    torch.manual_seed(12345)  # what the caller did with random numbers does not matter
+    again = fit(tmp_path)
+    assert_equal_weights(again, whole)
+    assert dev_scores(again) == dev_scores(whole)
+
+
+def test_another_seed_gives_other_weights(whole, tmp_path):
+    other = fit(tmp_path, "training.seed=2").model.state_dict()
+    changed = [name for name, tensor in whole.model.state_dict().items() if not torch.equal(tensor, other[name])]
+    assert len(changed) > len(other) / 2
+
+
+# ---- stop and go on
+
+
+@pytest.mark.parametrize("stop_at", [1, 2, 17, 29])
+def test_ctrl_c_saves_and_resuming_ends_with_the_same_weights(whole, tmp_path, monkeypatch, stop_at):
+    take_step = loop._Run._take_step
+
+    def interrupted(run, indices):
+        taken = take_step(run, indices)
+        if run.state.step == stop_at:
+            signal.raise_signal(signal.SIGINT)
+        return taken
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop._Run, "_take_step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fit(tmp_path)
+    resumed = fit(tmp_path, resume=True)
+    assert_equal_weights(resumed, whole)
+    assert dev_scores(resumed) == dev_scores(whole)
+    assert (resumed.tokens, resumed.best_score) == (whole.tokens, whole.best_score)
+    assert "with --resume" in (tmp_path / "training.log").read_text(encoding="utf-8")
+
+
+KILLED = """
+import os, signal, sys
+sys.path[:0] = sys.argv[2:]
+from pathlib import Path
+from nlp_lstm.training import loop
+loop.SECONDS_BETWEEN_CHECKPOINTS, loop.STEPS_BETWEEN_RECORDS = 0.0, 4
+import test_loop
+take_step = loop._Run._take_step
+def killed(run, indices):
+    taken = take_step(run, indices)
+    if run.state.step == 18:  # two steps after a checkpoint
+        os.kill(os.getpid(), signal.SIGKILL)
+    return taken
+loop._Run._take_step = killed
+test_loop.fit(Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="the system has no SIGKILL")
+def test_after_a_kill_between_two_checkpoints_resuming_ends_with_the_same_weights(whole, tmp_path):
+    here = Path(__file__).parent
+    roots = [str(path) for path in (here, here.parent, Path(nlp_lstm.__file__).parent.parent)]
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), *roots], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert (tmp_path / loop.CHECKPOINT_NAME).is_file()
+    resumed = fit(tmp_path, resume=True)
+    assert_equal_weights(resumed, whole)
+    assert dev_scores(resumed) == dev_scores(whole)
+
+
+def test_resuming_a_finished_run_changes_nothing(tmp_path):
+    first = fit(tmp_path, tokens=600)
+    again = fit(tmp_path, tokens=600, resume=True)
+    assert_equal_weights(again, first)
+    assert (again.tokens, again.history) == (first.tokens, first.history)
+
+
+@pytest.mark.parametrize(
+    "override", ["model.hidden=9", "training.seed=2", "training.learning_rate=0.02", "model.head=crf"]
+)
+def test_resuming_with_another_recipe_is_refused(tmp_path, override):
+    fit(tmp_path, tokens=200)
+    with pytest.raises(CheckpointError, match="belongs to another recipe or other data"):
+        fit(tmp_path, override, tokens=200, resume=True)
+
+
+def test_resuming_from_a_truncated_checkpoint_is_refused(tmp_path):
+    fit(tmp_path, tokens=200)
+    path = tmp_path / loop.CHECKPOINT_NAME
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match="is damaged"):
+        fit(tmp_path, tokens=200, resume=True)
+
+
+def test_resuming_without_a_checkpoint_starts_anew(whole, tmp_path):
+    assert_equal_weights(fit(tmp_path, resume=True), whole)
+
+
+def test_a_second_ctrl_c_interrupts_at_once():
+    with InterruptFlag() as flag:
+        signal.raise_signal(signal.SIGINT)
+        assert flag.is_set
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)  # the usual handler is back
+
+
+def test_outside_the_main_thread_the_flag_does_nothing():
+    seen = []
+    thread = threading.Thread(target=lambda: seen.append(InterruptFlag().__enter__().is_set))
+    thread.start()
+    thread.join()
+    assert seen == [False]
+
+
+# ---- the course of a run
+
+
+def test_the_history_holds_the_learning_curves(whole):
+    losses = [record["loss"] for record in whole.history if "loss" in record]
+    assert losses[-1] < losses[0]
+    steps = [record for record in whole.history if "gradient_norm" in record]
+    assert all(math.isfinite(record["gradient_norm"]) and record["gradient_norm"] > 0 for record in steps)
+    assert all(record["tokens_per_second"] > 0 and record["learning_rate"] >= 0 for record in steps)
+    assert len(dev_scores(whole)) == 4
+    assert whole.best_score == max(record["dev_upos_accuracy"] for record in dev_scores(whole))
+    assert [record["tokens"] for record in whole.history] == sorted(record["tokens"] for record in whole.history)
+
+
+def test_the_weights_kept_are_those_with_the_best_score(whole):
+    recipe = tiny_recipe(*OVERRIDES)
+    task = TaggingTask.prepare(recipe.model, TRAINING)
+    predictions = predict_examples(task, whole.model, DEVELOPMENT, batch_tokens=4_000)
+    assert task.score(DEVELOPMENT, predictions)["upos_accuracy"] == pytest.approx(whole.best_score)
+
+
+def test_training_stops_at_its_tokens(whole):
+    assert 2_500 <= whole.tokens < 2_500 + 100
+
+
+def test_patience_ends_a_run_that_no_longer_gets_better(tmp_path):
+    result = fit(tmp_path, "training.learning_rate=1e-12", "training.evaluations=20", "training.patience=2")
+    assert len(dev_scores(result)) == 3  # the first is the best, two more are not
+    assert result.tokens < 2_500
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "auto"])
+def test_each_precision_trains(tmp_path, precision):
+    result = fit(tmp_path, f"training.precision={precision}", "training.learning_rate=0.02", tokens=1_500)
+    losses = [record["loss"] for record in result.history if "loss" in record]
+    assert losses[-1] < 0.9 * losses[0]
+    assert result.used_bf16 == (precision == "bf16" or (precision == "auto" and loop.has_fast_bf16()))
+    assert all(tensor.dtype != torch.bfloat16 for tensor in result.model.state_dict().values())
+
+
+def test_a_fixed_window_trains_like_a_recurrent_network(tmp_path):
+    result = fit(tmp_path, "model.encoder=window")
+    assert not any("recurrent" in name for name, _ in result.model.backbone.encoder.named_modules())
+    assert result.best_score > 0.3
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru"])
+def test_other_cells_train(tmp_path, cell):
+    assert fit(tmp_path, f"model.cell={cell}").best_score > 0.3
+
+
+def test_the_log_and_the_events_are_written(tmp_path):
+    fit(tmp_path, tokens=300)
+    assert "dev upos_accuracy" in (tmp_path / "training.log").read_text(encoding="utf-8")
+    assert list((tmp_path / "tensorboard").glob("events*"))
+    assert not list(tmp_path.glob("*.part"))
+
+
+# ---- learning rate and average
+
+
+def test_the_learning_rate_warms_up_and_falls_to_zero():
+    assert learning_rate_factor(0, progress=0, warmup_steps=10) == pytest.approx(0.1)
+    assert learning_rate_factor(9, progress=0, warmup_steps=10) == 1
+    assert learning_rate_factor(50, progress=0.5, warmup_steps=10) == pytest.approx(0.5)
+    assert learning_rate_factor(99, progress=1, warmup_steps=10) == pytest.approx(0, abs=1e-12)
+    assert learning_rate_factor(0, progress=0, warmup_steps=0) == 1
+
+
+def test_the_average_is_the_exponential_one_of_a_plain_loop():
+    model = torch.nn.Linear(2, 1, bias=False)
+    average = WeightAverage(model, 0.5)
+    expected = model.weight.detach().clone()
+    for step in range(1, 6):
+        with torch.no_grad():
+            model.weight.add_(step)
+        average.update(model, step)
+        decay = min(0.5, (step + 1) / (step + 10))
+        expected = decay * expected + (1 - decay) * model.weight.detach()
+    torch.testing.assert_close(average.tensors["weight"], expected)
+
+
+def test_swapping_twice_restores_both():
+    model = torch.nn.Linear(2, 1)
+    average = WeightAverage(model, 0.5)
+    with torch.no_grad():
+        model.weight.add_(1)
+    current, held = model.weight.clone(), average.tensors["weight"].clone()
+    average.swap(model)
+    assert torch.equal(model.weight, held)
+    average.swap(model)
+    assert torch.equal(model.weight, current)
+    assert torch.equal(average.tensors["weight"], held)
+
+
+def test_frozen_weights_are_left_out_of_the_optimiser():
+    model = torch.nn.Linear(2, 1)
+    model.bias.requires_grad_(False)
+    optimizer = make_optimizer(model.parameters(), 0.1, 0.0)
+    assert [parameter.shape for parameter in optimizer.param_groups[0]["params"]] == [model.weight.shape]

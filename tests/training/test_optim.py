@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from nlp_lstm.training.optim import WeightAverage, learning_rate_factor, make_optimizer
+
+
+@pytest.mark.parametrize(("step", "expected"), [(0, 0.1), (4, 0.5), (9, 1.0), (10, 1.0), (1000, 1.0)])
+def test_the_rate_warms_up_in_a_straight_line(step: int, expected: float) -> None:
+    assert learning_rate_factor(step, progress=0.0, warmup_steps=10) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("progress", "expected"),
+    [(0.0, 1.0), (1 / 3, 0.75), (0.5, 0.5), (2 / 3, 0.25), (1.0, 0.0), (1.5, 0.0)],  # (1 + cos(pi x)) / 2
+)
+def test_the_rate_falls_by_half_a_cosine(progress: float, expected: float) -> None:
+    assert learning_rate_factor(1000, progress=progress, warmup_steps=10) == pytest.approx(expected, abs=1e-12)
+
+
+def test_warm_up_and_cosine_multiply() -> None:
+    expected = 3 / 10 * 0.5 * (1 + math.cos(math.pi * 0.2))
+    assert learning_rate_factor(2, progress=0.2, warmup_steps=10) == pytest.approx(expected)
+
+
+def test_without_warm_up_the_first_step_has_the_full_rate() -> None:
+    assert learning_rate_factor(0, progress=0.0, warmup_steps=0) == 1.0
+
+
+def test_the_optimizer_holds_only_what_is_trained() -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    model[0].weight.requires_grad_(False)
+    optimizer = make_optimizer(model.parameters(), 0.01, 0.1)
+    (group,) = optimizer.param_groups
+    assert [id(parameter) for parameter in group["params"]] == [
+        id(parameter) for parameter in model.parameters() if parameter.requires_grad
+    ]
+    assert (group["lr"], group["weight_decay"], group["betas"]) == (0.01, 0.1, (0.9, 0.99))
+
+
+def test_the_optimizers_first_step_follows_adamws_formula() -> None:
+    parameter = nn.Parameter(torch.tensor([1.0, -2.0, 3.0], dtype=torch.float64))
+    before = parameter.detach().clone()
+    optimizer = make_optimizer([parameter], 0.01, 0.1)
+    parameter.grad = torch.tensor([0.5, 0.0, -4.0], dtype=torch.float64)
+    optimizer.step()
+    # After bias correction the first moments' ratio is the gradient's sign; decay is decoupled (Loshchilov, Hutter).
+    expected = before * (1 - 0.01 * 0.1) - 0.01 * torch.tensor([1.0, 0.0, -1.0])
+    torch.testing.assert_close(parameter.detach(), expected, atol=1e-8, rtol=0)  # the epsilon in the denominator
+
+
+def make_model() -> nn.Module:
+    return nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)).double()
+
+
+def test_the_weight_average_equals_a_plain_loop() -> None:
+    model = make_model()
+    average = WeightAverage(model, decay=0.5)
+    expected = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    for step in range(1, 12):
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(torch.randn_like(parameter))
+        average.update(model, step)
+        decay = min(0.5, (step + 1) / (step + 10))
+        for name, parameter in model.named_parameters():
+            expected[name] = decay * expected[name] + (1 - decay) * parameter.detach()
+    assert set(average.tensors) == set(expected)
+    for name, tensor in average.tensors.items():
+        torch.testing.assert_close(tensor, expected[name], atol=1e-12, rtol=0)  # float64 rounding
+
+
+def test_the_average_starts_from_the_weights_and_is_a_copy() -> None:
+    model = make_model()
+    average = WeightAverage(model, decay=0.9)
+    for name, parameter in model.named_parameters():
+        assert torch.equal(average.tensors[name], parameter)
+        assert average.tensors[name].data_ptr() != parameter.data_ptr()
+        assert not average.tensors[name].requires_grad
+
+
+def test_swapping_puts_the_average_in_and_swapping_twice_restores() -> None:
+    model = make_model()
+    average = WeightAverage(model, decay=0.9)
+    averaged = {name: tensor.clone() for name, tensor in average.tensors.items()}
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(1)
+    trained = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    holders = [id(parameter) for parameter in model.parameters()]
+
+    average.swap(model)
+    assert all(torch.equal(parameter, averaged[name]) for name, parameter in model.named_parameters())
+    assert all(torch.equal(tensor, trained[name]) for name, tensor in average.tensors.items())
+    average.swap(model)
+    assert all(torch.equal(parameter, trained[name]) for name, parameter in model.named_parameters())
+    assert all(torch.equal(tensor, averaged[name]) for name, tensor in average.tensors.items())
+    assert [id(parameter) for parameter in model.parameters()] == holders, "the optimiser must keep its parameters"
