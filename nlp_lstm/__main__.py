@@ -18,9 +18,6 @@ def main() -> None:
         _complain(f"{type(error).__name__}: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:  # the reader of our output went away, as `head` does
-        sys.stderr.close()
-        sys.exit(0)
     except OSError as error:  # a place that cannot be written to, a full disk
         _complain(f"{error.filename or 'system'}: {error.strerror or error}")
 

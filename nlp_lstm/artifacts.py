@@ -181,7 +181,7 @@ def load_weights(model: torch.nn.Module, folder: ModelFolder) -> None:
         CheckpointError: names, shapes or types differ.
     """
     wanted = model.state_dict()
-    for name in wanted.keys() | folder.weights.keys():
+    for name in sorted(wanted.keys() | folder.weights.keys()):
         if name not in folder.weights or name not in wanted:
             where = "the weights file" if name not in folder.weights else "the settings' network"
             raise CheckpointError(f"{folder.path / WEIGHTS_NAME}: {shorten(name)} is missing from {where}")

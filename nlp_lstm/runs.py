@@ -28,6 +28,7 @@ from nlp_lstm.settings import parse_settings
 from nlp_lstm.tasks import Task, predict_examples, tasks
 from nlp_lstm.text.vectors import WordVectors
 from nlp_lstm.training import TrainingResult, train
+from nlp_lstm.training.loop import CHECKPOINT_NAME
 
 MODEL_FOLDER = "model"
 
@@ -95,7 +96,8 @@ def run_recipe(
     """
     say = _make_say(console)
     folder.mkdir(parents=True, exist_ok=True)
-    begin_run(folder, recipe, data)
+    if not (should_resume and (folder / CHECKPOINT_NAME).is_file()):  # a recipe that does not fit changes nothing
+        begin_run(folder, recipe, data)
     run_data = read_run_data(recipe, data, say)
     task_type = tasks.get(recipe.task)
     vectors = load_recipe_vectors(recipe, say)

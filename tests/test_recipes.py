@@ -112,5 +112,5 @@ def test_a_missing_recipe_lists_the_bundled_ones(tmp_path):
 def test_values_are_checked_like_a_file():
     values = yaml.safe_load(recipe_yaml(tiny_recipe()))
     assert make_recipe(values, where="values").model_dump() == tiny_recipe().model_dump()
-    with pytest.raises(ConfigError, match="^values: "):
+    with pytest.raises(ConfigError, match=r"^values: "):
         make_recipe({**values, "modle": {}}, where="values")

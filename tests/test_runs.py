@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 from rich.console import Console
@@ -7,9 +8,8 @@ from samples import SPANS, TAGGED, tiny_recipe, tiny_run
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError
 from nlp_lstm.pipeline import Pipeline
 from nlp_lstm.recipes import load_recipe
-from nlp_lstm.run_folders import latest_run_folder, new_run_folder
+from nlp_lstm.run_folders import latest_run_folder, new_run_folder, read_status
 from nlp_lstm.runs import load_finished_run, open_model, run_recipe, run_seeds
-
 
 SMALL = {
     "model.embedding.vectors": None,
@@ -84,7 +84,10 @@ def test_a_run_tells_what_it_does_and_trains_its_rival(tmp_path):
 
 
 def test_columns_of_a_users_own_file_need_no_code(tmp_path):
-    tagger = Pipeline.train("pos", data=SPANS, output=tmp_path / "run", **SMALL)
+    (tmp_path / "mine").mkdir()
+    for split in ("train", "dev", "test"):
+        shutil.copy(SPANS, tmp_path / "mine" / f"{split}.bio")
+    tagger = Pipeline.train("pos", data=tmp_path / "mine", output=tmp_path / "run", **SMALL)
     assert set(tagger.task.labels) == {"label"}
     assert list(tagger.predict("Maria waits.")[0]) == ["entity", "score", "index", "word", "start", "end"]
 

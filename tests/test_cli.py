@@ -1,0 +1,279 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from samples import SMALL_NETWORK, TAGGED, tagged_examples, tiny_model, tiny_pipeline
+from typer.testing import CliRunner
+
+import nlp_lstm
+from nlp_lstm import __main__ as entry
+from nlp_lstm.cli import app
+from nlp_lstm.data.readers import read_conllu
+from nlp_lstm.errors import NlpLstmError
+
+LINES = ["The old ferry leaves at six.", "", "We wait. They don't!", "नाव गई। 👍🏽"]
+TINY = [*SMALL_NETWORK, "model.hidden=8", "training.tokens=600"]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Work in an empty folder, with a cache of its own and the tiny model as pos-en."""
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("NLP_LSTM_CACHE", str(tmp_path / "cache"))
+    shutil.copytree(tiny_model(), tmp_path / "models" / "pos-en")
+    monkeypatch.setenv("NLP_LSTM_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def call(*arguments: object, input: str | bytes | None = None) -> str:
+    """Run a command that works, and return what it prints."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=input)
+    if result.exception is not None:
+        raise result.exception
+    assert result.exit_code == 0
+    return result.stdout
+
+
+def fail(monkeypatch, capsys, *arguments: object, stdin: Path | None = None) -> str:
+    """Run a command that must fail through the entry point: exit code 2, one line, no traceback."""
+    monkeypatch.setattr(sys, "argv", ["nlp-lstm", *map(str, arguments)])
+    with open(stdin or os.devnull, encoding="utf-8") as source:
+        monkeypatch.setattr(sys, "stdin", source)
+        with pytest.raises(SystemExit) as caught:
+            entry.main()
+    captured = capsys.readouterr()
+    assert caught.value.code == 2
+    assert captured.err.count("\n") == 1
+    assert "Traceback" not in captured.err
+    return captured.err.strip()
+
+
+def start(*arguments: object, **options) -> subprocess.CompletedProcess:
+    """Run the command line in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(nlp_lstm.__file__).parent.parent), "OMP_NUM_THREADS": "1"}
+    environment.update(options.pop("env", {}))
+    command = [sys.executable, "-m", "nlp_lstm", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, env=environment, **options)
+
+
+# ---- predict
+
+
+def test_lines_of_stdin_become_json_lines():
+    printed = call("predict", "pos", input="\n".join(LINES) + "\n")
+    assert [json.loads(line) for line in printed.splitlines()] == tiny_pipeline().predict(LINES)
+    assert "नाव" in printed
+
+
+def test_files_become_a_file(tmp_path):
+    for name, lines in (("one.txt", LINES[:2]), ("two.txt", LINES[2:])):
+        Path(name).write_bytes("".join(f"{line}\r\n" for line in lines).encode())
+    assert call("predict", "pos", "one.txt", "two.txt", "-o", "deep/out.jsonl", "--label", "xpos") == ""
+    results = [json.loads(line) for line in Path("deep/out.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert results == tiny_pipeline().predict(LINES, label="xpos")
+    assert [path.name for path in Path("deep").iterdir()] == ["out.jsonl"]
+
+
+def test_conllu_is_read_back_with_the_same_labels():
+    call("predict", "pos", "--format", "conllu", "-o", "out.conllu", input="\n".join(LINES))
+    examples = read_conllu("out.conllu")
+    results = [result for line in tiny_pipeline().predict(LINES) for result in line]
+    assert [word for example in examples for word in example.document.words] == [result["word"] for result in results]
+    for column, key in (("upos", "entity"), ("xpos", "xpos")):
+        labels = [label for example in examples for label in example.labels[column]]
+        assert labels == [result[key] for result in results]
+
+
+def test_tokens_may_come_split_already():
+    printed = call("predict", "pos", "--pretokenized", input="Maria doesn't wait .\n")
+    assert [token["word"] for token in json.loads(printed)] == ["Maria", "doesn't", "wait", "."]
+
+
+def test_in_a_process_of_its_own_the_bytes_are_utf8_whatever_the_locale():
+    done = start("predict", "pos", input=LINES[3].encode(), env={"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"})
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.decode("utf-8")) == tiny_pipeline().predict(LINES[3])
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    environment = {**os.environ, "PYTHONPATH": str(Path(nlp_lstm.__file__).parent.parent), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "nlp_lstm", "predict", "pos"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment) as process:
+        process.stdout.close()
+        process.stdin.write(b"The old ferry leaves at six.\n" * 2_000)
+        process.stdin.close()
+        complaint = process.stderr.read()
+    assert complaint == b""
+    assert process.returncode in (0, 1)  # click ends with 1
+
+
+# ---- run, evaluate
+
+
+def test_run_trains_and_evaluate_gives_the_same_figures():
+    printed = call("run", "pos", *TINY, "--data", TAGGED)
+    assert "model:  runs/pos/model" in printed
+    assert Path("runs/pos/report.html").is_file()
+    again = call("run", "pos", *TINY, "--data", TAGGED)
+    assert "runs/pos-2/model" in again
+    figures = json.loads(Path("runs/pos/metrics.json").read_text(encoding="utf-8"))["figures"]
+    assert json.loads(Path("runs/pos-2/metrics.json").read_text(encoding="utf-8"))["figures"] == figures
+    assert "accuracy" in call("evaluate", "runs/pos/model", TAGGED, "--output", "report").lower()
+    assert Path("report/report.html").is_file()
+    assert Path("report/metrics.json").is_file()
+
+
+def test_resume_needs_nothing_else(monkeypatch):
+    from nlp_lstm.training import loop
+
+    take_step = loop._Run._take_step
+
+    def interrupted(run, indices):
+        if run.state.step == 3:
+            signal.raise_signal(signal.SIGINT)
+        return take_step(run, indices)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop._Run, "_take_step", interrupted)
+        stopped = CliRunner().invoke(app, ["run", "pos", *TINY, "--data", str(TAGGED)])
+    assert stopped.exit_code != 0
+    assert "--resume" in stopped.stdout
+    assert not Path("runs/pos/report.html").exists()
+    assert "model:  runs/pos/model" in call("run", "pos", "--resume")
+    call("run", "pos", *TINY, "--data", TAGGED)
+    weights = [Path(f"runs/{name}/model/model.safetensors").read_bytes() for name in ("pos", "pos-2")]
+    assert weights[0] == weights[1]
+
+
+def test_ctrl_c_ends_with_code_130(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["nlp-lstm", "run", "pos", *TINY])
+
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nlp_lstm.runs.run_recipe", interrupt)
+    with pytest.raises(SystemExit) as caught:
+        entry.main()
+    assert caught.value.code == 130
+
+
+def test_evaluate_prints_the_figures():
+    printed = call("evaluate", "pos", TAGGED)
+    value = tiny_pipeline().task.score(tagged_examples(), tiny_pipeline()._predict_examples(tagged_examples()))
+    assert f"{100 * value['upos_accuracy']:.1f}" in printed or f"{100 * value['upos_accuracy']:.2f}" in printed
+
+
+# ---- lists and vectors
+
+
+def test_data_lists_the_data_sets():
+    printed = call("data")
+    assert "ud-english-ewt" in printed
+    assert "brown" in printed
+
+
+def test_models_lists_name_place_and_size():
+    printed = call("models")
+    assert "pos-en" in printed
+    assert "NLP_LSTM_MODELS" in printed
+    assert "MB" in printed
+
+
+def test_vectors_are_trained_and_shown():
+    Path("text.txt").write_text("the old ferry leaves\nthe new ferry waits\n" * 20, encoding="utf-8")
+    printed = call("vectors", "train", "text.txt", "-o", "mine.txt", "--size", 8, "--min-count", 1, "--epochs", 1)
+    assert "vectors of 8 features: mine.txt" in printed
+    assert Path("mine.txt").read_text(encoding="utf-8").startswith("6 8\n")
+    shown = call("vectors", "show", "mine.txt", "ferry")
+    assert "6 words, 8 features" in shown
+    assert "ferry: " in shown
+
+
+@pytest.mark.parametrize("arguments", [[], ["run"], ["predict"], ["evaluate"], ["data"], ["models"], ["vectors"]])
+def test_every_command_has_help(arguments):
+    assert "Usage" in call(*arguments, "--help")
+
+
+def test_help_needs_no_torch():
+    code = "import sys; from nlp_lstm.cli import app; sys.exit('torch' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(Path(nlp_lstm.__file__).parent.parent)}
+    assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 0
+
+
+# ---- errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "poss"], 'ConfigError: unknown task or model "poss"'),
+        (["predict", "pos", "--language", "hi"], 'NotTrainedError: no model "pos-hi"'),
+        (["predict", "pos", "nowhere.txt"], "DataError: nowhere.txt: No such file"),
+        (["predict", "pos", "."], "DataError: .: Is a directory"),
+        (["predict", "pos", "in.txt", "--label", "xpso"], 'ConfigError: unknown label column "xpso"'),
+        (["predict", "pos", "in.txt", "--label", "xpos", "--format", "conllu"], "ConfigError: --label goes with"),
+        (["predict", "pos", "in.txt", "-o", "in.txt/out"], "in.txt: "),
+        (["predict", "no/model"], "CheckpointError: no/model is not a model folder"),
+        (["run", "poss"], 'ConfigError: unknown task or recipe "poss"'),
+        (["run", "pos", "model.hiden=3", "training.tokens=0"], "training.tokens is 0"),
+        (["run", "pos", "hidden"], 'ConfigError: override "hidden" is not of the form'),
+        (["run", "bad.yaml"], "ConfigError: bad.yaml is not valid YAML"),
+        (["run", "pos", "--resume"], "ConfigError: no unfinished run of pos"),
+        (["run", "pos", "--output", "full"], "ConfigError: full is not empty"),
+        (["run", "pos", "--output", "new", "--data", "nowhere"], "DataError: nowhere: there is no such file"),
+        (["evaluate", "pos", "bad.conllu"], "DataError: bad.conllu:1"),
+        (["evaluate", "pos", "ud-english-ew"], "ConfigError"),
+        (["data", "ud-english-ew"], "ConfigError"),
+        (["vectors", "show", "nowhere.txt"], "nowhere.txt"),
+        (["vectors", "train", "nowhere.txt", "-o", "out.txt"], "DataError: nowhere.txt does not exist"),
+    ],
+)
+def test_an_error_is_one_line_and_code_2(monkeypatch, capsys, arguments, message):
+    Path("in.txt").write_text("We wait.\n", encoding="utf-8")
+    Path("bad.conllu").write_text("1\tonly two\n", encoding="utf-8")
+    Path("bad.yaml").write_text("task: [pos\nmodel: {\n", encoding="utf-8")
+    Path("full").mkdir()
+    Path("full/thesis.txt").write_text("years of work", encoding="utf-8")
+    assert message in fail(monkeypatch, capsys, *arguments)
+
+
+@pytest.mark.parametrize("form", ["jsonl", "conllu"])
+def test_bad_bytes_name_file_and_line_and_leave_no_output(monkeypatch, capsys, form):
+    Path("in.txt").write_bytes(b"We wait.\nfine\ncaf\xe9\n")
+    Path("out.txt").write_text("from before", encoding="utf-8")
+    complaint = fail(monkeypatch, capsys, "predict", "pos", "in.txt", "-o", "out.txt", "--format", form)
+    assert complaint.startswith("DataError: in.txt:3: byte b'\\xe9' at position 3 is not UTF-8")
+    assert Path("out.txt").read_text(encoding="utf-8") == "from before"
+    assert sorted(path.name for path in Path().iterdir()) == ["in.txt", "out.txt"]
+
+
+def test_bad_bytes_of_stdin_name_the_line(monkeypatch, capsys):
+    Path("in.txt").write_bytes(b"fine\n\xff\n")
+    assert "stdin:2: byte" in fail(monkeypatch, capsys, "predict", "pos", "-o", "out.txt", stdin=Path("in.txt"))
+    assert not Path("out.txt").exists()
+
+
+def test_a_damaged_model_is_one_line(monkeypatch, capsys, tmp_path):
+    path = tmp_path / "models" / "pos-en" / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert fail(monkeypatch, capsys, "predict", "pos").startswith("CheckpointError: ")
+
+
+def test_an_error_message_over_several_lines_becomes_one(monkeypatch, capsys):
+    def explode(*args):
+        raise NlpLstmError("first\n  second")
+
+    monkeypatch.setattr("nlp_lstm.cli.read_lines", explode)
+    assert fail(monkeypatch, capsys, "predict", "pos") == "NlpLstmError: first second"
+
+
+def test_in_a_process_of_its_own_an_error_has_code_2_too():
+    done = start("predict", "poss", text=True)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)

@@ -1,0 +1,151 @@
+"""What the README shows and what `make help` offers, run in tiny form."""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from samples import SMALL_NETWORK, TAGGED, bundled_model, tiny_model
+from typer.testing import CliRunner
+
+from nlp_lstm.cli import app
+from nlp_lstm.paths import bundled_folder
+from nlp_lstm.recipes import load_recipe
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```\n(?:\n```\n(.*?)^```\n)?", README, re.MULTILINE | re.DOTALL)
+PYTHON = [(code, output) for language, code, output in BLOCKS if language == "python"]
+SHELL = [
+    line.partition(" #")[0].strip()
+    for language, code, _ in BLOCKS
+    if language == "bash"
+    for line in code.splitlines()
+    if line.strip() and not line.startswith("#")
+]
+TARGETS = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+TINY = [*SMALL_NETWORK, "model.hidden=8", "training.tokens=400"]
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch) -> Path:
+    """An empty folder with a user's files in it, and the tiny model as pos-en."""
+    model = Path(shutil.copytree(tiny_model(), tmp_path / "models" / "pos-en"))
+    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    (model / "config.json").write_text(json.dumps({**config, "data": str(TAGGED)}), encoding="utf-8")
+    monkeypatch.setenv("NLP_LSTM_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("NLP_LSTM_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "work"
+    (folder / "my_corpus").mkdir(parents=True)
+    shutil.copy(TAGGED, folder / "my_treebank.conllu")
+    shutil.copy(TAGGED, folder / "my_corpus" / "all.conllu")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def run_nlp_lstm(arguments: list[str], text: str = "") -> None:
+    """Run an `nlp-lstm` command line; `run` gets the tiny network and, unless it has some, the sample data."""
+    if arguments[0] == "run" and "--resume" in arguments:
+        run_nlp_lstm(["run", "pos"])
+        for status in Path("runs").glob("*/run.json"):  # as if it had been interrupted
+            status.write_text(status.read_text(encoding="utf-8").replace("true", "false"), encoding="utf-8")
+    elif arguments[0] == "run":
+        arguments = [*arguments, *TINY, *([] if "--data" in arguments else ["--data", str(TAGGED)])]
+    result = CliRunner().invoke(app, arguments, input=text)
+    assert result.exception is None, (arguments, result.exception, result.output)
+
+
+def make_commands(*arguments: str) -> list[str]:
+    """What make would run, the building of the environment left out."""
+    command = ["make", "--dry-run", "--no-print-directory", *arguments]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [line for line in printed.splitlines() if not re.search(r"-m venv|pip install|^touch", line)]
+
+
+def run_line(line: str) -> None:
+    """Run one line of shell in tiny form."""
+    words = shlex.split(line)
+    if words[0] == "echo" and "|" in words:
+        bar = words.index("|")
+        assert words[bar + 1] == "nlp-lstm"
+        run_nlp_lstm(words[bar + 2 :], " ".join(words[1:bar]) + "\n")
+    elif words[0] == "nlp-lstm":
+        run_nlp_lstm(words[1:])
+    elif words[0] == "make":
+        for made in make_commands(*words[1:]):
+            run_tool(made)
+    else:
+        pytest.fail(f"the README shows a command that no test runs: {line}")
+
+
+def run_tool(line: str) -> None:
+    """Run what a make target runs where it is ours; for the tools, check that the project sets them up."""
+    words = shlex.split(line)
+    tool = words[0].rpartition("/")[2]
+    if tool == "nlp-lstm":
+        run_nlp_lstm(words[1:])
+    elif tool == "python" and words[1] == "-m":
+        assert words[2] == "pytest"
+    elif tool == "python":
+        compile((ROOT / words[1]).read_text(encoding="utf-8"), words[1], "exec")
+    else:
+        assert tool in ("ruff", "mypy", "lint-imports")
+        settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+        assert f"[tool.{'importlinter' if tool == 'lint-imports' else tool}" in settings
+
+
+@pytest.mark.parametrize(("code", "output"), PYTHON)
+def test_the_readmes_python_prints_what_it_says(code, output, capsys, tmp_path, monkeypatch):
+    if "Pipeline(" in code:
+        bundled_model("pos-en")
+    monkeypatch.delenv("NLP_LSTM_MODELS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+    if output:
+        assert capsys.readouterr().out == output
+
+
+@pytest.mark.parametrize("line", SHELL)
+@pytest.mark.usefixtures("workplace")
+def test_the_readmes_commands_run(line):
+    run_line(line)
+
+
+def test_the_readme_has_python_and_shell():
+    assert PYTHON
+    assert SHELL
+
+
+def test_make_help_lists_every_target():
+    printed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert [line.split()[1] for line in printed.splitlines()] == TARGETS
+    assert {"pipeline", "test", "lint"} <= set(TARGETS)
+
+
+@pytest.mark.parametrize("target", [target for target in TARGETS if target != "help"])
+@pytest.mark.usefixtures("workplace")
+def test_every_target_of_make_runs_in_tiny_form(target):
+    commands = make_commands(target)
+    assert commands
+    for command in commands:
+        run_tool(command)
+
+
+@pytest.mark.usefixtures("workplace")
+def test_make_pipeline_takes_data_and_overrides():
+    [command] = make_commands("pipeline", "TASK=pos", "DATA=my_corpus", "ARGS=model.hidden=16")
+    assert shlex.split(command)[1:] == ["run", "pos", "--data", "my_corpus", "model.hidden=16"]
+
+
+@pytest.mark.parametrize("path", sorted(bundled_folder("pipelines").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_bundled_recipe_loads(path):
+    assert load_recipe(str(path)).task == path.stem
+
+
+def test_links_of_the_readme_lead_somewhere():
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
+    missing = [link for link in links if not (ROOT / link).exists() and not link.startswith("models/")]
+    assert not missing
