@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from nlp_lstm.artifacts import CONFIG_NAME, find_model, put_folder
-from nlp_lstm.data.catalogue import find_data, open_files
+from nlp_lstm.data.catalogue import catalogue, find_data, open_files
 from nlp_lstm.data.writers import format_conllu
 from nlp_lstm.errors import ConfigError, DataError, nearest_hint, shorten
 from nlp_lstm.evaluation.report import Report
@@ -122,7 +122,8 @@ class Pipeline:
             for index, item in enumerate(inputs):
                 _check_item(item, pretokenized, f"input {index}")
             return list(self._results(inputs, pretokenized, options))
-        return self._lazy_results(inputs, pretokenized, options)
+        chunks = _checked_chunks(inputs, pretokenized)
+        return chain.from_iterable(self._results(chunk, pretokenized, options) for chunk in chunks)
 
     def predict_conllu(self, texts: Iterable[Any], *, pretokenized: bool = False) -> Iterator[str]:
         """Yield the sentences of each text as CoNLL-U, lazily.
@@ -130,9 +131,8 @@ class Pipeline:
         Raises:
             DataError: a text is not text; names its index.
         """
-        for position, text in enumerate(texts):
-            _check_item(text, pretokenized, f"input {position}")
-            for _, example, prediction in self._answers([text], pretokenized):
+        for chunk in _checked_chunks(texts, pretokenized):
+            for _, example, prediction in self._answers(chunk, pretokenized):
                 yield format_conllu(example.document, prediction.labels)
 
     def evaluate(self, data: str | Path | None = None, *, split: str = "test") -> Report:
@@ -141,7 +141,13 @@ class Pipeline:
         Args:
             data: a file, a folder, or the name of a data set; default the data set that the model was trained on.
             split: of a data set or folder; a single file is evaluated whole.
+
+        Raises:
+            ConfigError: no data was given, and the model was trained on files of one's own.
+            DataError: the data cannot be read, or has none of the model's labels.
         """
+        if data is None and self._config.data not in catalogue().data:
+            raise ConfigError(f'this model was trained on "{self._config.data}", a file of one\'s own; give the data')
         path = Path(data if data is not None else self._config.data)
         if path.is_file():
             from nlp_lstm.data.readers import guess_format, read_examples
@@ -197,15 +203,6 @@ class Pipeline:
                 )
         self.task.format([], **options)  # a wrong value fails before any work is done
 
-    def _lazy_results(self, texts: Iterable[Any], pretokenized: bool, options: dict[str, Any]) -> Iterator[Any]:
-        iterator = iter(texts)
-        done = 0
-        while chunk := list(islice(iterator, TEXTS_AT_A_TIME)):
-            for index, item in enumerate(chunk, start=done):
-                _check_item(item, pretokenized, f"input {index}")
-            yield from self._results(chunk, pretokenized, options)
-            done += len(chunk)
-
     def _results(self, texts: Sequence[Any], pretokenized: bool, options: dict[str, Any]) -> Iterator[Any]:
         """Yield one result per text, in order."""
         answers = self._answers(texts, pretokenized)
@@ -243,6 +240,15 @@ class Pipeline:
         return predict_examples(
             self.task, self._model, examples, batch_tokens=self._batch_tokens, use_bf16=self._use_bf16
         )
+
+
+def _checked_chunks(texts: Iterable[Any], pretokenized: bool) -> Iterator[list[Any]]:
+    """Yield the texts some hundreds at a time, each checked."""
+    iterator = enumerate(texts)
+    while numbered := list(islice(iterator, TEXTS_AT_A_TIME)):
+        for index, item in numbered:
+            _check_item(item, pretokenized, f"input {index}")
+        yield [item for _, item in numbered]
 
 
 def _check_item(item: Any, pretokenized: bool, where: str) -> None:

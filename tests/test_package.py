@@ -48,7 +48,8 @@ def test_wheel_holds_recipes_models_templates_and_catalogue(built):
 
 
 def test_sdist_builds_the_same_things(built):
-    names = tarfile.open(built[1]).getnames()
+    with tarfile.open(built[1]) as archive:
+        names = archive.getnames()
     base = built[1].name.removesuffix(".tar.gz")
     for name in ("LICENSE", "README.md", "Makefile", "pipelines/pos.yaml", "tests/test_package.py"):
         assert f"{base}/{name}" in names

@@ -62,7 +62,8 @@ class Tokenizer:
         """Yield the sentences of a text in order.
 
         Each document's ``text`` is the whole given text and its offsets count from the start of it. A sentence
-        ends at sentence-final punctuation, as spaCy's sentencizer finds it, or at a blank line.
+        ends at sentence-final punctuation, as spaCy's sentencizer finds it, or at a blank line; without either, after
+        about ``PIECE_SIZE`` characters.
         """
         check_text(text)
         position = 0
