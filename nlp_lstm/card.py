@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from nlp_lstm.data.catalogue import FoundData
 from nlp_lstm.evaluation.report import Figure, Report
 from nlp_lstm.recipes import Recipe, recipe_yaml
+from nlp_lstm.run_report import RunData
 from nlp_lstm.tasks import Task
 from nlp_lstm.text.vectors import WordVectors
 from nlp_lstm.training import TrainingResult
@@ -21,7 +21,7 @@ _PRECISIONS = {
 def model_card(
     recipe: Recipe,
     task: Task,
-    found: FoundData,
+    data: RunData,
     report: Report,
     others: Mapping[str, Sequence[Figure]],
     vectors: Sequence[WordVectors],
@@ -33,13 +33,14 @@ def model_card(
     Args:
         recipe: how the model was made.
         task: what it solves.
-        found: the data it was trained on.
+        data: what it was trained and evaluated on.
         report: the evaluation of the stored weights on that data's test split.
         others: figures on data never trained on.
         vectors: pretrained vectors that went in.
         result: of the training.
         commit: of the code that trained it.
     """
+    found = data.found
     scores = [_score_row(f"{found.name} test", figure) for figure in report.figures]
     scores += [_score_row(f"{name} test", figure) for name, figures in others.items() for figure in figures]
     materials = [f"- {found.title} ({found.name}): {found.licence or 'licence not known'}; {found.source}"]
@@ -62,7 +63,8 @@ def model_card(
         "",
         *materials,
         "",
-        f"Trained in {result.seconds / 60:.1f} minutes on {result.tokens:,} tokens with code at commit `{commit}`. "
+        f"Trained in {result.seconds / 60:.1f} minutes: {result.tokens:,} tokens seen, over and over, of "
+        f"{len(data.training):,} examples; code at commit `{commit}`. "
         f"The weights are stored as {_PRECISIONS[recipe.precision]}.",
         "",
         "## Use",
@@ -85,4 +87,4 @@ def model_card(
 
 
 def _score_row(data: str, figure: Figure) -> str:
-    return f"| {data} | {figure.name} | {figure.display} | {figure.interval_text} | {figure.sample_size or ''} |"
+    return f"| {data} | {figure.name} | {figure.display} | {figure.interval_text} | {figure.sample_text} |"

@@ -5,8 +5,7 @@
     ├── DataError            (ValueError)    a text, a file or a line in it that cannot be read as what it claims to be
     ├── VocabularyError      (LookupError)   a word, label or id that a frozen vocabulary does not hold
     ├── CheckpointError      (ValueError)    a model folder or checkpoint that is missing, damaged or not ours
-    ├── NotTrainedError      (LookupError)   no trained model under that name
-    └── MissingExtraError    (ImportError)   an optional part whose libraries are not installed
+    └── NotTrainedError      (LookupError)   no trained model under that name
 
 A message says what was found (with its value and place), what is accepted, and what to do next.
 The command line prints it as one line and ends with exit code 2.
@@ -40,10 +39,6 @@ class CheckpointError(NlpLstmError, ValueError):
 
 class NotTrainedError(NlpLstmError, LookupError):
     """No trained model was found under the name."""
-
-
-class MissingExtraError(NlpLstmError, ImportError):
-    """An optional part needs a library that is not installed."""
 
 
 def nearest_hint(name: str, known: Iterable[str]) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
+import re
 from pathlib import Path
 
 from nlp_lstm.errors import CheckpointError, ConfigError
+from nlp_lstm.files import write_whole
 from nlp_lstm.recipes import Recipe, recipe_yaml
 from nlp_lstm.settings import Settings, parse_settings
 
@@ -53,20 +54,27 @@ def latest_run_folder(parent: Path, name: str) -> Path:
     Raises:
         ConfigError: there is none.
     """
-    folders = [folder for folder in (parent / name, *parent.glob(f"{name}-*")) if (folder / STATUS_NAME).is_file()]
-    open_ones = [folder for folder in folders if not read_status(folder).is_finished]
+    pattern = re.compile(rf"{re.escape(name)}(-\d+)?")
+    folders = parent.iterdir() if parent.is_dir() else ()
+    open_ones = [folder for folder in folders if pattern.fullmatch(folder.name) and _is_unfinished(folder)]
     if not open_ones:
         raise ConfigError(f"no unfinished run of {name} in {parent}; start one without --resume")
     return max(open_ones, key=lambda folder: (folder / STATUS_NAME).stat().st_mtime)
 
 
+def _is_unfinished(folder: Path) -> bool:
+    try:
+        return not read_status(folder).is_finished
+    except CheckpointError:
+        return False
+
+
 def begin_run(folder: Path, recipe: Recipe, data: Path | None, num_seeds: int = 1) -> None:
     """Write down what the run is, before it starts."""
-    (folder / RECIPE_NAME).write_text(recipe_yaml(recipe), encoding="utf-8")
+    write_whole(folder / RECIPE_NAME, recipe_yaml(recipe))
     write_status(folder, RunStatus(is_finished=False, data=data.resolve() if data else None, num_seeds=num_seeds))
 
 
 def write_status(folder: Path, status: RunStatus) -> None:
-    draft = folder / (STATUS_NAME + ".part")
-    draft.write_text(status.model_dump_json() + "\n", encoding="utf-8")
-    os.replace(draft, folder / STATUS_NAME)
+    """Write down how far the run is."""
+    write_whole(folder / STATUS_NAME, status.model_dump_json() + "\n")

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import platform
-import statistics
-import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,17 +11,19 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from nlp_lstm import __version__
 from nlp_lstm.artifacts import ModelConfig, load_model, load_weights, save_model
 from nlp_lstm.card import model_card
-from nlp_lstm.data.catalogue import FoundData, find_data, find_vectors, open_files
-from nlp_lstm.errors import CheckpointError, DataError, NlpLstmError
-from nlp_lstm.evaluation.report import Figure, Report, Section, Table
-from nlp_lstm.evaluation.sections import data_section, environment_section, history_section, recipe_section
-from nlp_lstm.recipes import Recipe, recipe_yaml
+from nlp_lstm.data.catalogue import find_data, find_vectors, open_files
+from nlp_lstm.errors import CheckpointError, ConfigError, DataError, NlpLstmError
+from nlp_lstm.evaluation.report import Figure, Report
+from nlp_lstm.evaluation.significance import mean_and_spread
+from nlp_lstm.files import write_whole
+from nlp_lstm.recipes import Recipe
 from nlp_lstm.run_folders import STATUS_NAME, RunStatus, begin_run, read_status, write_status
+from nlp_lstm.run_report import RunData, complete_report, current_commit
 from nlp_lstm.settings import parse_settings
 from nlp_lstm.tasks import Task, predict_examples, tasks
+from nlp_lstm.text.tokenize import Tokenizer
 from nlp_lstm.text.vectors import WordVectors
 from nlp_lstm.training import TrainingResult, train
 from nlp_lstm.training.loop import CHECKPOINT_NAME
@@ -67,16 +65,6 @@ class OpenModel:
     config: ModelConfig
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunData:
-    """The examples of a run and where they came from."""
-
-    found: FoundData
-    training: Sequence[Any]
-    development: Sequence[Any]
-    test: Sequence[Any]
-
-
 def run_recipe(
     recipe: Recipe,
     folder: Path,
@@ -85,7 +73,7 @@ def run_recipe(
     should_resume: bool = False,
     console: Console | None = None,
 ) -> RunResult:
-    """Make a model: data, vocabularies, training, evaluation on the stored model, report.
+    """Make a model: data, vocabularies, training, evaluation of the stored model, report.
 
     Args:
         recipe: how.
@@ -93,16 +81,25 @@ def run_recipe(
         data: a user's own file or folder, instead of the recipe's data sets.
         should_resume: go on from the folder's checkpoint.
         console: where to print; None prints nothing.
+
+    Raises:
+        ConfigError: the folder is in use and ``should_resume`` is not set, or the recipe does not fit the data.
+        DataError: the data or the vectors cannot be had, or are broken.
+        CheckpointError: the checkpoint belongs to another run.
     """
+    if folder.exists() and any(folder.iterdir()) and not should_resume:
+        raise ConfigError(f"{folder} is not empty; choose another folder, or resume the run in it")
     say = _make_say(console)
+    run_data = read_run_data(recipe, data, say)
+    vectors = load_recipe_vectors(recipe, say)
+    task = tasks.get(recipe.task).prepare(recipe.model, run_data.training, vectors, say)
+    task.check_examples(run_data.development, f"{run_data.found.name}, dev")
+    task.check_examples(run_data.test, f"{run_data.found.name}, test")
+    Tokenizer(recipe.language)  # an unknown language fails now, not at the first text
+
     folder.mkdir(parents=True, exist_ok=True)
     if not (should_resume and (folder / CHECKPOINT_NAME).is_file()):  # a recipe that does not fit changes nothing
         begin_run(folder, recipe, data)
-    run_data = read_run_data(recipe, data, say)
-    task_type = tasks.get(recipe.task)
-    vectors = load_recipe_vectors(recipe, say)
-    task = task_type.prepare(recipe.model, run_data.training, vectors, say)
-    facts = task.facts()
     result = train(
         task,
         run_data.training,
@@ -113,76 +110,69 @@ def run_recipe(
         console=console,
         description=recipe.task,
     )
-    model_folder = folder / MODEL_FOLDER
-    documents = {"training.log": (folder / "training.log").read_text(encoding="utf-8")}
-    _save(recipe, task, result, run_data.found.name, model_folder, documents)
-    opened = open_model(model_folder)
-    task, model = opened.task, opened.model
-
-    predictions = predict_examples(task, model, run_data.test)
-    rivals = task.baseline_predictions(run_data.training, run_data.test)
-    if recipe.baselines.window_tokens:
-        rivals["window of five words, no recurrence"] = _window_baseline(recipe, run_data, vectors, folder, console)
-    found = run_data.found
-    report = task.report(
-        run_data.test,
-        predictions,
-        title=f"{task.title}: {found.name}",
-        subtitle=f"{found.title}, test split; trained in {result.seconds / 60:.1f} minutes",
-        training=run_data.training,
-        rivals=rivals,
-    )
-    is_first_choice = data is None and found.name == recipe.data[0]  # other data may have other labels
-    others = evaluate_others(recipe, task, model, say) if is_first_choice else {}
-    sections = [
-        *report.sections,
-        *([Section(title="Other data, never trained on", blocks=[_others_table(others)])] if others else []),
-        history_section(result.history),
-        data_section(
-            found.name,
-            found.source,
-            found.licence or "not known",
-            found.sha256,
-            {
-                "train": f"{len(run_data.training):,} examples",
-                "dev": f"{len(run_data.development):,} examples",
-                "test": f"{len(run_data.test):,} examples",
-                **{name: str(value) for name, value in facts.items()},
-            },
-        ),
-        environment_section(environment_facts(result)),
-        recipe_section(recipe_yaml(recipe)),
-    ]
-    metrics = {
-        **report.metrics,
-        "data": {"name": found.name, "source": found.source, "sha256": dict(found.sha256)},
-        "preparation": facts,
-        "development_score": result.best_score,
-        "training_seconds": round(result.seconds, 1),
-        "training_tokens": result.tokens,
-        "others": {name: [dataclasses.asdict(figure) for figure in figures] for name, figures in others.items()},
-        "environment": environment_facts(result),
-    }
-    report = dataclasses.replace(report, sections=sections, metrics=metrics)
-    report.write(folder)
-    documents |= {
-        "metrics.json": (folder / "metrics.json").read_text(encoding="utf-8"),
-        "README.md": model_card(recipe, task, found, report, others, vectors, result, _commit()),
-    }
-    _save(recipe, task, result, run_data.found.name, model_folder, documents)
+    report = _evaluate_run(recipe, folder, run_data, vectors, task, result, console)
     write_status(folder, RunStatus(is_finished=True, data=data))
-    (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+    (folder / CHECKPOINT_NAME).unlink(missing_ok=True)
     return RunResult(folder=folder, report=report, best_score=result.best_score)
 
 
+def _evaluate_run(
+    recipe: Recipe,
+    folder: Path,
+    data: RunData,
+    vectors: Sequence[WordVectors],
+    task: Task,
+    result: TrainingResult,
+    console: Console | None,
+) -> Report:
+    """Store the model, evaluate what was stored, and write report and card."""
+    say, found, facts = _make_say(console), data.found, task.facts()
+    documents = {"training.log": (folder / "training.log").read_text(encoding="utf-8")}
+    _save(recipe, task, result, data, folder, documents)
+    stored = open_model(folder / MODEL_FOLDER)
+    rivals = task.baseline_predictions(data.training, data.test)
+    if recipe.baselines.window_tokens:
+        rivals |= _window_baseline(recipe, data, vectors, folder, console)
+    report = stored.task.report(
+        data.test,
+        predict_examples(stored.task, stored.model, data.test),
+        title=f"{task.title}: {found.name}",
+        subtitle=f"{found.title}, test split; trained in {result.seconds / 60:.1f} minutes",
+        training=data.training,
+        rivals=rivals,
+    )
+    is_first_choice = found.name == recipe.data[0]  # other data may have other labels
+    others = evaluate_others(recipe, stored, say) if is_first_choice else {}
+    report = complete_report(report, recipe=recipe, data=data, result=result, facts=facts, others=others)
+    report.write(folder)
+    documents["metrics.json"] = (folder / "metrics.json").read_text(encoding="utf-8")
+    documents["README.md"] = model_card(recipe, task, data, report, others, vectors, result, current_commit())
+    _save(recipe, task, result, data, folder, documents)
+    return report
+
+
 def load_finished_run(folder: Path) -> RunResult | None:
-    """Return what an earlier, finished run left, or None."""
+    """Return what an earlier, finished run left, or None.
+
+    Raises:
+        CheckpointError: its metrics.json is damaged.
+    """
     if not (folder / STATUS_NAME).is_file() or not read_status(folder).is_finished:
         return None
-    values = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    figures = [Figure(name=name, value=figure["value"]) for name, figure in values["figures"].items()]
-    report = Report(title=values["title"], task=values["task"], figures=figures, metrics=values["metrics"])
-    return RunResult(folder=folder, report=report, best_score=values["metrics"]["development_score"])
+    path = folder / "metrics.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        report = Report(
+            title=values["title"],
+            task=values["task"],
+            subtitle=values["subtitle"],
+            lead=values["lead"],
+            figures=[Figure(name=name, **figure) for name, figure in values["figures"].items()],
+            metrics=values["metrics"],
+        )
+        return RunResult(folder=folder, report=report, best_score=float(values["metrics"]["development_score"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}); delete {folder} and run again") from error
 
 
 def run_seeds(
@@ -202,6 +192,8 @@ def run_seeds(
     Returns:
         The run whose development score is the median: the one to ship.
     """
+    if folder.exists() and any(folder.iterdir()) and not should_resume:
+        raise ConfigError(f"{folder} is not empty; choose another folder, or resume the run in it")
     folder.mkdir(parents=True, exist_ok=True)
     begin_run(folder, recipe, data, num_seeds)
     results: list[RunResult] = []
@@ -216,16 +208,13 @@ def run_seeds(
         for name, value in result.scores.items():
             figures.setdefault(name, []).append(value)
     median = sorted(results, key=lambda result: result.best_score)[(num_seeds - 1) // 2]
-    summary = {
-        name: {"mean": statistics.fmean(values), "spread": statistics.pstdev(values), "values": values}
-        for name, values in figures.items()
-    }
-    text = json.dumps({"median": median.folder.name, "scores": summary}, indent=1)
-    (folder / "seeds.json").write_text(text + "\n", encoding="utf-8")
+    summary = {name: mean_and_spread(values) for name, values in figures.items()}
+    scores = {name: {"mean": of.mean, "spread": of.spread, "values": figures[name]} for name, of in summary.items()}
+    write_whole(folder / "seeds.json", json.dumps({"median": median.folder.name, "scores": scores}, indent=1) + "\n")
     write_status(folder, RunStatus(is_finished=True, data=data, num_seeds=num_seeds))
     say = _make_say(console)
-    for name, values in summary.items():
-        say(f"{name}: mean {values['mean']:.4f}, spread {values['spread']:.4f} over {num_seeds} seeds")
+    for name, of in summary.items():
+        say(f"{name}: mean {of.mean:.4f}, standard deviation {of.spread:.4f} over {num_seeds} seeds")
     return median
 
 
@@ -240,9 +229,16 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
 
 
 def load_recipe_vectors(recipe: Recipe, say: Callable[[str], None]) -> list[WordVectors]:
-    """Load the pretrained vectors that a recipe names."""
+    """Load the pretrained vectors that a recipe names.
+
+    Raises:
+        DataError: they cannot be had.
+    """
     embedding = getattr(recipe.model, "embedding", None)
-    return [find_vectors(name, say=say) for name in (embedding.vectors if embedding else None) or ()]
+    try:
+        return [find_vectors(name, say=say) for name in (embedding.vectors if embedding else None) or ()]
+    except DataError as error:
+        raise DataError(f"{error}. To train without pretrained vectors: model.embedding.vectors=null") from error
 
 
 def open_model(folder: Path) -> OpenModel:
@@ -264,10 +260,8 @@ def open_model(folder: Path) -> OpenModel:
     return OpenModel(task=task, model=model.eval(), config=stored.config)
 
 
-def evaluate_others(
-    recipe: Recipe, task: Task, model: torch.nn.Module, say: Callable[[str], None]
-) -> dict[str, Sequence[Figure]]:
-    """Evaluate on the recipe's further data sets, as far as they can be had."""
+def evaluate_others(recipe: Recipe, stored: OpenModel, say: Callable[[str], None]) -> dict[str, Sequence[Figure]]:
+    """Return the main figure on each of the recipe's further data sets that can be had."""
     others: dict[str, Sequence[Figure]] = {}
     for name in recipe.also_evaluate:
         try:
@@ -275,56 +269,41 @@ def evaluate_others(
         except DataError as error:
             say(f"{name} is left out: {error}")
             continue
-        report = task.report(examples, predict_examples(task, model, examples), title=name)
-        others[name] = [figure for figure in report.figures if figure.name.startswith("Accuracy")][:1]
+        predictions = predict_examples(stored.task, stored.model, examples)
+        others[name] = stored.task.report(examples, predictions, title=name).figures[:1]
     return others
 
 
-def environment_facts(result: TrainingResult) -> dict[str, str]:
-    """Return versions, machine, time and memory for the report."""
-    return {
-        "nlp_lstm": __version__,
-        "commit": _commit(),
-        "Python": platform.python_version(),
-        "torch": torch.__version__,
-        "system": f"{platform.system()} {platform.machine()}",
-        "processor threads": str(torch.get_num_threads()),
-        "training precision": "bf16" if result.used_bf16 else "fp32",
-        "training time": f"{result.seconds:.0f} s for {result.tokens:,} tokens",
-        "peak memory": _peak_memory(),
-    }
-
-
 def _window_baseline(
-    recipe: Recipe, run_data: RunData, vectors: Sequence[WordVectors], folder: Path, console: Console | None
-) -> list[Any]:
+    recipe: Recipe, data: RunData, vectors: Sequence[WordVectors], folder: Path, console: Console | None
+) -> dict[str, list[Any]]:
     """Train the same network with a fixed window instead of recurrence, and return its test predictions."""
     settings = recipe.model.model_copy(update={"encoder": "window"})
-    task = tasks.get(recipe.task).prepare(settings, run_data.training, vectors)
-    schedule = recipe.training.model_copy(
-        update={"tokens": min(recipe.baselines.window_tokens, recipe.training.tokens), "evaluations": 2}
-    )
+    task = tasks.get(recipe.task).prepare(settings, data.training, vectors)
+    tokens = min(recipe.baselines.window_tokens, recipe.training.tokens)
+    schedule = recipe.training.model_copy(update={"tokens": tokens, "evaluations": min(4, recipe.training.evaluations)})
     result = train(
         task,
-        run_data.training,
-        run_data.development,
+        data.training,
+        data.development,
         schedule,
         folder / "window",
         console=console,
         description="baseline without recurrence",
     )
-    (folder / "window" / "checkpoint.safetensors").unlink(missing_ok=True)
-    return predict_examples(task, result.model, run_data.test)
+    (folder / "window" / CHECKPOINT_NAME).unlink(missing_ok=True)
+    name = f"window of five words, no recurrence, {tokens:,} training tokens"
+    return {name: predict_examples(task, result.model, data.test)}
 
 
 def _save(
-    recipe: Recipe, task: Task, result: TrainingResult, data: str, folder: Path, documents: dict[str, str]
+    recipe: Recipe, task: Task, result: TrainingResult, data: RunData, folder: Path, documents: Mapping[str, str]
 ) -> None:
     save_model(
-        folder,
+        folder / MODEL_FOLDER,
         task=recipe.task,
         language=recipe.language,
-        data=data,
+        data=data.found.name,
         model_settings=recipe.model,
         vocabulary=task.vocabulary(),
         weights=result.model.state_dict(),
@@ -333,42 +312,9 @@ def _save(
     )
 
 
-def _others_table(others: dict[str, Sequence[Figure]]) -> Table:
-    rows = [
-        [name, figure.name, figure.display, figure.interval_text, figure.sample_size]
-        for name, figures in others.items()
-        for figure in figures
-    ]
-    return Table(columns=["Data set", "Measure", "Value", "95 % interval", "Tokens"], rows=rows)
-
-
 def _make_say(console: Console | None) -> Callable[[str], None]:
     def say(line: str) -> None:
         if console is not None:
             console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     return say
-
-
-def _commit() -> str:
-    """The commit of the checkout that runs, or a dash outside one."""
-    root = Path(__file__).resolve().parent.parent
-    if not (root / ".git").exists():
-        return "-"
-    try:
-        answer = subprocess.run(
-            ["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True, timeout=10, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return "-"
-    return answer.stdout.strip()
-
-
-def _peak_memory() -> str:
-    """The largest memory that this process has held, where the system tells."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such module
-        return "-"
-    unit = 2**30 if platform.system() == "Darwin" else 2**20
-    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit:.1f} GiB"

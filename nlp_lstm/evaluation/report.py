@@ -15,12 +15,12 @@ import json
 import math
 import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
 from nlp_lstm.errors import DataError, shorten
+from nlp_lstm.files import write_whole
 
 Cell: TypeAlias = str | int | float | None
 
@@ -198,7 +198,7 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what ``metrics.json`` holds, as plain JSON values; numbers that are not finite become null."""
-        shown = ("value", "interval", "sample_size", "sample_unit", "note")
+        shown = ("value", "interval", "sample_size", "sample_unit", "note", "is_share", "decimals")
         figures = {f.name: {"text": f.display} | {key: getattr(f, key) for key in shown} for f in self.figures}
         names = {"task": self.task, "title": self.title, "subtitle": self.subtitle, "lead": self.lead}
         return {**names, "figures": _plain(figures), "metrics": _plain(self.metrics)}
@@ -233,8 +233,8 @@ class Report:
         """
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
-        _write_whole(target / "metrics.json", format_json(self.to_dict()) + "\n")
-        return _write_whole(target / "report.html", self.to_html())
+        write_whole(target / "metrics.json", format_json(self.to_dict()) + "\n")
+        return write_whole(target / "report.html", self.to_html())
 
     def __str__(self) -> str:
         return self.summary()
@@ -295,17 +295,3 @@ def _pad_row(row: Sequence[str], columns: Sequence[Sequence[str]]) -> str:
         for text, width, column in zip(row, widths, columns, strict=True)
     ]
     return "  ".join(cells).rstrip()
-
-
-def _write_whole(path: Path, text: str) -> Path:
-    """Write beside the target, then rename: a reader sees the old file or the new one, never half of it."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-        Path(temporary).chmod(0o644)  # mkstemp makes it private
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return path

@@ -113,10 +113,11 @@ def _training_text(history: Sequence[Mapping[str, Any]]) -> str:
     parts += [f"{int(last['tokens']):,} tokens"] if "tokens" in last else []
     parts += [f"{last['seconds'] / 60:.1f} minutes"] if "seconds" in last else []
     if last.get("seconds") and "tokens" in last:
-        parts.append(f"{last['tokens'] / last['seconds']:,.0f} tokens per second on average")
+        parts.append(f"{last['tokens'] / last['seconds']:,.0f} tokens per second, development evaluations included")
     text = ", ".join(parts) + "." if parts else ""
-    best = [(entry["dev_accuracy"], entry.get("step")) for entry in history if entry.get("dev_accuracy") is not None]
+    decisive = next((key for entry in history for key in entry if key.startswith("dev_")), "")
+    best = [(entry[decisive], entry.get("step")) for entry in history if entry.get(decisive) is not None]
     if best:
-        accuracy, step = max(best, key=lambda pair: pair[0])
-        text += f" Best development accuracy: {format_share(accuracy)}" + (f" at step {step:,}." if step else ".")
+        score, step = max(best, key=lambda pair: pair[0])
+        text += f" Best {_curve_name(decisive)}: {format_share(score, 2)}" + (f" at step {step:,}." if step else ".")
     return text.strip()

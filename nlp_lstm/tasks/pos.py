@@ -174,6 +174,15 @@ class TaggingTask(Task):
         labels = {column: vocabulary.to_dict() for column, vocabulary in self.labels.items()}
         return {"words": self.words.to_dict(), "labels": labels}
 
+    def check_examples(self, examples: Sequence[TaggedExample], where: str) -> None:
+        for example in examples:
+            for column in self.labels:
+                if column not in example.labels:
+                    raise DataError(
+                        f'{where}: the sentence {shorten(example.document.text)} has no column "{column}", which '
+                        f"the training data has; every sentence needs it, or leave it out with model.labels=[…]"
+                    )
+
     def facts(self) -> dict[str, str]:
         return {"pretrained vectors": self._coverage} if self._coverage else {}
 

@@ -23,6 +23,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from nlp_lstm.data.sampling import shuffled_batches
+from nlp_lstm.errors import ConfigError
 from nlp_lstm.settings import Settings
 from nlp_lstm.tasks import Task, predict_examples
 from nlp_lstm.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
@@ -40,7 +41,7 @@ class TrainingSettings(Settings):
 
     tokens: int = Field(4_000_000, ge=1)
     """Training length: real tokens seen, over all epochs. The same number takes the same time on any data."""
-    seed: int = 1
+    seed: int = Field(1, ge=0, lt=2**63)
     """Of the weights, the dropout and the order of the batches."""
     batch_tokens: int = Field(1_000, ge=1)
     """Tokens per batch, padding included."""
@@ -149,7 +150,10 @@ class _Run:
         self.checkpoint = folder / CHECKPOINT_NAME
         self.use_bf16 = settings.precision == "bf16" or (settings.precision == "auto" and has_fast_bf16())
         self.accelerator = Accelerator(cpu=settings.device == "cpu")
-        model = task.build_model()
+        try:
+            model = task.build_model()
+        except (RuntimeError, OverflowError) as error:  # torch's own words on absurd sizes
+            raise ConfigError(f"the network cannot be built: {str(error).splitlines()[0]}") from error
         task.fill_model(model)
         optimizer = make_optimizer(model.parameters(), settings.learning_rate, settings.weight_decay)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
@@ -157,9 +161,7 @@ class _Run:
         self.best: dict[str, Tensor] = {}
         self.lengths = [task.size(example) for example in training]
         self.interval = max(1, settings.tokens // settings.evaluations)
-        self.state = TrainingState(
-            fingerprint=_fingerprint(task, settings, self.lengths), next_evaluation=self.interval
-        )
+        self.state = TrainingState(fingerprint=self._fingerprint(model), next_evaluation=self.interval)
 
     @property
     def is_done(self) -> bool:
@@ -207,6 +209,17 @@ class _Run:
                     return
             state.epoch += 1
             state.batch = 0
+
+    def _fingerprint(self, model: nn.Module) -> str:
+        """A checksum of everything that the course of training depends on."""
+        settings = [self.task.name, self.task.settings.model_dump(mode="json"), self.settings.model_dump(mode="json")]
+        machine = [self.use_bf16, torch.get_num_threads()]
+        digest = hashlib.sha256(json.dumps([settings, machine], sort_keys=True).encode())
+        for example in (*self.training, *self.development):
+            digest.update(repr(example).encode())
+        for tensor in model.state_dict().values():  # fresh weights and what was copied in
+            digest.update(tensor.contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
     def result(self) -> TrainingResult:
         """Return the network with its best weights, and the record."""
@@ -310,11 +323,3 @@ def _note_scores(state: TrainingState, scores: dict[str, float], tracker: Tracke
         f"{state.tokens:>10,} tokens  {state.seconds:6.0f} s  {rate:7,.0f} tokens/s  loss {loss:.4f}  dev {shown}"
         + ("  best" if is_best else "")
     )
-
-
-def _fingerprint(task: Task, settings: TrainingSettings, lengths: Sequence[int]) -> str:
-    """A checksum of everything that the course of training depends on."""
-    facts = [task.name, task.settings.model_dump(mode="json"), settings.model_dump(mode="json"), list(lengths)]
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    digest.update(json.dumps(task.vocabulary(), sort_keys=True).encode())
-    return digest.hexdigest()

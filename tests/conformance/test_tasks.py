@@ -2,8 +2,7 @@
 
 import math
 import random
-import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -157,7 +156,7 @@ def test_one_text_and_many_texts_get_the_same_answers(name, pipeline):
     assert_same(pipeline.predict(texts), singles)
     assert_same(pipeline.predict(tuple(texts)), singles)
     lazy = pipeline.predict(iter(texts))
-    assert isinstance(lazy, types.GeneratorType)
+    assert isinstance(lazy, Iterator)
     assert_same(list(lazy), singles)
 
 

@@ -226,7 +226,7 @@ def test_history_draws_only_what_was_logged():
     assert history_section([]).blocks == []
     section = history_section([{"step": 1, "loss": 2.0}, {"step": 2, "loss": None, "dev_accuracy": 0.5}])
     assert isinstance(section.blocks[0], TextBlock)
-    assert "50.0 % at step 2" in section.blocks[0].text
+    assert "50.00 % at step 2" in section.blocks[0].text
     assert [block.title for block in section.blocks[1:]] == ["Loss and score"]
 
 

@@ -1,0 +1,122 @@
+"""The report of a run: the evaluation, and how the model came about."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nlp_lstm import __version__
+from nlp_lstm.data.catalogue import FoundData
+from nlp_lstm.evaluation.report import Figure, Report, Section, Table
+from nlp_lstm.evaluation.sections import data_section, environment_section, history_section, recipe_section
+from nlp_lstm.recipes import Recipe, recipe_yaml
+from nlp_lstm.training import TrainingResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunData:
+    """The examples of a run and where they came from."""
+
+    found: FoundData
+    training: Sequence[Any]
+    development: Sequence[Any]
+    test: Sequence[Any]
+
+
+def complete_report(
+    report: Report,
+    *,
+    recipe: Recipe,
+    data: RunData,
+    result: TrainingResult,
+    facts: Mapping[str, str],
+    others: Mapping[str, Sequence[Figure]],
+) -> Report:
+    """Return the evaluation with everything about the run added to it.
+
+    Args:
+        report: the evaluation on the test data.
+        recipe: of the run.
+        data: of the run.
+        result: of the training.
+        facts: of the preparation, such as the coverage of the vectors.
+        others: figures on data never trained on, by data set.
+    """
+    found = data.found
+    sizes = {"train": data.training, "dev": data.development, "test": data.test}
+    shown = {split: f"{len(examples):,} examples" for split, examples in sizes.items()}
+    environment = environment_facts(result)
+    sections = [
+        *report.sections,
+        *([Section(title="Other data, never trained on", blocks=[_others_table(others)])] if others else []),
+        history_section(result.history),
+        data_section(found.name, found.source, found.licence or "not known", found.sha256, {**shown, **facts}),
+        environment_section(environment),
+        recipe_section(recipe_yaml(recipe)),
+    ]
+    metrics = {
+        **report.metrics,
+        "data": {"name": found.name, "source": found.source, "sha256": dict(found.sha256)},
+        "preparation": dict(facts),
+        "development_score": result.best_score,
+        "training_seconds": round(result.seconds, 1),
+        "training_tokens": result.tokens,
+        "others": {name: [dataclasses.asdict(figure) for figure in figures] for name, figures in others.items()},
+        "environment": environment,
+    }
+    return dataclasses.replace(report, sections=sections, metrics=metrics)
+
+
+def environment_facts(result: TrainingResult) -> dict[str, str]:
+    """Return versions, machine, time and memory."""
+    return {
+        "nlp_lstm": __version__,
+        "commit": current_commit(),
+        "Python": platform.python_version(),
+        "torch": torch.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor threads": str(torch.get_num_threads()),
+        "training precision": "bf16" if result.used_bf16 else "fp32",
+        "training time": f"{result.seconds:.0f} s for {result.tokens:,} tokens, development evaluations included",
+        "peak memory": _peak_memory(),
+    }
+
+
+def current_commit() -> str:
+    """Return the commit of the checkout that runs, or a dash outside one."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return "-"
+    try:
+        answer = subprocess.run(
+            ["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "-"
+    return answer.stdout.strip()
+
+
+def _others_table(others: Mapping[str, Sequence[Figure]]) -> Table:
+    rows = [
+        [name, figure.name, figure.display, figure.interval_text, figure.sample_size]
+        for name, figures in others.items()
+        for figure in figures
+    ]
+    return Table(columns=["Data set", "Measure", "Value", "95 % interval", "Tokens"], rows=rows)
+
+
+def _peak_memory() -> str:
+    """The largest memory that this process has held, where the system tells."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such module
+        return "-"
+    unit = 2**30 if platform.system() == "Darwin" else 2**20
+    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit:.1f} GiB"
