@@ -18,7 +18,7 @@ $(VENV)/installed: pyproject.toml
 	@touch $@
 
 pipeline: $(VENV)/installed ## data, training, evaluation, report: TASK=pos [DATA=path] [ARGS="model.hidden=128"]
-	$(RUN) run $(TASK) $(if $(DATA),--data $(DATA)) $(ARGS)
+	$(RUN) run $(TASK) $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 test: $(VENV)/installed ## the default tests
 	$(BIN)/python -m pytest

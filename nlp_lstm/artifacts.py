@@ -6,7 +6,9 @@
     metrics.json, training.log, README.md
 
 A model folder is untrusted input. Only these kinds of file are read, each within a size limit, and the weights must
-have exactly the names and shapes that the settings call for before they are loaded. Nothing is unpickled.
+be finite and have exactly the names and shapes that the settings call for before they are loaded. Nothing is unpickled.
+
+While a model is replaced, the old one waits beside it as ``<name>.replaced``.
 """
 
 from __future__ import annotations
@@ -14,17 +16,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from nlp_lstm.errors import CheckpointError, NotTrainedError, shorten
+from nlp_lstm.errors import CheckpointError, ConfigError, NotTrainedError, shorten
 from nlp_lstm.settings import Settings, parse_settings
 
 FORMAT = 1
@@ -32,8 +36,10 @@ CONFIG_NAME, VOCABULARY_NAME, WEIGHTS_NAME = "config.json", "vocab.json", "model
 LARGEST_FILE = 512 * 2**20  # bytes
 SMALLEST_QUANTISED = 1024  # numbers; smaller tensors keep their type
 CODES_SUFFIX, SCALES_SUFFIX = "//codes", "//scales"
+REPLACED_SUFFIX = ".replaced"
 
 Precision = Literal["fp32", "fp16", "int8"]
+FileName = Annotated[str, Field(pattern=r"^[\w.-]{1,90}\.(json|safetensors|log|md|onnx|model)$")]
 
 
 class FileFacts(Settings):
@@ -60,7 +66,7 @@ class ModelConfig(Settings):
     """How the weights are stored; arithmetic on them is in fp32 whatever this says."""
     model: dict[str, Any]
     """The task's model settings."""
-    files: dict[str, FileFacts]
+    files: dict[FileName, FileFacts]
     """The other files."""
 
 
@@ -128,19 +134,52 @@ def save_model(
             files={path.name: _file_facts(path) for path in sorted(draft.iterdir())},
         )
         _write_text(draft / CONFIG_NAME, config.model_dump_json(indent=1) + "\n")
-        put_folder(draft, folder, spare=Path(made) / "replaced")
+        put_folder(draft, folder)
 
 
-def put_folder(draft: Path, folder: Path, *, spare: Path) -> None:
-    """Move ``draft`` to ``folder``; what was there goes to ``spare``, and comes back when the move fails."""
+def put_folder(draft: Path, folder: Path) -> None:
+    """Move ``draft`` to ``folder`` in place of what is there, so that no moment is without a whole model.
+
+    A full folder cannot be replaced in one step, so the old one is first moved beside it. A failed move brings it back;
+    after a kill between the two moves `existing_folder` finds it there.
+    """
+    replaced = _replaced(folder)
     if folder.exists():
-        os.replace(folder, spare)
+        _remove(replaced)  # where an earlier kill came after both moves
+        os.replace(folder, replaced)
     try:
         os.replace(draft, folder)
     except BaseException:
-        if spare.exists():
-            os.replace(spare, folder)
+        if replaced.exists():
+            os.replace(replaced, folder)
         raise
+    _remove(replaced)
+
+
+def existing_folder(folder: Path) -> Path:
+    """Return the folder, or the model before it, with a warning, where a kill cut off its replacement."""
+    replaced = _replaced(folder)
+    if folder.exists() or not (replaced / CONFIG_NAME).is_file():
+        return folder
+    warnings.warn(f"{folder} is missing, saving it was cut off; the model before it is used: {replaced}", stacklevel=2)
+    return replaced
+
+
+def check_replaceable(folder: Path) -> None:
+    """Check that saving a model as ``folder`` replaces nothing but a model.
+
+    Raises:
+        ConfigError: something else is there, or something besides a model's files.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    try:
+        known = {CONFIG_NAME, *_read_config(folder).files}
+    except CheckpointError as error:
+        raise ConfigError(f"{folder} exists and is not a model folder; choose another place ({error})") from error
+    others = sorted(path.name for path in folder.iterdir() if path.name not in known)
+    if others:
+        raise ConfigError(f"{folder} holds more than a model: {shorten(', '.join(others))}; choose another place")
 
 
 def load_model(folder: Path) -> ModelFolder:
@@ -149,17 +188,13 @@ def load_model(folder: Path) -> ModelFolder:
     Raises:
         CheckpointError: a file is missing, altered, too large or not what it should be.
     """
-    config_path = folder / CONFIG_NAME
-    if not config_path.is_file():
-        raise CheckpointError(f"{folder} is not a model folder: it has no {CONFIG_NAME}")
-    config = parse_settings(ModelConfig, _read_json(config_path), str(config_path), error_type=CheckpointError)
+    folder = existing_folder(folder)
+    config = _read_config(folder)
     for name in (VOCABULARY_NAME, WEIGHTS_NAME):
         if name not in config.files:
-            raise CheckpointError(f"{config_path}: files does not list {name}")
+            raise CheckpointError(f"{folder / CONFIG_NAME}: files does not list {name}")
     for name, facts in config.files.items():
         path = folder / name
-        if Path(name).name != name:
-            raise CheckpointError(f"{config_path}: files names {shorten(name)}, which is outside the folder")
         if not path.is_file():
             raise CheckpointError(f"{path} is missing; copy the whole model folder again")
         if path.stat().st_size != facts.size or _sha256(path) != facts.sha256:
@@ -216,11 +251,17 @@ def pack_weights(weights: Mapping[str, Tensor], precision: Precision) -> dict[st
 
 
 def unpack_weights(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors that arithmetic runs on: fp32 for everything that `pack_weights` stored in less."""
+    """Return the tensors that arithmetic runs on: fp32 for everything that `pack_weights` stored in less.
+
+    Raises:
+        CheckpointError: codes and scales do not belong together, a name occurs twice, or a number is not finite.
+    """
     weights: dict[str, Tensor] = {}
     for name, tensor in packed.items():
         if name.endswith(CODES_SUFFIX):
             base = name.removesuffix(CODES_SUFFIX)
+            if base in packed:
+                raise CheckpointError(f"{WEIGHTS_NAME}: {shorten(base)} is there twice, plain and as codes")
             scales = packed.get(base + SCALES_SUFFIX)
             if scales is None or tensor.dim() < 2 or scales.shape != tensor.shape[:1]:
                 raise CheckpointError(f"{WEIGHTS_NAME}: {shorten(base)} has no fitting scales")
@@ -228,27 +269,65 @@ def unpack_weights(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
             weights[base] = rows.reshape(tensor.shape)
         elif not name.endswith(SCALES_SUFFIX):
             weights[name] = tensor.float() if tensor.dtype == torch.float16 and tensor.dim() > 1 else tensor
+        elif name.removesuffix(SCALES_SUFFIX) + CODES_SUFFIX not in packed:
+            raise CheckpointError(f"{WEIGHTS_NAME}: {shorten(name)} has no codes")
+    for name, tensor in weights.items():
+        if not tensor.isfinite().all():
+            raise CheckpointError(f"{WEIGHTS_NAME}: {shorten(name)} holds numbers that are not finite; train anew")
     return weights
 
 
-def find_model(name: str, *, roots: Mapping[str, Path]) -> Path:
+def list_models(roots: Mapping[str, Path]) -> list[tuple[str, str, Path]]:
+    """Return the name, place and folder of each model, by place and then by name.
+
+    Args:
+        roots: places to look in, in order, each with a name.
+    """
+    return [
+        (folder.name, place, folder)
+        for place, root in roots.items()
+        for folder in (sorted(root.iterdir()) if root.is_dir() else ())
+        if (folder / CONFIG_NAME).is_file()
+    ]
+
+
+def find_model(name: str, *, roots: Mapping[str, Path], advice: str) -> Path:
     """Find a model folder by name.
 
     Args:
         name: the folder's name, such as ``pos-en``.
         roots: places to look in, in order, each with a name for the message.
+        advice: what to do when there is none, for the message.
 
     Raises:
-        NotTrainedError: no place has it; the message names the command that makes one.
+        NotTrainedError: no place has it.
     """
     for root in roots.values():
-        if (root / name / CONFIG_NAME).is_file():
-            return root / name
-    task = name.partition("-")[0]
+        folder = existing_folder(root / name)
+        if (folder / CONFIG_NAME).is_file():
+            return folder
     places = "; ".join(f"{place}: {root}" for place, root in roots.items())
-    raise NotTrainedError(
-        f'no model "{name}" (looked in {places}). Train one with `nlp-lstm run {task}`, or give the path of a folder'
-    )
+    raise NotTrainedError(f'no model "{name}" (looked in {places}). {advice}')
+
+
+def _replaced(folder: Path) -> Path:
+    """Where the old model waits while it is replaced."""
+    return folder.with_name(folder.name + REPLACED_SUFFIX)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, or a link to one without what it leads to."""
+    if folder.is_symlink():
+        folder.unlink()
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _read_config(folder: Path) -> ModelConfig:
+    path = folder / CONFIG_NAME
+    if not path.is_file():
+        raise CheckpointError(f"{folder} is not a model folder: it has no {CONFIG_NAME}")
+    return parse_settings(ModelConfig, _read_json(path), str(path), error_type=CheckpointError)
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:

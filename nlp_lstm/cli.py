@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import json
 import os
 import sys
@@ -20,7 +21,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from nlp_lstm.errors import ConfigError, DataError
+from nlp_lstm.errors import CheckpointError, ConfigError
+from nlp_lstm.text.lines import read_lines
 
 app = typer.Typer(
     name="nlp-lstm",
@@ -31,8 +33,6 @@ app = typer.Typer(
 )
 vectors_app = typer.Typer(help="Word vectors: look at them, or train your own.", no_args_is_help=True)
 app.add_typer(vectors_app, name="vectors")
-
-errors = Console(stderr=True)
 
 
 class OutputFormat(str, Enum):
@@ -84,7 +84,12 @@ def run(
     else:
         result = run_recipe(settings, output, data=data, should_resume=resume, console=console)
     console.print(result.report.summary(), highlight=False, markup=False)
-    console.print(f"report: {result.folder / 'report.html'}\nmodel:  {result.model_folder}", highlight=False)
+    for line in (
+        f"report: {result.folder / 'report.html'}",
+        f"model:  {result.model_folder}",
+        f'use it: Pipeline("{result.model_folder}")',
+    ):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -106,25 +111,27 @@ def predict(
         raise ConfigError("--label goes with --format jsonl; CoNLL-U holds every label column")
     pipeline = Pipeline(model, language=language)
     options: dict[str, Any] = {"label": label} if label is not None else {}
-    lines = read_lines(files or [])
+    lines = read_texts(files or [])
     texts: Iterator[Any] = (line.split() for line in lines) if pretokenized else lines
     with open_output(output) as target:
         if form is OutputFormat.conllu:
             target.writelines(pipeline.predict_conllu(texts, pretokenized=pretokenized))
             return
         for result in pipeline.predict(texts, pretokenized=pretokenized, **options):
-            target.write(json.dumps(result, ensure_ascii=False) + "\n")
+            target.write(_to_json(result, pipeline.folder) + "\n")
 
 
 @app.command()
 def evaluate(
     model: Annotated[str, typer.Argument(help="A task, a model name or a model folder.")],
-    data: Annotated[str | None, typer.Argument(help="A labelled file or folder, or a data set's name.")] = None,
+    data: Annotated[
+        str | None, typer.Argument(help="A labelled file or folder, or a data set's name; default the model's own.")
+    ] = None,
     split: Annotated[str, typer.Option(help="Of a data set or folder: train, dev or test.")] = "test",
     output: Annotated[Path | None, typer.Option(help="Write report.html and metrics.json there.")] = None,
     language: Annotated[str, typer.Option(help="Language code; chooses a task's model.")] = "en",
 ) -> None:
-    """Evaluate a model on labelled data; without DATA, on the data set that it was trained on."""
+    """Evaluate a model on labelled data; without DATA, on the data set of the catalogue that it was trained on."""
     from nlp_lstm.pipeline import Pipeline
 
     pipeline = Pipeline(model, language=language)
@@ -141,12 +148,13 @@ def list_data_sets(
 ) -> None:
     """List the data sets and word vectors known by name."""
     from nlp_lstm.data.catalogue import find_data, list_data
+    from nlp_lstm.data.found import SPLITS
 
     console = Console()
     if name is not None:
         found = find_data([name], say=console.print)
         console.print(f"{found.title}\nlicence: {found.licence}\nsource:  {found.source}", highlight=False)
-        for split in ("train", "dev", "test"):
+        for split in SPLITS:
             console.print(f"{split:>7}: {len(found.read(split)):,} examples", highlight=False)
         return
     table = Table("name", "what", "language", "licence", "here", "else from", box=None, header_style="bold")
@@ -225,44 +233,40 @@ def show_word_vectors(
         console.print(f"{word}: {neighbours}", highlight=False, markup=False)
 
 
-def read_lines(files: list[Path]) -> Iterator[str]:
-    """Yield the lines of files, or of stdin, without their ends.
+def _to_json(result: Any, model_folder: Path) -> str:
+    try:
+        return json.dumps(result, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise CheckpointError(f"{model_folder} gives a score that is no number; train the model again") from error
+
+
+def read_texts(files: list[Path]) -> Iterator[str]:
+    """Yield the lines of files, or of stdin where there are none.
 
     Raises:
         DataError: a file is missing or a line is not UTF-8; with file and line.
     """
-    sources: list[Path | None] = [*files] or [None]
-    for path in sources:
-        name = "stdin" if path is None else str(path)
-        try:
-            opened = contextlib.nullcontext(sys.stdin.buffer) if path is None else path.open("rb")
-        except OSError as error:
-            raise DataError(f"{name}: {error.strerror}; give a text file") from error
-        with opened as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    yield line.decode("utf-8").rstrip("\r\n")
-                except UnicodeDecodeError as error:
-                    bad = line[error.start : error.start + 1]
-                    raise DataError(
-                        f"{name}:{number}: byte {bad!r} at position {error.start} is not UTF-8; convert the file first"
-                    ) from error
+    streams = [read_lines(path) for path in files] or [read_lines(sys.stdin.buffer, "stdin")]
+    for _, line in itertools.chain.from_iterable(streams):
+        yield line
 
 
 @contextlib.contextmanager
 def open_output(path: Path | None) -> Iterator[IO[str]]:
-    """Open stdout, or a file that appears only when all of it is written."""
+    """Open stdout, or a file that appears only when all of it is written; a pipe or device is written to directly."""
     if path is None:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8")
         yield sys.stdout
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with open(handle, "w", encoding="utf-8", newline="\n") as file:
+    if path.exists() and not path.is_file():
+        with path.open("w", encoding="utf-8", newline="\n") as file:
             yield file
-        os.replace(draft, path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
+        return
+    path = Path(os.path.realpath(path))  # a link stays one, and what it leads to is replaced
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".nlp-lstm-") as folder:
+        draft = Path(folder) / "draft"  # opened as any file is, so that its mode follows the umask
+        with draft.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
+        draft.replace(path)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain, groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from nlp_lstm.artifacts import CONFIG_NAME, find_model, put_folder
+from nlp_lstm.artifacts import CONFIG_NAME, check_replaceable, existing_folder, find_model, list_models, put_folder
 from nlp_lstm.data.catalogue import catalogue, find_data, open_files
 from nlp_lstm.data.writers import format_conllu
 from nlp_lstm.errors import ConfigError, DataError, nearest_hint, shorten
 from nlp_lstm.evaluation.report import Report
 from nlp_lstm.paths import model_roots
-from nlp_lstm.recipes import load_recipe
+from nlp_lstm.recipes import list_recipes, load_recipe
 from nlp_lstm.run_folders import new_run_folder
 from nlp_lstm.runs import open_model, run_recipe
 from nlp_lstm.tasks import predict_examples, tasks
@@ -166,19 +167,23 @@ class Pipeline:
         """Copy the model folder, all of it or nothing.
 
         Raises:
-            ConfigError: the folder exists and is not a model folder, so it is not replaced.
+            ConfigError: the folder exists and holds anything but a model, so it is not replaced; or it lies in this
+                pipeline's own folder.
         """
         import shutil
         import tempfile
 
         target = Path(folder)
-        if target.is_file() or (target.is_dir() and not (target / CONFIG_NAME).is_file() and any(target.iterdir())):
-            raise ConfigError(f"{target} exists and is not a model folder; choose another place")
+        if self.folder.resolve() in target.resolve().parents:
+            raise ConfigError(f"{target} is inside {self.folder}, the model to save; choose another place")
+        check_replaceable(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as made:
             draft = Path(made) / "model"
-            shutil.copytree(self.folder, draft)
-            put_folder(draft, target, spare=Path(made) / "replaced")
+            draft.mkdir()
+            for name in (CONFIG_NAME, *self._config.files):
+                shutil.copy(self.folder / name, draft)
+            put_folder(draft, target)
 
     @property
     def info(self) -> dict[str, Any]:
@@ -205,19 +210,14 @@ class Pipeline:
 
     def _results(self, texts: Sequence[Any], pretokenized: bool, options: dict[str, Any]) -> Iterator[Any]:
         """Yield one result per text, in order."""
-        answers = self._answers(texts, pretokenized)
-        waiting: list[Answer] = []  # the first answer of a later text
-
-        def of_text(position: int) -> Iterator[tuple[Any, Any]]:
-            for answer in chain(waiting, answers):
-                waiting[:] = [answer]
-                if answer[0] != position:
-                    return
-                waiting.clear()
-                yield answer[1:]
-
+        groups = groupby(self._answers(texts, pretokenized), key=itemgetter(0))  # lazy: a text's answers are not held
+        upcoming = next(groups, None)
         for position in range(len(texts)):
-            yield self.task.format(of_text(position), **options)
+            if upcoming is not None and upcoming[0] == position:
+                yield self.task.format(((example, answer) for _, example, answer in upcoming[1]), **options)
+                upcoming = next(groups, None)
+            else:  # a text without sentences
+                yield self.task.format([], **options)
 
     def _answers(self, texts: Sequence[Any], pretokenized: bool) -> Iterator[Answer]:
         """Yield the examples of all texts in order, each with its text's position and its prediction.
@@ -265,17 +265,33 @@ def _check_item(item: Any, pretokenized: bool, where: str) -> None:
 
 def _locate(name_or_path: str | Path, language: str) -> Path:
     """Find the model folder of a task, a model name or a path."""
-    path = Path(name_or_path)
+    path = existing_folder(Path(name_or_path))
     if isinstance(name_or_path, Path) or (path / CONFIG_NAME).is_file() or len(path.parts) > 1:
         return path
     name = str(name_or_path)
     if name in tasks:
-        return find_model(f"{name}-{language}", roots=model_roots())
+        name = f"{name}-{language}"
     roots = model_roots()
-    known = {folder.name for root in roots.values() if root.is_dir() for folder in root.iterdir()}
+    known = {found for found, _, _ in list_models(roots)}
     if name not in known and name.partition("-")[0] not in tasks:
         raise ConfigError(
             f'unknown task or model "{name}"; known tasks: {", ".join(tasks)}; known models: '
             f"{', '.join(sorted(known)) or 'none'}.{nearest_hint(name, {*tasks, *known})}"
         )
-    return find_model(name, roots=roots)
+    return find_model(name, roots=roots, advice=_how_to_train(name))
+
+
+def _how_to_train(name: str) -> str:
+    """Say how to make the model ``<task>-<language>``; the bundled recipe makes one language's only."""
+    task, _, rest = name.partition("-")
+    language = rest.partition("-")[0]
+    if task not in list_recipes():
+        return "Give the path of a model folder"
+    then = f'then open its folder, as in Pipeline("runs/{task}/model")'
+    own = load_recipe(task).language
+    if language in ("", own):
+        return f"Train one with `nlp-lstm run {task}`, {then}"
+    return (
+        f'The recipe {task} is for "{own}"; for "{language}" train on data of your own with `nlp-lstm run {task} '
+        f"language={language} model.embedding.vectors=null --data PATH`, {then}"
+    )

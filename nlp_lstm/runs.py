@@ -266,11 +266,10 @@ def evaluate_others(recipe: Recipe, stored: OpenModel, say: Callable[[str], None
     for name in recipe.also_evaluate:
         try:
             examples = find_data([name], say=say).read("test")
+            predictions = predict_examples(stored.task, stored.model, examples)
+            others[name] = stored.task.report(examples, predictions, title=name).figures[:1]
         except DataError as error:
             say(f"{name} is left out: {error}")
-            continue
-        predictions = predict_examples(stored.task, stored.model, examples)
-        others[name] = stored.task.report(examples, predictions, title=name).figures[:1]
     return others
 
 

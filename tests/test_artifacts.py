@@ -16,6 +16,7 @@ from nlp_lstm.artifacts import (
     VOCABULARY_NAME,
     WEIGHTS_NAME,
     find_model,
+    list_models,
     load_model,
     pack_weights,
     save_model,
@@ -182,6 +183,64 @@ def test_saving_again_replaces_the_whole_folder(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
+class Killed(BaseException):
+    """Stands for a kill: nothing after it runs."""
+
+
+def save_and_die(monkeypatch, folder: Path, when: str) -> None:
+    """Save zeros as ``folder`` and stop as a kill would, between the two moves or after them."""
+    real_replace = os.replace
+    moves = []
+
+    def replace(source, target):
+        moves.append(target)
+        if when == "between the moves" and len(moves) >= 2:  # also what would undo the first move
+            raise Killed
+        real_replace(source, target)
+
+    def remove(path):
+        if when == "after the moves" and path.exists():
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", replace)
+        patch.setattr(artifacts, "_remove", remove)
+        with pytest.raises(Killed):
+            save(folder, {"matrix": torch.zeros(2, 2)})
+
+
+def test_a_kill_between_the_moves_leaves_the_old_model_to_be_found(tmp_path, monkeypatch):
+    folder = tmp_path / "pos-en"
+    save(folder, {"matrix": torch.ones(2, 2)})
+    save_and_die(monkeypatch, folder, "between the moves")
+    assert not folder.exists()
+    with pytest.warns(UserWarning, match=r"pos-en is missing, saving it was cut off.* used: .*pos-en\.replaced"):
+        assert torch.equal(load_model(folder).weights["matrix"], torch.ones(2, 2))
+    with pytest.warns(UserWarning, match="cut off"):
+        assert find_model("pos-en", roots={"here": tmp_path}, advice="") == tmp_path / "pos-en.replaced"
+    save(folder, {"matrix": torch.zeros(2, 2)})
+    assert torch.equal(load_model(folder).weights["matrix"], torch.zeros(2, 2))
+    assert [path.name for path in tmp_path.iterdir()] == ["pos-en"]
+
+
+def test_a_kill_after_the_moves_leaves_the_new_model(tmp_path, monkeypatch):
+    folder = tmp_path / "pos-en"
+    save(folder, {"matrix": torch.ones(2, 2)})
+    save_and_die(monkeypatch, folder, "after the moves")
+    assert torch.equal(load_model(folder).weights["matrix"], torch.zeros(2, 2))
+    save(folder, {"matrix": torch.ones(2, 2)})
+    assert [path.name for path in tmp_path.iterdir()] == ["pos-en"]
+
+
+def test_saving_over_a_link_leaves_what_it_leads_to(tmp_path):
+    save(tmp_path / "real", {"matrix": torch.ones(2, 2)})
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    save(tmp_path / "link", {"matrix": torch.zeros(2, 2)})
+    assert torch.equal(load_model(tmp_path / "real").weights["matrix"], torch.ones(2, 2))
+    assert torch.equal(load_model(tmp_path / "link").weights["matrix"], torch.zeros(2, 2))
+    assert {path.name for path in tmp_path.iterdir()} == {"real", "link"}
+
+
 # ---- damaged folders
 
 
@@ -251,14 +310,20 @@ def test_a_config_that_does_not_fit_is_refused(model_copy, change, message):
         open_model(model_copy)
 
 
-@pytest.mark.parametrize("name", ["../outside.txt", "/etc/passwd", "sub/file", ".."])
-def test_a_file_outside_the_folder_is_never_opened(model_copy, monkeypatch, name):
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("../outside.txt", "../outside.json", "/etc/passwd", "sub/file", "..", ""),
+        *("a\n.json", "a b.md", "README.md\n", "x" * 99 + ".md", "json", "extra.pkl", "model.json.pt"),
+    ],
+)
+def test_a_file_outside_the_folder_or_of_another_kind_is_never_opened(model_copy, monkeypatch, name):
     (model_copy.parent / "outside.txt").write_text("secret", encoding="utf-8")
     facts = {"size": 6, "sha256": hashlib.sha256(b"secret").hexdigest()}
     change_config(model_copy, lambda config: config.update(files={name: facts, **config["files"]}))
     opened = []
     monkeypatch.setattr(artifacts, "_sha256", lambda path: opened.append(path) or "")
-    with pytest.raises(CheckpointError):
+    with pytest.raises(CheckpointError, match="should match pattern"):
         open_model(model_copy)
     assert opened == []
 
@@ -278,6 +343,7 @@ def test_a_file_that_is_not_listed_is_never_read(model_copy):
         lambda vocabulary: vocabulary["labels"].update(upos=None),
         lambda vocabulary: vocabulary["labels"]["upos"]["tokens"].append("EXTRA"),
         lambda vocabulary: vocabulary["labels"]["upos"]["tokens"].append(["list"]),
+        lambda vocabulary: vocabulary["labels"]["upos"].update(tokens=[]),
         lambda vocabulary: vocabulary["words"].pop("affixes"),
         lambda vocabulary: vocabulary["words"].update(words="abc"),
         lambda vocabulary: vocabulary["words"]["words"].update(specials=0),
@@ -292,6 +358,23 @@ def test_a_damaged_vocabulary_is_refused(model_copy, change):
         open_model(model_copy)
 
 
+@pytest.mark.parametrize("label", ["", " ", "NO\nUN", "NO\tUN", "\x1b[2J", "\x85", "\u2028", "\ud800"])
+def test_a_label_that_cannot_be_printed_on_a_line_is_refused(model_copy, label):
+    change_vocabulary(model_copy, lambda vocabulary: vocabulary["labels"]["upos"]["tokens"].__setitem__(0, label))
+    with pytest.raises(CheckpointError, match='"upos" has the label'):
+        open_model(model_copy)
+
+
+@pytest.mark.parametrize("column", ["", "a b", "1st", "entity", "score", "index", "word", "start", "end", "upos_score"])
+def test_a_label_column_that_cannot_be_a_key_of_the_results_is_refused(model_copy, column):
+    def rename(vocabulary):
+        vocabulary["labels"][column] = vocabulary["labels"].pop("xpos")
+
+    change_vocabulary(model_copy, rename)
+    with pytest.raises(CheckpointError, match=r"the label column .* cannot be a key of the results"):
+        open_model(model_copy)
+
+
 @pytest.mark.parametrize("data", [b"[]", b"3", b"{", b"\xff", b""])
 def test_a_vocabulary_file_that_is_no_object_is_refused(model_copy, data):
     rewrite(model_copy, VOCABULARY_NAME, data)
@@ -303,6 +386,10 @@ def first_matrix(weights: dict[str, torch.Tensor]) -> str:
     return next(name for name in weights if name.endswith("//codes")).removesuffix("//codes")
 
 
+def first_vector(weights: dict[str, torch.Tensor]) -> str:
+    return next(name for name, tensor in weights.items() if tensor.dim() == 1 and "//" not in name)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -310,6 +397,14 @@ def first_matrix(weights: dict[str, torch.Tensor]) -> str:
         (lambda weights: weights.pop(first_matrix(weights) + "//scales"), "has no fitting scales"),
         (lambda weights: weights.update({first_matrix(weights) + "//scales": torch.zeros(1)}), "no fitting scales"),
         (lambda weights: weights.update({first_matrix(weights) + "//codes": torch.zeros(3)}), "no fitting scales"),
+        (lambda weights: weights.update({"orphan//scales": torch.zeros(1)}), "'orphan//scales' has no codes"),
+        (lambda weights: weights.update({first_matrix(weights): torch.zeros(1)}), "is there twice"),
+        (lambda weights: weights[first_vector(weights)].fill_(float("nan")), "numbers that are not finite"),
+        (lambda weights: weights[first_vector(weights)].fill_(float("-inf")), "numbers that are not finite"),
+        (
+            lambda weights: weights[first_matrix(weights) + "//scales"].fill_(float("inf")),
+            "numbers that are not finite",
+        ),
         (lambda weights: weights.update({"heads.0.output.bias": torch.zeros(1)}), "heads"),
         (lambda weights: [weights.pop(name) for name in list(weights) if "bias" in name], "missing from the weights"),
         (lambda weights: weights.clear(), "missing from the weights"),
@@ -345,13 +440,26 @@ def test_a_pickle_by_the_name_of_weights_is_refused_and_never_run(model_copy, mo
 # ---- finding
 
 
-def test_an_unknown_model_names_the_places_and_the_command(tmp_path):
-    with pytest.raises(NotTrainedError, match=r'no model "pos-hi" \(looked in cache: .*\)\. .*`nlp-lstm run pos`'):
-        find_model("pos-hi", roots={"cache": tmp_path})
+def test_an_unknown_model_names_the_places_and_the_advice(tmp_path):
+    with pytest.raises(NotTrainedError, match=r'no model "pos-hi" \(looked in cache: .*\)\. Train one'):
+        find_model("pos-hi", roots={"cache": tmp_path}, advice="Train one")
 
 
 def test_the_first_place_that_has_the_model_wins(tmp_path):
     for place in ("one", "two"):
         save(tmp_path / place / "pos-en", {})
     roots = {"empty": tmp_path / "nowhere", "one": tmp_path / "one", "two": tmp_path / "two"}
-    assert find_model("pos-en", roots=roots) == tmp_path / "one" / "pos-en"
+    assert find_model("pos-en", roots=roots, advice="") == tmp_path / "one" / "pos-en"
+
+
+def test_only_folders_with_a_config_are_listed(tmp_path):
+    for name in ("two/pos-en", "one/pos-hi", "one/pos-en"):
+        save(tmp_path / name, {})
+    (tmp_path / "one" / "notes").mkdir()
+    (tmp_path / "one" / "README.md").write_text("not a model", encoding="utf-8")
+    roots = {"first": tmp_path / "one", "empty": tmp_path / "nowhere", "second": tmp_path / "two"}
+    assert list_models(roots) == [
+        ("pos-en", "first", tmp_path / "one" / "pos-en"),
+        ("pos-hi", "first", tmp_path / "one" / "pos-hi"),
+        ("pos-en", "second", tmp_path / "two" / "pos-en"),
+    ]

@@ -1,12 +1,15 @@
+import concurrent.futures
 import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer
 from samples import SMALL_NETWORK, TAGGED, tagged_examples, tiny_model, tiny_pipeline
 from typer.testing import CliRunner
 
@@ -95,6 +98,32 @@ def test_tokens_may_come_split_already():
     assert [token["word"] for token in json.loads(printed)] == ["Maria", "doesn't", "wait", "."]
 
 
+def test_an_output_file_has_the_mode_that_the_umask_gives_and_a_link_stays_one():
+    Path("there").mkdir()
+    Path("there/real.jsonl").write_text("from before", encoding="utf-8")
+    Path("link.jsonl").symlink_to("there/real.jsonl")
+    before = os.umask(0o027)
+    try:
+        call("predict", "pos", "-o", "link.jsonl", input="We wait.\n")
+    finally:
+        os.umask(before)
+    assert Path("link.jsonl").is_symlink()
+    assert json.loads(Path("there/real.jsonl").read_text(encoding="utf-8")) == tiny_pipeline().predict("We wait.")
+    assert stat.S_IMODE(Path("there/real.jsonl").stat().st_mode) == 0o640
+    assert [path.name for path in Path("there").iterdir()] == ["real.jsonl"]
+
+
+def test_pipes_and_devices_are_written_to_directly():
+    call("predict", "pos", "-o", os.devnull, input="We wait.\n")
+    assert not Path(os.devnull).is_file()
+    os.mkfifo("pipe")
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        received = pool.submit(Path("pipe").read_text, encoding="utf-8")
+        call("predict", "pos", "-o", "pipe", input="We wait.\n")
+        assert json.loads(received.result(timeout=60)) == tiny_pipeline().predict("We wait.")
+    assert Path("pipe").is_fifo()
+
+
 def test_in_a_process_of_its_own_the_bytes_are_utf8_whatever_the_locale():
     done = start("predict", "pos", input=LINES[3].encode(), env={"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"})
     assert done.returncode == 0, done.stderr
@@ -111,7 +140,19 @@ def test_a_reader_that_goes_away_is_no_error():
         process.stdin.close()
         complaint = process.stderr.read()
     assert complaint == b""
-    assert process.returncode in (0, 1)  # click ends with 1
+    assert process.returncode == 0
+
+
+def test_the_first_line_of_much_output_may_be_all_that_is_read():
+    environment = {**os.environ, "PYTHONPATH": str(Path(nlp_lstm.__file__).parent.parent), "OMP_NUM_THREADS": "1"}
+    Path("in.txt").write_text("The old ferry leaves at six.\n" * 2_000, encoding="utf-8")
+    command = [sys.executable, "-m", "nlp_lstm", "predict", "pos", "in.txt"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment) as process:
+        assert len(json.loads(process.stdout.readline())) == 7
+        process.stdout.close()
+        complaint = process.stderr.read()
+    assert (process.returncode, complaint) == (0, b"")
 
 
 # ---- run, evaluate
@@ -120,6 +161,7 @@ def test_a_reader_that_goes_away_is_no_error():
 def test_run_trains_and_evaluate_gives_the_same_figures():
     printed = call("run", "pos", *TINY, "--data", TAGGED)
     assert "model:  runs/pos/model" in printed
+    assert printed.splitlines()[-1] == 'use it: Pipeline("runs/pos/model")'
     assert Path("runs/pos/report.html").is_file()
     again = call("run", "pos", *TINY, "--data", TAGGED)
     assert "runs/pos-2/model" in again
@@ -179,11 +221,15 @@ def test_data_lists_the_data_sets():
     assert "brown" in printed
 
 
-def test_models_lists_name_place_and_size():
+def test_models_lists_name_place_and_size(tmp_path):
+    (tmp_path / "models" / "notes").mkdir()
+    (tmp_path / "models" / "README.md").write_text("mine", encoding="utf-8")
     printed = call("models")
     assert "pos-en" in printed
     assert "NLP_LSTM_MODELS" in printed
     assert "MB" in printed
+    assert "notes" not in printed
+    assert "README" not in printed
 
 
 def test_vectors_are_trained_and_shown():
@@ -201,6 +247,10 @@ def test_every_command_has_help(arguments):
     assert "Usage" in call(*arguments, "--help")
 
 
+def test_help_of_evaluate_says_which_data_it_takes_by_default():
+    assert "without DATA, on the data set of the catalogue that it was trained on" in call("evaluate", "--help")
+
+
 def test_help_needs_no_torch():
     code = "import sys; from nlp_lstm.cli import app; sys.exit('torch' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(Path(nlp_lstm.__file__).parent.parent)}
@@ -215,8 +265,8 @@ def test_help_needs_no_torch():
     [
         (["predict", "poss"], 'ConfigError: unknown task or model "poss"'),
         (["predict", "pos", "--language", "hi"], 'NotTrainedError: no model "pos-hi"'),
-        (["predict", "pos", "nowhere.txt"], "DataError: nowhere.txt: No such file"),
-        (["predict", "pos", "."], "DataError: .: Is a directory"),
+        (["predict", "pos", "nowhere.txt"], "DataError: nowhere.txt: cannot be read (No such file"),
+        (["predict", "pos", "."], "DataError: .: cannot be read (Is a directory"),
         (["predict", "pos", "in.txt", "--label", "xpso"], 'ConfigError: unknown label column "xpso"'),
         (["predict", "pos", "in.txt", "--label", "xpos", "--format", "conllu"], "ConfigError: --label goes with"),
         (["predict", "pos", "in.txt", "-o", "in.txt/out"], "in.txt: "),
@@ -232,6 +282,10 @@ def test_help_needs_no_torch():
         (["evaluate", "pos", "ud-english-ew"], "ConfigError"),
         (["data", "ud-english-ew"], "ConfigError"),
         (["vectors", "show", "nowhere.txt"], "nowhere.txt"),
+        (["predict"], "nlp-lstm predict: Missing argument"),
+        (["predict", "pos", "--outptu", "x"], "nlp-lstm predict: No such option: --outptu"),
+        (["run", "--seeds", "0"], "nlp-lstm run: Invalid value for '--seeds'"),
+        (["nope"], "nlp-lstm: No such command 'nope'; see nlp-lstm --help"),
         (["vectors", "train", "nowhere.txt", "-o", "out.txt"], "DataError: nowhere.txt does not exist"),
     ],
 )
@@ -270,8 +324,44 @@ def test_an_error_message_over_several_lines_becomes_one(monkeypatch, capsys):
     def explode(*args):
         raise NlpLstmError("first\n  second")
 
-    monkeypatch.setattr("nlp_lstm.cli.read_lines", explode)
+    monkeypatch.setattr("nlp_lstm.cli.read_texts", explode)
     assert fail(monkeypatch, capsys, "predict", "pos") == "NlpLstmError: first second"
+
+
+def test_a_message_cannot_steer_the_terminal(monkeypatch, capsys):
+    assert 'unknown task or model "po[2Js"' in fail(monkeypatch, capsys, "predict", "po\x1b[2J\x07s")
+
+
+def test_a_score_that_is_no_number_is_an_error(monkeypatch, capsys):
+    monkeypatch.setattr("nlp_lstm.pipeline.Pipeline.predict", lambda *args, **options: [{"score": float("nan")}])
+    complaint = fail(monkeypatch, capsys, "predict", "pos", "-o", "out.jsonl")
+    assert complaint.startswith("CheckpointError: ")
+    assert "a score that is no number" in complaint
+    assert not Path("out.jsonl").exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["vectors"]])
+def test_without_arguments_there_is_help(monkeypatch, capsys, arguments):
+    monkeypatch.setattr(sys, "argv", ["nlp-lstm", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        entry.main()
+    captured = capsys.readouterr()
+    assert (caught.value.code, captured.err) == (2, "")
+    assert "Usage" in captured.out
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"), [(typer.Exit(3), 3), (typer.Exit(), 0), (typer.Abort(), 130), (KeyboardInterrupt(), 130)]
+)
+def test_ways_to_end_have_their_codes(monkeypatch, raised, code):
+    def end(*args, **options):
+        raise raised
+
+    monkeypatch.setattr("nlp_lstm.data.catalogue.list_data", end)
+    monkeypatch.setattr(sys, "argv", ["nlp-lstm", "data"])
+    with pytest.raises(SystemExit) as caught:
+        entry.main()
+    assert caught.value.code == code
 
 
 def test_in_a_process_of_its_own_an_error_has_code_2_too():

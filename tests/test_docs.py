@@ -1,5 +1,6 @@
 """What the README shows and what `make help` offers, run in tiny form."""
 
+import gzip
 import json
 import re
 import shlex
@@ -35,13 +36,20 @@ def workplace(tmp_path, monkeypatch) -> Path:
     """An empty folder with a user's files in it, and the tiny model as pos-en."""
     model = Path(shutil.copytree(tiny_model(), tmp_path / "models" / "pos-en"))
     config = json.loads((model / "config.json").read_text(encoding="utf-8"))
-    (model / "config.json").write_text(json.dumps({**config, "data": str(TAGGED)}), encoding="utf-8")
+    (model / "config.json").write_text(json.dumps({**config, "data": "ud-english-ewt"}), encoding="utf-8")
     monkeypatch.setenv("NLP_LSTM_MODELS", str(tmp_path / "models"))
+    treebank = tmp_path / "data" / "ud-english-ewt"
+    treebank.mkdir(parents=True)
+    for split in ("train", "dev", "test"):
+        with gzip.open(treebank / f"en_ewt-ud-{split}.conllu.gz", "wb") as file:
+            file.write(TAGGED.read_bytes())
+    monkeypatch.setenv("NLP_LSTM_DATA", str(treebank.parent))
     monkeypatch.setenv("NLP_LSTM_CACHE", str(tmp_path / "cache"))
     folder = tmp_path / "work"
     (folder / "my_corpus").mkdir(parents=True)
     shutil.copy(TAGGED, folder / "my_treebank.conllu")
     shutil.copy(TAGGED, folder / "my_corpus" / "all.conllu")
+    (folder / "my_text.txt").write_text("The old ferry leaves at six.\n" * 20, encoding="utf-8")
     monkeypatch.chdir(folder)
     return folder
 
@@ -149,3 +157,8 @@ def test_links_of_the_readme_lead_somewhere():
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
     missing = [link for link in links if not (ROOT / link).exists() and not link.startswith("models/")]
     assert not missing
+
+
+def test_make_pipeline_takes_data_with_a_space_in_its_name():
+    [command] = make_commands("pipeline", "TASK=pos", "DATA=my corpus")
+    assert shlex.split(command)[1:] == ["run", "pos", "--data", "my corpus"]

@@ -10,7 +10,7 @@ from samples import SPANS, TAGGED, tagged_examples, tiny_model, tiny_pipeline
 
 import nlp_lstm
 from nlp_lstm import pipeline as pipeline_module
-from nlp_lstm.artifacts import load_model
+from nlp_lstm.artifacts import CONFIG_NAME, load_model
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError, NotTrainedError
 from nlp_lstm.evaluation.report import Report
 from nlp_lstm.pipeline import TEXTS_AT_A_TIME, Pipeline
@@ -141,6 +141,24 @@ def test_an_iterator_keeps_the_order_over_many_chunks(tagger, monkeypatch):
     assert all(result[0]["word"] == f"number{index}" for index, result in enumerate(results) if result)
 
 
+def test_the_sentences_of_a_text_are_forgotten_while_it_is_answered(tagger, monkeypatch):
+    monkeypatch.setattr(pipeline_module, "EXAMPLES_AT_A_TIME", 5)
+    read = itertools.count()
+    real_read = tagger.task.read_text
+
+    def counted(*args, **kwargs):
+        for example in real_read(*args, **kwargs):
+            next(read)
+            yield example
+
+    seen = []
+    monkeypatch.setattr(tagger.task, "read_text", counted)
+    monkeypatch.setattr(tagger.task, "format", lambda answers: seen.extend(next(read) for _ in answers))
+    next(tagger._results(["We wait. " * 50], False, {}))
+    assert len(seen) == 50
+    assert seen[0] == 5  # five sentences had been read when the first was answered
+
+
 MEMORY = """
 import itertools, resource, sys, torch
 from nlp_lstm.pipeline import Pipeline
@@ -231,10 +249,26 @@ def test_an_unknown_task_names_the_nearest():
 
 def test_a_model_that_is_not_there_names_the_command(monkeypatch, tmp_path):
     monkeypatch.setenv("NLP_LSTM_MODELS", str(tmp_path))
-    with pytest.raises(NotTrainedError, match="nlp-lstm run pos"):
-        Pipeline("pos", language="xx")
-    with pytest.raises(NotTrainedError, match="nlp-lstm run pos"):
-        Pipeline("pos-klingon")
+    monkeypatch.setattr(pipeline_module, "model_roots", lambda: {"here": tmp_path})
+    command = r'`nlp-lstm run pos`, then open its folder, as in Pipeline\("runs/pos/model"\)'
+    for name in ("pos", "pos-en", "pos-en-large"):
+        with pytest.raises(NotTrainedError, match=command):
+            Pipeline(name)
+
+
+def test_for_another_language_the_command_is_not_one_that_makes_an_english_model():
+    for name, language in (("pos", "xx"), ("pos-xx", "en"), ("pos-xx-large", "en")):
+        with pytest.raises(NotTrainedError, match=r'is for "en"; for "xx" .* run pos language=xx .*--data') as caught:
+            Pipeline(name, language=language)
+        assert "`nlp-lstm run pos`" not in str(caught.value)
+
+
+def test_known_models_are_folders_with_a_config_only(monkeypatch, tmp_path):
+    shutil.copytree(tiny_model(), tmp_path / "mine")
+    (tmp_path / "notes").mkdir()
+    monkeypatch.setattr(pipeline_module, "model_roots", lambda: {"here": tmp_path})
+    with pytest.raises(ConfigError, match=r"known models: mine\. "):
+        Pipeline("mien")
 
 
 def test_a_path_that_is_no_model_is_refused(tmp_path):
@@ -271,10 +305,47 @@ def test_a_saved_pipeline_answers_the_same(tagger, tmp_path):
 
 def test_saving_never_replaces_something_else(tagger, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
-    for target in (tmp_path, tmp_path / "thesis.txt"):
+    (tmp_path / "program").mkdir()
+    (tmp_path / "program" / CONFIG_NAME).write_text('{"format": 1}', encoding="utf-8")
+    for target in (tmp_path, tmp_path / "thesis.txt", tmp_path / "program"):
         with pytest.raises(ConfigError, match="exists and is not a model folder"):
             tagger.save(target)
     assert (tmp_path / "thesis.txt").read_text(encoding="utf-8") == "years of work"
+    assert (tmp_path / "program" / CONFIG_NAME).read_text(encoding="utf-8") == '{"format": 1}'
+
+
+def test_saving_never_replaces_what_lies_beside_a_model(tagger, tmp_path):
+    tagger.save(tmp_path / "copy")
+    (tmp_path / "copy" / "thesis.txt").write_text("years of work", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"holds more than a model: 'thesis\.txt'"):
+        tagger.save(tmp_path / "copy")
+    assert (tmp_path / "copy" / "thesis.txt").is_file()
+
+
+def test_saving_into_the_pipelines_own_folder_is_refused(tmp_path):
+    tagger = Pipeline(shutil.copytree(tiny_model(), tmp_path / "model"))
+    names = {path.name for path in tagger.folder.iterdir()}
+    with pytest.raises(ConfigError, match="is inside"):
+        tagger.save(tagger.folder / "deep" / "copy")
+    assert {path.name for path in tagger.folder.iterdir()} == names
+    tagger.save(tagger.folder)  # the same again
+    assert {path.name for path in tagger.folder.iterdir()} == names
+
+
+def test_only_the_models_own_files_are_saved(tmp_path):
+    tagger = Pipeline(shutil.copytree(tiny_model(), tmp_path / "model"))
+    (tagger.folder / "notes.txt").write_text("mine", encoding="utf-8")
+    tagger.save(tmp_path / "copy")
+    assert not (tmp_path / "copy" / "notes.txt").exists()
+    tagger.save(tmp_path / "copy")
+
+
+def test_a_model_whose_replacement_was_cut_off_still_opens(tagger, tmp_path):
+    shutil.copytree(tiny_model(), tmp_path / "model.replaced")
+    with pytest.warns(UserWarning, match="saving it was cut off"):
+        opened = Pipeline(tmp_path / "model")
+    assert opened.predict(TEXT) == tagger.predict(TEXT)
+    assert opened.info["num_bytes"] == tagger.info["num_bytes"]
 
 
 def test_a_failed_save_leaves_the_old_model(tagger, tmp_path, monkeypatch):
@@ -284,7 +355,7 @@ def test_a_failed_save_leaves_the_old_model(tagger, tmp_path, monkeypatch):
         def fail(*args, **kwargs):
             raise OSError("disk full")
 
-        patch.setattr(shutil, "copytree", fail)
+        patch.setattr(shutil, "copy", fail)
         with pytest.raises(OSError, match="disk full"):
             tagger.save(tmp_path / "copy")
     assert load_model(tmp_path / "copy").config.task == "pos"
@@ -314,7 +385,7 @@ def test_what_cannot_be_evaluated_is_refused(tagger, tmp_path):
     (tmp_path / "bad.conllu").write_text("1\tonly two\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"bad\.conllu:1"):
         tagger.evaluate(tmp_path / "bad.conllu")
-    with pytest.raises(DataError, match="label columns"):
+    with pytest.raises(DataError, match="the tag sets differ"):
         tagger.evaluate(SPANS)
     with pytest.raises((DataError, ConfigError), match="nowhere"):
         tagger.evaluate(tmp_path / "nowhere.conllu")

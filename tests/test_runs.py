@@ -98,7 +98,7 @@ def test_seeds_give_mean_and_spread_and_the_median_run(tmp_path):
     summary = json.loads((tmp_path / "seeds.json").read_text(encoding="utf-8"))
     assert {path.name for path in tmp_path.glob("seed-*")} == {"seed-1", "seed-2"}
     assert summary["median"] == median.folder.name
-    accuracy = summary["scores"]["Accuracy"]
+    accuracy = summary["scores"]["Accuracy upos"]
     first, second = accuracy["values"]
     assert accuracy["mean"] == pytest.approx((first + second) / 2)
     assert accuracy["spread"] == pytest.approx(abs(first - second) / 2**0.5)  # of a sample

@@ -36,9 +36,8 @@ def universal_tag(brown_tag: str) -> str | None:
     """Return the universal tag of a Brown tag, or None when the tag is not one of Brown's.
 
     The rules, in order: a foreign word (``fw-nn``) is what it would be in English; a compound is its first part
-    (``ppss+bem`` is ``ppss``);
-    the marks for titles, headlines and cited words (``-tl``, ``-hl``, ``-nc``) say nothing about the class and
-    go; a fused negation goes (``md*`` is ``md``, while ``*`` alone is the adverb "not").
+    (``ppss+bem`` is ``ppss``); the marks for titles, headlines and cited words (``-tl``, ``-hl``, ``-nc``) say
+    nothing about the class and go; a fused negation goes (``md*`` is ``md``, while ``*`` alone is the adverb "not").
     """
     tag = brown_tag.lower()
     tag = tag.removeprefix("fw-").split("+", 1)[0]

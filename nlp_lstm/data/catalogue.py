@@ -19,7 +19,7 @@ import yaml
 from pydantic import field_validator
 
 from nlp_lstm.data import sources
-from nlp_lstm.data.found import SPLITS, FoundData, carved_split, digests_of, open_files
+from nlp_lstm.data.found import FoundData, digests_of, open_files
 from nlp_lstm.data.hub import fetch_hub
 from nlp_lstm.data.readers import formats
 from nlp_lstm.data.sources import CacheSource, FolderSource, HubSource, Located, PackageSource, Say, Source, SourceError
@@ -29,13 +29,11 @@ from nlp_lstm.settings import Settings, parse_settings
 from nlp_lstm.text.vectors import WordVectors, load_vectors
 
 __all__ = [
-    "SPLITS",
     "Catalogue",
     "DataEntry",
     "FoundData",
     "ListedEntry",
     "VectorsEntry",
-    "carved_split",
     "catalogue",
     "find_data",
     "find_vectors",

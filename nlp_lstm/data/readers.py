@@ -6,11 +6,9 @@ by the ending ``.gz``, gzip files. All files are UTF-8.
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,6 +17,8 @@ from nlp_lstm.data.example import TaggedExample
 from nlp_lstm.errors import DataError, shorten
 from nlp_lstm.registry import Registry
 from nlp_lstm.text.document import Document
+from nlp_lstm.text.lines import read_lines
+from nlp_lstm.text.tokenize import check_text
 
 Reader: TypeAlias = Callable[[Path | str], list[TaggedExample]]
 
@@ -73,29 +73,6 @@ def guess_format(path: Path | str) -> str:
             f"each also with .gz. Name the format (one of {', '.join(formats)}) or rename the file"
         )
     return _ENDINGS[ending]
-
-
-def read_lines(path: Path | str) -> Iterator[tuple[int, str]]:
-    """Yield ``(line number from 1, line without its end)`` of a UTF-8 file, unpacking ``.gz`` on the way.
-
-    Raises:
-        DataError: the file is missing, not UTF-8 (with the line), or its compression is cut off or damaged.
-    """
-    path = Path(path)
-    number = 0
-    try:
-        with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb") as file:
-            for number, line in enumerate(file, start=1):  # bytes: only \n ends a line, never U+2028 or a form feed
-                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        bad = error.object[error.start : error.start + 8]
-        raise DataError(f"{path}:{number}: {shorten(bad)} is not UTF-8; save the file as UTF-8") from error
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(
-            f"{path}: the gzip data is damaged or cut off after line {number} ({error}); fetch or pack it again"
-        ) from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error}); give the path of a file") from error
 
 
 @formats.register("conllu")
@@ -227,9 +204,9 @@ def _conllu_sentence(path: Path, lines: Sequence[tuple[int, str]]) -> TaggedExam
         word_id, form = fields[0], fields[1]
         space = "SpaceAfter=No" not in fields[_MISC].split("|")
         expected = len(rows) + 1
-        if re.fullmatch(r"\d+\.\d+", word_id):
+        if re.fullmatch(r"\d+\.\d+", word_id, re.ASCII):
             continue
-        if bounds := re.fullmatch(r"(\d+)-(\d+)", word_id):
+        if bounds := re.fullmatch(r"(\d{1,9})-(\d{1,9})", word_id, re.ASCII):
             first, last = int(bounds[1]), int(bounds[2])
             if first != expected or last <= first or range_end >= first:
                 raise DataError(
@@ -280,9 +257,11 @@ def _json_sentence(where: str, line: str) -> TaggedExample:
             if key == "labels":
                 raise DataError(f'{where}: "labels" is {shorten(values)}; it is a list with one string per token')
             continue
+        check_text(key, f"{where}: the key {shorten(key)}")
         for index, value in enumerate(values):
             if not isinstance(value, str) or not value:
                 raise DataError(f'{where}: {shorten(value)} at {index} in "{key}"; it takes non-empty strings')
+            check_text(value, f'{where}: {shorten(value)} at {index} in "{key}"')
         if len(values) != len(tokens):
             raise DataError(
                 f'{where}: "{key}" has {len(values)} values for {len(tokens)} tokens ({shorten(values)}); '

@@ -32,6 +32,7 @@ from nlp_lstm.evaluation.tagging_report import comparison_table, share_figure, t
 from nlp_lstm.nn.backbone import Backbone, BackboneSettings
 from nlp_lstm.nn.heads import CRFTagHead, LinearTagHead
 from nlp_lstm.tasks.base import Task, tasks
+from nlp_lstm.tasks.labels import check_labels, scorable
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.selection import select_vectors
 from nlp_lstm.text.tokenize import Tokenizer
@@ -150,6 +151,7 @@ class TaggingTask(Task):
                         "every training sentence needs every label column"
                     )
                 label_counts[column].update(example.labels[column])
+        check_labels(label_counts, DataError)
         selected = select_vectors(vectors, counts, kept=settings.embedding.vectors_kept)
         words = WordVocabularies.build(
             counts, settings.embedding, vectors=selected.words, vector_size=selected.matrix.shape[1]
@@ -168,7 +170,9 @@ class TaggingTask(Task):
         if not isinstance(values.get("words"), dict) or not isinstance(labels, dict) or not labels:
             raise CheckpointError("damaged vocabulary: a tagger needs words and labels")
         words = WordVocabularies.from_dict(values["words"])
-        return cls(settings, words, {column: Vocabulary.from_dict(found) for column, found in labels.items()})
+        vocabularies = {column: Vocabulary.from_dict(found) for column, found in labels.items()}
+        check_labels({column: vocabulary.tokens for column, vocabulary in vocabularies.items()}, CheckpointError)
+        return cls(settings, words, vocabularies)
 
     def vocabulary(self) -> dict[str, Any]:
         labels = {column: vocabulary.to_dict() for column, vocabulary in self.labels.items()}
@@ -331,12 +335,7 @@ class TaggingTask(Task):
     ) -> Report:
         counts = Counter(word for example in training for word in example.document.words) if training else None
         words = [example.document.words for example in examples]
-        columns = [column for column in self.labels if all(column in example.labels for example in examples)]
-        if not columns:
-            raise DataError(
-                f"the evaluation data has none of this model's label columns ({', '.join(self.labels)}); "
-                f"it has {', '.join(examples[0].labels) or 'no labels at all'}"
-            )
+        examples, columns, notes = scorable(examples, self.labels, is_own_data=training is not None)
         main = columns[0]
         metrics = {column: self._metrics(column, examples, predictions, counts) for column in columns}
         figures = [
@@ -369,7 +368,8 @@ class TaggingTask(Task):
         )
         return dataclasses.replace(
             report,
-            figures=[*report.figures, *figures],
+            lead=" ".join([report.lead, *notes]),
+            figures=[dataclasses.replace(report.figures[0], name=f"Accuracy {main}"), *figures, *report.figures[1:]],
             metrics={column: found.to_dict() for column, found in metrics.items()},
         )
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator
 from pathlib import Path
 
 from nlp_lstm.errors import DataError
+from nlp_lstm.text.lines import read_lines
 from nlp_lstm.text.tokenize import Tokenizer
 
 
@@ -18,7 +18,7 @@ class TokenisedCorpus:
         language: language code of the tokeniser.
 
     Raises:
-        DataError: the file does not exist.
+        DataError: the file does not exist; while reading, what ``read_lines`` raises.
     """
 
     def __init__(self, path: Path, language: str = "en") -> None:
@@ -28,17 +28,6 @@ class TokenisedCorpus:
         self._tokenizer = Tokenizer(language)
 
     def __iter__(self) -> Iterator[list[str]]:
-        open_file = gzip.open if self.path.suffix == ".gz" else open
-        try:
-            with open_file(self.path, "rb") as file:
-                for number, line in enumerate(file, start=1):
-                    try:
-                        text = line.decode("utf-8")
-                    except UnicodeDecodeError as error:
-                        raise DataError(
-                            f"{self.path}:{number}: not UTF-8 ({error.reason}); convert the file"
-                        ) from error
-                    for sentence in self._tokenizer.sentences(text):
-                        yield sentence.words
-        except (gzip.BadGzipFile, EOFError) as error:
-            raise DataError(f"{self.path} is a damaged gzip file ({error})") from error
+        for _, line in read_lines(self.path):
+            for sentence in self._tokenizer.sentences(line):
+                yield sentence.words

@@ -19,6 +19,7 @@ LONGEST_RUN = 1_000  # characters without white space; longer runs are one token
 
 _LONG_RUN = re.compile(rf"\S{{{LONGEST_RUN + 1},}}")
 _PARAGRAPH = re.compile(r"\n\s*\n")
+_LANGUAGE_CODE = re.compile(r"[a-z]{2,3}")
 
 
 def check_text(text: object, where: str = "text") -> str:
@@ -136,13 +137,15 @@ def _piece_end(text: str, start: int) -> int:
 def _blank_pipeline(language: str) -> Any:
     import spacy
 
+    accepted = 'use a code such as "en", "hi" or "de", or "xx" for any language'
+    if not _LANGUAGE_CODE.fullmatch(language):  # spaCy would import any module of its own by that name
+        raise ConfigError(f'language "{language}" is not a code of two or three small letters; {accepted}')
     try:
         nlp = spacy.blank(language)
-    except ImportError as error:
+    except (ImportError, AttributeError) as error:
         first_line = str(error).splitlines()[0]
         raise ConfigError(
-            f'language "{language}": spaCy cannot make its tokeniser here ({first_line}); '
-            'use a code such as "en", "hi" or "de", or "xx" for any language'
+            f'language "{language}": spaCy cannot make its tokeniser here ({first_line}); {accepted}'
         ) from error
     nlp.add_pipe("sentencizer")
     return nlp

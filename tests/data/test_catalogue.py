@@ -19,13 +19,13 @@ from nlp_lstm.data import catalogue as catalogue_module
 from nlp_lstm.data import hub, sources
 from nlp_lstm.data.catalogue import (
     Catalogue,
-    carved_split,
     catalogue,
     find_data,
     find_vectors,
     list_data,
     open_files,
 )
+from nlp_lstm.data.found import carved_split
 from nlp_lstm.data.readers import read_conllu
 from nlp_lstm.data.sources import PackageSource, SourceError, unpack_archive
 from nlp_lstm.errors import ConfigError, DataError

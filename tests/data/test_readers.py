@@ -15,9 +15,9 @@ from nlp_lstm.data.readers import (
     read_conllu,
     read_examples,
     read_jsonl,
-    read_lines,
 )
 from nlp_lstm.errors import ConfigError, DataError
+from nlp_lstm.text.lines import read_lines
 
 WORD = "1\tHi\thi\tINTJ\tUH\t_\t0\troot\t_\t_"
 
@@ -78,6 +78,8 @@ def test_columns_empty_in_a_whole_sentence_are_left_out(samples):
         (conllu("1 Hi INTJ") + conllu("1 Ho "), r":3: the UPOS of word 1 'Ho' is ''"),
         (conllu("2-3 Hi _", "1 Hi INTJ"), r":1: the range '2-3' does not fit here"),
         (conllu("1-3 abc _", "1 a X", "2-3 bc _", "2 b X", "3 c X"), r":3: the range '2-3' does not fit"),
+        (conllu(f"1-{'9' * 5_000} Hi _", "1 Hi INTJ"), r":1: the id is '1-999.*…, expected 1"),
+        (conllu("1-२ Hi _", "1 Hi INTJ"), r":1: the id is '1-२', expected 1"),
         (conllu("1-2 Hi _", "1 Hi INTJ"), r":2: a range goes up to 2, but the sentence ends with word 1"),
         (conllu("1.1 Hi INTJ"), r":1: a sentence with no word"),
         (b"# ok\n1\tcaf\xe9\n", r":2: .*xe9.* is not UTF-8"),
@@ -165,6 +167,9 @@ def test_json_lines_hold_any_columns(tmp_path):
         ('{"tokens": ["a", ""]}', ":1: '' at 1 in \"tokens\""),
         ('{"tokens": ["a"], "labels": [3]}', ':1: 3 at 0 in "labels"'),
         ('{"tokens": ["a"], "labels": "X"}', ":1: \"labels\" is 'X'"),
+        (r'{"tokens": ["b", "a\ud800"]}', ':1: .* at 1 in "tokens" holds .* at character 1, .* lone surrogate'),
+        (r'{"tokens": ["a"], "labels": ["\udc00"]}', ':1: .* at 0 in "labels" holds'),
+        (r'{"tokens": ["a"], "\ud800": ["X"]}', ":1: the key .* holds"),
         ('{"tokens": ["a"], "labels": ["X", "Y"]}', ':1: "labels" has 2 values for 1 tokens'),
     ],
 )

@@ -6,6 +6,7 @@ from seqeval.scheme import IOB2
 from nlp_lstm.data.example import TaggedExample
 from nlp_lstm.errors import ConfigError, DataError
 from nlp_lstm.tasks import TaggingTask, predict_examples
+from nlp_lstm.tasks.labels import LARGEST_UNKNOWN_SHARE, RESULT_KEYS
 from nlp_lstm.tasks.pos import WINDOW_SIZE
 from nlp_lstm.text.document import Document
 from nlp_lstm.training import train
@@ -80,6 +81,24 @@ def test_with_several_unusual_columns_one_must_be_chosen():
 
 def test_the_one_column_of_a_file_is_taken_whatever_its_name():
     assert list(TaggingTask.prepare(tiny_recipe().model, [example("a b", tone="X Y")]).labels) == ["tone"]
+
+
+@pytest.mark.parametrize("column", [*RESULT_KEYS, "part-of-speech", "x_score"])
+def test_a_column_that_cannot_be_a_key_of_the_results_is_refused_before_training(column):
+    examples = [example("a b", **{column: "X Y", "x": "Z Z"})]
+    with pytest.raises(DataError, match=f"the label column '{column}' cannot be a key"):
+        TaggingTask.prepare(tiny_recipe(f"model.labels=[x,{column}]").model, examples)
+
+
+def test_the_keys_of_the_results_are_those_that_columns_cannot_have():
+    [first, *_] = tiny_pipeline().predict(TEXT)
+    assert tuple(first) == (*RESULT_KEYS, "xpos", "xpos_score")
+
+
+def test_a_label_that_cannot_be_printed_is_refused_before_training():
+    examples = [TaggedExample(document=Document.from_words(["a"]), labels={"label": ("X\x1b",)})]
+    with pytest.raises(DataError, match=r"has the label 'X\\x1b'; labels are not empty"):
+        TaggingTask.prepare(tiny_recipe().model, examples)
 
 
 def test_no_example_at_all_is_an_error():
@@ -187,15 +206,68 @@ def test_the_report_stands_the_model_beside_its_rivals():
     assert set(report.metrics) == {"upos", "xpos"}
     scores = pipeline.task.score(examples, predictions)
     figures = {figure.name: figure.value for figure in report.figures}
-    assert figures["Accuracy"] == pytest.approx(scores["upos_accuracy"])
+    assert figures["Accuracy upos"] == pytest.approx(scores["upos_accuracy"])
     assert figures["Accuracy xpos"] == pytest.approx(scores["xpos_accuracy"])
 
 
-def test_data_without_the_models_columns_cannot_be_reported():
+def report_on(examples):
     pipeline = tiny_pipeline()
-    predictions = predict_examples(pipeline.task, pipeline._model, span_examples())
-    with pytest.raises(DataError, match=r"none of this model's label columns \(upos, xpos\); it has label"):
-        pipeline.task.report(span_examples(), predictions, title="Names")
+    return pipeline.task.report(examples, predict_examples(pipeline.task, pipeline._model, examples), title="Tags")
+
+
+def with_columns(one: TaggedExample, **labels: tuple[str, ...]) -> TaggedExample:
+    return TaggedExample(document=one.document, labels=labels)
+
+
+def test_data_without_the_models_columns_cannot_be_reported():
+    examples = [with_columns(one, lemma=one.labels["upos"]) for one in tagged_examples()]
+    with pytest.raises(DataError, match=r"label columns \(upos, xpos\) in every sentence; it has lemma"):
+        report_on(examples)
+
+
+def test_one_column_called_label_is_taken_as_the_main_column():
+    examples = [with_columns(one, label=one.labels["upos"]) for one in tagged_examples()]
+    report = report_on(examples)
+    assert report.figures[0].value == report_on(tagged_examples()).figures[0].value
+    assert report.lead.endswith('The data\'s one column "label" is taken as upos.')
+    assert list(report.metrics) == ["upos"]
+
+
+def test_a_column_in_part_of_the_sentences_is_not_scored_and_the_report_says_so():
+    first, *others = tagged_examples()
+    report = report_on([with_columns(first, upos=first.labels["upos"]), *others])
+    assert list(report.metrics) == ["upos"]
+    assert report.lead.endswith(f"Not scored: xpos, which 1 of {len(others) + 1} sentences lack.")
+
+
+def with_unknown_labels(column: str, num_unknown: int) -> list[TaggedExample]:
+    """The hand-tagged sentences with a label that the model does not know at the first word of some."""
+    return [
+        with_columns(one, **{**one.labels, column: ("CONJ", *one.labels[column][1:])}) if row < num_unknown else one
+        for row, one in enumerate(tagged_examples())
+    ]
+
+
+def test_a_few_labels_that_the_model_does_not_know_are_told():
+    num_tokens = sum(len(one.document) for one in tagged_examples())
+    report = report_on(with_unknown_labels("upos", 2))
+    share = f"{200 / num_tokens:.2f}"
+    assert f"upos: {share} % of the tokens have gold labels that the model does not know (CONJ)." in report.lead
+    assert "upos: " not in report_on(tagged_examples()).lead
+
+
+def test_another_tag_set_in_the_main_column_is_refused():
+    num_tokens = sum(len(one.document) for one in tagged_examples())
+    assert len(tagged_examples()) > LARGEST_UNKNOWN_SHARE * num_tokens
+    with pytest.raises(DataError, match=r"upos: .* does not know \(CONJ\); the tag sets differ"):
+        report_on(with_unknown_labels("upos", len(tagged_examples())))
+
+
+def test_another_tag_set_in_a_further_column_is_not_scored():
+    report = report_on(with_unknown_labels("xpos", len(tagged_examples())))
+    assert list(report.metrics) == ["upos"]
+    assert "Not scored: xpos; " in report.lead
+    assert report.lead.endswith("so the tag sets differ.")
 
 
 def test_a_label_that_the_model_never_saw_counts_as_an_error():
@@ -203,4 +275,6 @@ def test_a_label_that_the_model_never_saw_counts_as_an_error():
     examples = [example("The ferry", upos="DET BRANDNEW", xpos="DT NN")]
     predictions = predict_examples(pipeline.task, pipeline._model, examples)
     assert pipeline.task.score(examples, predictions)["upos_accuracy"] <= 0.5
-    assert pipeline.task.report(examples, predictions, title="New").figures
+    report = pipeline.task.report(examples, predictions, title="New", training=tagged_examples())
+    assert report.figures[0].value <= 0.5
+    assert "upos: 50.00 % of the tokens have gold labels that the model does not know (BRANDNEW)." in report.lead

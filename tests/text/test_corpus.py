@@ -25,7 +25,7 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_line_that_is_not_utf8_is_named(tmp_path):
     path = tmp_path / "latin.txt"
     path.write_bytes(b"fine\ncaf\xe9\n")
-    with pytest.raises(DataError, match=r"latin\.txt:2: not UTF-8"):
+    with pytest.raises(DataError, match=r"latin\.txt:2: .* is not UTF-8"):
         list(TokenisedCorpus(path))
 
 
@@ -35,5 +35,5 @@ def test_a_line_that_is_not_utf8_is_named(tmp_path):
 def test_a_damaged_gzip_file_is_named(tmp_path, damage):
     path = tmp_path / "text.txt.gz"
     path.write_bytes(damage(gzip.compress(TEXT.encode() * 50)))
-    with pytest.raises(DataError, match="damaged gzip file"):
+    with pytest.raises(DataError, match="gzip data is damaged or cut off"):
         list(TokenisedCorpus(path))

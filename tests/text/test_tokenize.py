@@ -163,7 +163,7 @@ def test_what_is_no_string_is_refused(value):
         check_text(value, "input 7")
 
 
-@pytest.mark.parametrize("language", ["klingon", "", "english"])
+@pytest.mark.parametrize("language", ["klingon", "", "english", "char_classes", "EN", "qq", "en\n"])
 def test_an_unknown_language_is_named(language):
     with pytest.raises(ConfigError, match=f'language "{language}"'):
         Tokenizer(language)

@@ -1,0 +1,104 @@
+"""Label columns of tagged data: which names and labels can be learnt, and which gold labels a model can be held to."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+from nlp_lstm.data.example import TaggedExample
+from nlp_lstm.errors import DataError, NlpLstmError, shorten
+from nlp_lstm.evaluation.report import format_share
+from nlp_lstm.text.vocabulary import Vocabulary
+
+LARGEST_UNKNOWN_SHARE = 0.05  # of tokens with gold labels that the model does not know; beyond it tag sets differ
+RESULT_KEYS = ("entity", "score", "index", "word", "start", "end")
+"""The keys of a tagging result besides those of further columns."""
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+class Scorable(NamedTuple):
+    """Examples to score on, the columns that can be scored, and what the reader of the scores has to know."""
+
+    examples: Sequence[TaggedExample]
+    columns: list[str]
+    notes: list[str]
+
+
+def check_labels(labels: Mapping[str, Collection[str]], error_type: type[NlpLstmError]) -> None:
+    """Check that the columns can be keys of a result, and that each label can be printed on a line.
+
+    Args:
+        labels: column to its labels.
+        error_type: what to raise.
+    """
+    taken = {*RESULT_KEYS, *(f"{column}_score" for column in labels)}
+    for column, found in labels.items():
+        if not column.isidentifier() or column in taken:
+            raise error_type(
+                f"the label column {shorten(column)} cannot be a key of the results; rename it to letters, digits and "
+                f"underscores, other than {', '.join(sorted(taken))}"
+            )
+        if not found:
+            raise error_type(f'the label column "{column}" has no labels')
+        for label in found:
+            if not label.strip() or _UNPRINTABLE.search(label):
+                raise error_type(
+                    f'the label column "{column}" has the label {shorten(label)}; labels are not empty and hold no '
+                    "line ends, control characters or half surrogates"
+                )
+
+
+def scorable(
+    examples: Sequence[TaggedExample], known: Mapping[str, Vocabulary], *, is_own_data: bool = False
+) -> Scorable:
+    """Find out which of a model's columns can be scored on some examples.
+
+    A column needs gold labels in every sentence, nearly all of them known to the model. Data with no column but
+    "label" is taken to hold the model's main column.
+
+    Args:
+        examples: examples with their gold labels.
+        known: the model's columns and their labels, the main one first.
+        is_own_data: whether the model was trained on the same data set, so that unknown labels are rare ones and
+            not another tag set.
+
+    Raises:
+        DataError: no column can be scored, or the main one's tag set is not the model's.
+    """
+    notes = []
+    if "label" not in known and all(list(example.labels) == ["label"] for example in examples):
+        main = next(iter(known))
+        notes.append(f'The data\'s one column "label" is taken as {main}.')
+        examples = [dataclasses.replace(example, labels={main: example.labels["label"]}) for example in examples]
+    columns = []
+    for column in known:
+        num_without = sum(column not in example.labels for example in examples)
+        if not num_without:
+            columns.append(column)
+        elif num_without < len(examples):
+            notes.append(f"Not scored: {column}, which {num_without:,} of {len(examples):,} sentences lack.")
+    if not columns:
+        found = dict.fromkeys(column for example in examples for column in example.labels)
+        raise DataError(
+            f"the evaluation data has none of this model's label columns ({', '.join(known)}) in every sentence; it "
+            f"has {', '.join(found) or 'no labels at all'}"
+        )
+    scored = []
+    for column in columns:
+        gold = Counter(label for example in examples for label in example.labels[column])
+        unknown = [label for label, _ in gold.most_common() if label not in known[column]]
+        share = sum(gold[label] for label in unknown) / max(1, gold.total())
+        names = ", ".join(unknown[:5]) + ", …" * (len(unknown) > 5)
+        fact = f"{format_share(share, 2)} of the tokens have gold labels that the model does not know ({names})"
+        differs = share > LARGEST_UNKNOWN_SHARE and not is_own_data
+        if differs and column == columns[0]:
+            raise DataError(f"{column}: {fact}; the tag sets differ. Give data with the labels that the model learnt")
+        if not differs:
+            scored.append(column)
+        if unknown:
+            notes.append(f"Not scored: {column}; {fact}, so the tag sets differ." if differs else f"{column}: {fact}.")
+    return Scorable(examples, scored, notes)
