@@ -128,7 +128,9 @@ def test_the_readme_has_python_and_shell():
 
 
 def test_make_help_lists_every_target():
-    printed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     assert [line.split()[1] for line in printed.splitlines()] == TARGETS
     assert {"pipeline", "test", "lint"} <= set(TARGETS)
 
