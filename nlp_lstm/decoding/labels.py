@@ -20,7 +20,7 @@ class TagScores(NamedTuple):
 
 
 def decode_labels(
-    head: LinearTagHead | CRFTagHead, logits: Float[Tensor, "batch time label"], mask: Bool[Tensor, "batch time"]
+    head: LinearTagHead, logits: Float[Tensor, "batch time label"], mask: Bool[Tensor, "batch time"]
 ) -> TagScores:
     """Return each row's best labels, 0 with probability 0 at padding."""
     logits = logits.float()

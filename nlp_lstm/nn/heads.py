@@ -35,7 +35,7 @@ class LinearTagHead(nn.Module):
         return label_loss_per_token(logits, labels, mask, label_smoothing)
 
 
-class CRFTagHead(nn.Module):
+class CRFTagHead(LinearTagHead):
     """Labels as a chain: the score of a label depends on its neighbour too.
 
     Args:
@@ -44,12 +44,8 @@ class CRFTagHead(nn.Module):
     """
 
     def __init__(self, input_size: int, num_labels: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(input_size, num_labels)
+        super().__init__(input_size, num_labels)
         self.crf = LinearChainCRF(num_labels)
-
-    def forward(self, outputs: Float[Tensor, "batch time features"]) -> Float[Tensor, "batch time label"]:
-        return self.linear(outputs)
 
     def loss_per_token(
         self,
