@@ -137,6 +137,40 @@ def save_model(
         put_folder(draft, folder)
 
 
+def copy_model(source: Path, target: Path, documents: Mapping[str, str] | None = None) -> None:
+    """Copy a model folder, all of it or nothing.
+
+    Args:
+        source: the model folder.
+        target: where to; an earlier model there is replaced.
+        documents: text files by name that are added or take the place of the copied ones, such as README.md.
+
+    Raises:
+        CheckpointError: the source is damaged.
+        ConfigError: the target holds anything but a model, or lies inside the source.
+    """
+    config = _read_config(source)
+    if source.resolve() in target.resolve().parents:
+        raise ConfigError(f"{target} is inside {source}, the model to save; choose another place")
+    check_replaceable(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as made:
+        draft = Path(made) / target.name
+        draft.mkdir()
+        for name in config.files:
+            shutil.copy(source / name, draft)
+        for name, text in (documents or {}).items():
+            _write_text(draft / name, text)
+        files = {path.name: _file_facts(path) for path in sorted(draft.iterdir())}
+        for name, facts in config.files.items():
+            if files[name] != facts and name not in (documents or {}):
+                raise CheckpointError(
+                    f"{source / name} is not the file that {CONFIG_NAME} describes; nothing was saved"
+                )
+        _write_text(draft / CONFIG_NAME, config.model_copy(update={"files": files}).model_dump_json(indent=1) + "\n")
+        put_folder(draft, target)
+
+
 def put_folder(draft: Path, folder: Path) -> None:
     """Move ``draft`` to ``folder`` in place of what is there, so that no moment is without a whole model.
 

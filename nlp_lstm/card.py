@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from nlp_lstm.evaluation.report import Figure, Report
+from nlp_lstm.evaluation.significance import MeanAndSpread
 from nlp_lstm.recipes import Recipe, recipe_yaml
 from nlp_lstm.run_report import RunData
 from nlp_lstm.tasks import Task
@@ -84,6 +85,30 @@ def model_card(
         "Sizes and sha256 checksums of the files are in `config.json`.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def add_spread(card: str, scores: Mapping[str, MeanAndSpread], num_runs: int) -> str:
+    """Return a card with the means over several training runs put behind its scores.
+
+    Args:
+        card: of the run whose development score is the median.
+        scores: mean and standard deviation of each measure on the same test data.
+        num_runs: how many runs, which differ in their seed.
+    """
+    rows = [f"| {name} | {100 * of.mean:.2f} % | {100 * (of.spread or 0):.2f} |" for name, of in scores.items()]
+    lines = [
+        "## Spread over training runs",
+        "",
+        f"The same recipe with {num_runs} seeds, same data and measures. The model here is the one whose development "
+        "score is the median.",
+        "",
+        "| measure | mean | standard deviation, points |",
+        "| --- | --- | --- |",
+        *rows,
+        "",
+        "## Made from",
+    ]
+    return card.replace("## Made from", "\n".join(lines), 1)
 
 
 def _score_row(data: str, figure: Figure) -> str:

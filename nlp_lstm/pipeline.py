@@ -8,7 +8,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from nlp_lstm.artifacts import CONFIG_NAME, check_replaceable, existing_folder, find_model, list_models, put_folder
+from nlp_lstm.artifacts import CONFIG_NAME, copy_model, existing_folder, find_model, list_models
 from nlp_lstm.data.catalogue import catalogue, find_data, open_files
 from nlp_lstm.data.writers import format_conllu
 from nlp_lstm.errors import ConfigError, DataError, nearest_hint, shorten
@@ -170,20 +170,7 @@ class Pipeline:
             ConfigError: the folder exists and holds anything but a model, so it is not replaced; or it lies in this
                 pipeline's own folder.
         """
-        import shutil
-        import tempfile
-
-        target = Path(folder)
-        if self.folder.resolve() in target.resolve().parents:
-            raise ConfigError(f"{target} is inside {self.folder}, the model to save; choose another place")
-        check_replaceable(target)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as made:
-            draft = Path(made) / "model"
-            draft.mkdir()
-            for name in (CONFIG_NAME, *self._config.files):
-                shutil.copy(self.folder / name, draft)
-            put_folder(draft, target)
+        copy_model(self.folder, Path(folder))
 
     @property
     def info(self) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from nlp_lstm.artifacts import ModelConfig, load_model, load_weights, save_model
-from nlp_lstm.card import model_card
+from nlp_lstm.artifacts import ModelConfig, copy_model, load_model, load_weights, save_model
+from nlp_lstm.card import add_spread, model_card
 from nlp_lstm.data.catalogue import find_data, find_vectors, open_files
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError, NlpLstmError
 from nlp_lstm.evaluation.report import Figure, Report
@@ -187,10 +187,11 @@ def run_seeds(
     """Make the same model with several seeds, one after the other, and write down their mean and spread.
 
     Each run has a folder ``seed-N``; runs that are finished are not repeated when resuming. ``seeds.json`` holds the
-    headline figures of all of them.
+    headline figures of all of them. Report and model are those of the run whose development score is the median; its
+    card says the means, too.
 
     Returns:
-        The run whose development score is the median: the one to ship.
+        The whole, with the median run's report.
     """
     if folder.exists() and any(folder.iterdir()) and not should_resume:
         raise ConfigError(f"{folder} is not empty; choose another folder, or resume the run in it")
@@ -211,11 +212,15 @@ def run_seeds(
     summary = {name: mean_and_spread(values) for name, values in figures.items()}
     scores = {name: {"mean": of.mean, "spread": of.spread, "values": figures[name]} for name, of in summary.items()}
     write_whole(folder / "seeds.json", json.dumps({"median": median.folder.name, "scores": scores}, indent=1) + "\n")
+    card = add_spread((median.model_folder / "README.md").read_text(encoding="utf-8"), summary, num_seeds)
+    copy_model(median.model_folder, folder / MODEL_FOLDER, {"README.md": card})
+    for name in ("report.html", "metrics.json"):
+        write_whole(folder / name, (median.folder / name).read_text(encoding="utf-8"))
     write_status(folder, RunStatus(is_finished=True, data=data, num_seeds=num_seeds))
     say = _make_say(console)
     for name, of in summary.items():
         say(f"{name}: mean {of.mean:.4f}, standard deviation {of.spread:.4f} over {num_seeds} seeds")
-    return median
+    return RunResult(folder=folder, report=median.report, best_score=median.best_score)
 
 
 def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None]) -> RunData:

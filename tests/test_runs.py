@@ -97,7 +97,10 @@ def test_seeds_give_mean_and_spread_and_the_median_run(tmp_path):
     median = run_seeds(recipe, tmp_path, num_seeds=2, data=TAGGED)
     summary = json.loads((tmp_path / "seeds.json").read_text(encoding="utf-8"))
     assert {path.name for path in tmp_path.glob("seed-*")} == {"seed-1", "seed-2"}
-    assert summary["median"] == median.folder.name
+    assert summary["median"] in {"seed-1", "seed-2"}
+    assert median.model_folder == tmp_path / "model"
+    assert "2 seeds" in (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
+    assert open_model(median.model_folder).task.name == "pos"
     accuracy = summary["scores"]["Accuracy upos"]
     first, second = accuracy["values"]
     assert accuracy["mean"] == pytest.approx((first + second) / 2)
