@@ -218,7 +218,7 @@ class _Run:
         for example in (*self.training, *self.development):
             digest.update(repr(example).encode())
         for tensor in model.state_dict().values():  # fresh weights and what was copied in
-            digest.update(tensor.contiguous().numpy().tobytes())
+            digest.update(tensor.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
 
     def result(self) -> TrainingResult:
