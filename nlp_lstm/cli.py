@@ -157,26 +157,23 @@ def list_data_sets(
         for split in SPLITS:
             console.print(f"{split:>7}: {len(found.read(split)):,} examples", highlight=False)
         return
-    table = Table("name", "what", "language", "licence", "here", "else from", box=None, header_style="bold")
     for entry in list_data():
-        table.add_row(
-            entry.name, entry.title, entry.language, entry.licence, ", ".join(entry.here), ", ".join(entry.fetch)
-        )
-    console.print(table)
+        console.print(f"[bold]{entry.name}[/bold] ({entry.kind}, {entry.language}): {entry.title}", highlight=False)
+        console.print(f"  licence: {entry.licence}", highlight=False)
+        console.print(f"  here:    {', '.join(entry.here) or 'nowhere yet'}", highlight=False)
+        console.print(f"  else:    {', '.join(entry.fetch) or '-'}", highlight=False)
 
 
 @app.command("models")
 def list_models() -> None:
     """List the models that can be used by name, with the place each is in."""
-    from nlp_lstm.artifacts import CONFIG_NAME
+    from nlp_lstm.artifacts import list_models as find_models
     from nlp_lstm.paths import model_roots
 
     table = Table("name", "place", "size", box=None, header_style="bold")
-    for place, root in model_roots().items():
-        for folder in sorted(root.iterdir()) if root.is_dir() else []:
-            if (folder / CONFIG_NAME).is_file():
-                size = sum(path.stat().st_size for path in folder.iterdir())
-                table.add_row(folder.name, place, f"{size / 1e6:.1f} MB")
+    for name, place, folder in find_models(model_roots()):
+        size = sum(path.stat().st_size for path in folder.iterdir())
+        table.add_row(name, place, f"{size / 1e6:.1f} MB")
     Console().print(table)
 
 
