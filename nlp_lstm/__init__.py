@@ -2,7 +2,7 @@
 
 Example:
     >>> from nlp_lstm import Pipeline
-    >>> Pipeline("pos").predict("Book that flight.")[0]["entity"]
+    >>> Pipeline("pos").predict("Please book that flight!")[1]["entity"]
     'VERB'
 """
 
