@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from typing import Any, NoReturn
 
 import typer
@@ -24,6 +25,7 @@ def main() -> NoReturn:
     The command is made and invoked here because typer's own ``main``, also outside of its standalone mode, ends the
     process by itself when a pipe breaks.
     """
+    warnings.showwarning = _warn
     try:
         from nlp_lstm.cli import app
 
@@ -46,6 +48,11 @@ def main() -> NoReturn:
     except OSError as error:  # a place that cannot be written to, a full disk
         _complain(f"{error.filename or 'system'}: {error.strerror or error}")
     sys.exit(0)
+
+
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
+    """Print a warning without the place in the code that gave it."""
+    print(f"warning: {message}", file=sys.stderr)  # noqa: T201
 
 
 def _complain_usage(error: Any) -> NoReturn:

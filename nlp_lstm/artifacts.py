@@ -62,6 +62,12 @@ class ModelConfig(Settings):
     """Language code of the texts."""
     data: str
     """The data set, file or folder that the model was trained on."""
+    also_trained_on: tuple[str, ...] = ()
+    """Further data sets that it was trained on."""
+    kept_apart: tuple[str, ...] = ()
+    """Data sets whose dev and test texts were left out of the training data."""
+    reading: dict[str, Any] = Field(default_factory=dict)
+    """How that data was read."""
     precision: Precision
     """How the weights are stored; arithmetic on them is in fp32 whatever this says."""
     model: dict[str, Any]
@@ -93,6 +99,9 @@ def save_model(
     task: str,
     language: str,
     data: str,
+    also_trained_on: tuple[str, ...] = (),
+    kept_apart: tuple[str, ...] = (),
+    reading: Settings | None = None,
     model_settings: Settings,
     vocabulary: Mapping[str, Any],
     weights: Mapping[str, Tensor],
@@ -106,6 +115,9 @@ def save_model(
         task: the task's name.
         language: language code of the texts.
         data: what the model was trained on.
+        also_trained_on: further data sets that it was trained on.
+        kept_apart: data sets whose dev and test texts were left out of the training data.
+        reading: how that data was read.
         model_settings: the task's model settings.
         vocabulary: plain values.
         weights: name to tensor.
@@ -129,6 +141,9 @@ def save_model(
             task=task,
             language=language,
             data=data,
+            also_trained_on=also_trained_on,
+            kept_apart=kept_apart,
+            reading=reading.model_dump(mode="json") if reading else {},
             precision=precision,
             model=model_settings.model_dump(mode="json"),
             files={path.name: _file_facts(path) for path in sorted(draft.iterdir())},

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from nlp_lstm.data.catalogue import FoundData
 from nlp_lstm.evaluation.report import Figure, Report
 from nlp_lstm.evaluation.significance import MeanAndSpread
 from nlp_lstm.recipes import Recipe, recipe_yaml
-from nlp_lstm.run_report import RunData
+from nlp_lstm.run_data import RunData
 from nlp_lstm.tasks import Task
 from nlp_lstm.text.vectors import WordVectors
 from nlp_lstm.training import TrainingResult
@@ -44,9 +45,7 @@ def model_card(
     found = data.found
     scores = [_score_row(f"{found.name} test", figure) for figure in report.figures]
     scores += [_score_row(f"{name} test", figure) for name, figures in others.items() for figure in figures]
-    materials = [f"- {found.title} ({found.name}): {found.licence or 'licence not known'}; {found.source}"]
-    if found.citation:
-        materials[0] += f". {found.citation}"
+    materials = [_material(source) for source in (found, *data.also)]
     materials += [f"- word vectors {source.name}: {source.licence or 'licence not known'}" for source in vectors]
     lines = [
         f"# {task.name}-{recipe.language}",
@@ -58,12 +57,13 @@ def model_card(
         *scores,
         "",
         "The figures are those of the stored weights, computed in fp32. Intervals are bootstrap intervals over "
-        "sentences of one model; they do not contain the spread between training runs.",
+        "the texts, of one model; they do not contain the spread between training runs.",
         "",
         "## Made from",
         "",
         *materials,
         "",
+        *_kept_apart(data),
         f"Trained in {result.seconds / 60:.1f} minutes: {result.tokens:,} tokens seen, over and over, of "
         f"{len(data.training):,} examples; code at commit `{commit}`. "
         f"The weights are stored as {_PRECISIONS[recipe.precision]}.",
@@ -109,6 +109,22 @@ def add_spread(card: str, scores: Mapping[str, MeanAndSpread], num_runs: int) ->
         "## Made from",
     ]
     return card.replace("## Made from", "\n".join(lines), 1)
+
+
+def _kept_apart(data: RunData) -> list[str]:
+    if not data.removed:
+        return []
+    num_removed = sum(counts.total() for counts in data.removed.values())
+    return [
+        f"{num_removed:,} training texts that are also in the dev or test part of {', '.join(data.kept_apart)} were "
+        "left out, near-duplicates too.",
+        "",
+    ]
+
+
+def _material(found: FoundData) -> str:
+    citation = f". {found.citation}" if found.citation else ""
+    return f"- {found.title} ({found.name}): {found.licence or 'licence not known'}; {found.source}{citation}"
 
 
 def _score_row(data: str, figure: Figure) -> str:

@@ -101,7 +101,13 @@ def predict(
         OutputFormat, typer.Option("--format", help="One JSON result a line, or CoNLL-U.")
     ] = OutputFormat.jsonl,
     pretokenized: Annotated[bool, typer.Option("--pretokenized", help="Lines are tokens with spaces between.")] = False,
-    label: Annotated[str | None, typer.Option(help="The label column that becomes the entity.")] = None,
+    label: Annotated[str | None, typer.Option(help="Tagging: the label column that becomes the entity.")] = None,
+    top_k: Annotated[
+        int | None, typer.Option("--top-k", min=0, help="Classification: this many labels; 0 for all.")
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Classification: how much each word moved the decision.")
+    ] = False,
     language: Annotated[str, typer.Option(help="Language code; chooses a task's model.")] = "en",
 ) -> None:
     """Predict for each line of text."""
@@ -111,6 +117,10 @@ def predict(
         raise ConfigError("--label goes with --format jsonl; CoNLL-U holds every label column")
     pipeline = Pipeline(model, language=language)
     options: dict[str, Any] = {"label": label} if label is not None else {}
+    if top_k is not None:
+        options["top_k"] = top_k or None
+    if explain:
+        options["explain"] = True
     lines = read_texts(files or [])
     texts: Iterator[Any] = (line.split() for line in lines) if pretokenized else lines
     with open_output(output) as target:
@@ -127,15 +137,28 @@ def evaluate(
     data: Annotated[
         str | None, typer.Argument(help="A labelled file or folder, or a data set's name; default the model's own.")
     ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="How the data is read, such as reading.text=review.")
+    ] = None,
     split: Annotated[str, typer.Option(help="Of a data set or folder: train, dev or test.")] = "test",
     output: Annotated[Path | None, typer.Option(help="Write report.html and metrics.json there.")] = None,
+    allow_overlap: Annotated[
+        bool, typer.Option("--allow-overlap", help="Even where the model was trained on some of these texts.")
+    ] = False,
     language: Annotated[str, typer.Option(help="Language code; chooses a task's model.")] = "en",
 ) -> None:
     """Evaluate a model on labelled data; without DATA, on the data set of the catalogue that it was trained on."""
     from nlp_lstm.pipeline import Pipeline
+    from nlp_lstm.settings import apply_overrides
 
+    changes = apply_overrides({}, overrides or ())
+    reading = changes.pop("reading", {})
+    if changes or not isinstance(reading, dict):
+        raise ConfigError(
+            f"{', '.join(overrides or ())}: evaluate takes reading.KEY=VALUE only, as in reading.text=review"
+        )
     pipeline = Pipeline(model, language=language)
-    report = pipeline.evaluate(data, split=split)
+    report = pipeline.evaluate(data, split=split, reading=reading, allow_overlap=allow_overlap)
     console = Console()
     console.print(report.summary(), highlight=False, markup=False)
     if output is not None:

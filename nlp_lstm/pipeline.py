@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby, islice
 from operator import itemgetter
 from pathlib import Path
@@ -15,8 +16,10 @@ from nlp_lstm.errors import ConfigError, DataError, nearest_hint, shorten
 from nlp_lstm.evaluation.report import Report
 from nlp_lstm.paths import model_roots
 from nlp_lstm.recipes import list_recipes, load_recipe
+from nlp_lstm.run_data import read_files, read_split
 from nlp_lstm.run_folders import new_run_folder
 from nlp_lstm.runs import open_model, run_recipe
+from nlp_lstm.settings import parse_settings
 from nlp_lstm.tasks import predict_examples, tasks
 from nlp_lstm.text.tokenize import Tokenizer, check_text
 
@@ -131,37 +134,56 @@ class Pipeline:
 
         Raises:
             DataError: a text is not text; names its index.
+            ConfigError: the task is not tagging.
         """
+        if self.task.data_kind != "tagged":
+            raise ConfigError(f"CoNLL-U is for tagging; the task {self.task.name} has one answer per text, use predict")
         for chunk in _checked_chunks(texts, pretokenized):
-            for _, example, prediction in self._answers(chunk, pretokenized):
+            for _, example, prediction in self._answers(chunk, pretokenized, {}):
                 yield format_conllu(example.document, prediction.labels)
 
-    def evaluate(self, data: str | Path | None = None, *, split: str = "test") -> Report:
+    def evaluate(
+        self,
+        data: str | Path | None = None,
+        *,
+        split: str = "test",
+        reading: Mapping[str, Any] | None = None,
+        allow_overlap: bool = False,
+    ) -> Report:
         """Evaluate on labelled data.
 
         Args:
             data: a file, a folder, or the name of a data set; default the data set that the model was trained on.
             split: of a data set or folder; a single file is evaluated whole.
+            reading: how the data is read, such as ``{"text": "review"}``; default as in training.
+            allow_overlap: evaluate even where the model was trained on data that shares texts with this data set.
 
         Raises:
-            ConfigError: no data was given, and the model was trained on files of one's own.
-            DataError: the data cannot be read, or has none of the model's labels.
+            ConfigError: no data was given, and the model was trained on files of one's own; or ``reading`` has faults.
+            DataError: the data cannot be read, has none of the model's labels, or shares texts with the training data.
         """
         if data is None and self._config.data not in catalogue().data:
             raise ConfigError(f'this model was trained on "{self._config.data}", a file of one\'s own; give the data')
         path = Path(data if data is not None else self._config.data)
+        settings = parse_settings(self.task.reading_type, {**self._config.reading, **(reading or {})}, "reading")
         if path.is_file():
-            from nlp_lstm.data.readers import guess_format, read_examples
-
-            examples = read_examples([path], guess_format(path))
+            examples = read_files([path], self.task.data_kind, settings, self.language)
             source = path.name
         else:
-            found = open_files(path) if path.is_dir() else find_data([str(path)])
-            examples, source = found.read(split), f"{found.name}, {split} split"
+            found = open_files(path, kind=self.task.data_kind) if path.is_dir() else find_data([str(path)])
+            if found.kind != self.task.data_kind:
+                raise ConfigError(
+                    f"{found.name} holds {found.kind} data; the task {self.task.name} takes {self.task.data_kind} data"
+                )
+            if not allow_overlap:
+                self._check_overlap(found.name)
+            examples, source = read_split(found, split, settings, self.language), f"{found.name}, {split} split"
         predictions = self._predict_examples(examples)
-        return self.task.report(
+        report = self.task.report(
             examples, predictions, title=f"{self.task.title}: {source}", subtitle=f"model {self.folder.name}"
         )
+        examined = self.task.examine(self._model, examples, predictions)
+        return dataclasses.replace(report, sections=[*report.sections, *examined])
 
     def save(self, folder: str | Path) -> None:
         """Copy the model folder, all of it or nothing.
@@ -185,6 +207,20 @@ class Pipeline:
             "num_bytes": sum(path.stat().st_size for path in self.folder.iterdir()),
         }
 
+    def _check_overlap(self, name: str) -> None:
+        """Refuse a data set that shares texts with what the model was trained on."""
+        known = catalogue().data
+        pool = known[name].shares_text if name in known else None
+        if pool is None or name in self._config.kept_apart:
+            return
+        trained = (self._config.data, *self._config.also_trained_on)
+        sharing = [other for other in trained if other in known and known[other].shares_text == pool]
+        if sharing:
+            raise DataError(
+                f"{name} shares texts with {', '.join(sharing)}, which this model was trained on, so its score would "
+                "be too high; evaluate on other data, or force it with --allow-overlap (allow_overlap=True in Python)"
+            )
+
     def _check_options(self, options: dict[str, Any]) -> None:
         known = ("pretokenized", *self.task.option_names)
         for name in options:
@@ -193,11 +229,13 @@ class Pipeline:
                     f'unknown option "{name}" for the task {self.task.name}; known options: {", ".join(known)}.'
                     + nearest_hint(name, known)
                 )
-        self.task.format([], **options)  # a wrong value fails before any work is done
+        self.task.check_options(**options)
 
     def _results(self, texts: Sequence[Any], pretokenized: bool, options: dict[str, Any]) -> Iterator[Any]:
         """Yield one result per text, in order."""
-        groups = groupby(self._answers(texts, pretokenized), key=itemgetter(0))  # lazy: a text's answers are not held
+        groups = groupby(
+            self._answers(texts, pretokenized, options), key=itemgetter(0)
+        )  # lazy: a text's answers are not held
         upcoming = next(groups, None)
         for position in range(len(texts)):
             if upcoming is not None and upcoming[0] == position:
@@ -206,7 +244,7 @@ class Pipeline:
             else:  # a text without sentences
                 yield self.task.format([], **options)
 
-    def _answers(self, texts: Sequence[Any], pretokenized: bool) -> Iterator[Answer]:
+    def _answers(self, texts: Sequence[Any], pretokenized: bool, options: dict[str, Any]) -> Iterator[Answer]:
         """Yield the examples of all texts in order, each with its text's position and its prediction.
 
         Examples are read and predicted some thousands at a time, across texts, so that memory stays bounded.
@@ -219,13 +257,18 @@ class Pipeline:
             for example in self.task.read_text(text, self._tokenizer, is_pretokenized=pretokenized)
         )
         while some := list(islice(examples, EXAMPLES_AT_A_TIME)):
-            predictions = self._predict_examples([example for _, example in some])
+            predictions = self._predict_examples([example for _, example in some], options)
             for (position, example), prediction in zip(some, predictions, strict=True):
                 yield position, example, prediction
 
-    def _predict_examples(self, examples: Sequence[Any]) -> list[Any]:
+    def _predict_examples(self, examples: Sequence[Any], options: Mapping[str, Any] | None = None) -> list[Any]:
         return predict_examples(
-            self.task, self._model, examples, batch_tokens=self._batch_tokens, use_bf16=self._use_bf16
+            self.task,
+            self._model,
+            examples,
+            batch_tokens=self._batch_tokens,
+            use_bf16=self._use_bf16,
+            options=options,
         )
 
 

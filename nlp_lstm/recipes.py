@@ -20,8 +20,25 @@ from nlp_lstm.training import TrainingSettings
 class BaselineSettings(Settings):
     """The simpler systems in the report."""
 
-    window_tokens: int = Field(1_000_000, ge=0)
-    """Training length of the fixed-window network without recurrence; 0 leaves it out."""
+    tokens: int = Field(1_000_000, ge=0)
+    """Training length of each network below; 0 leaves them out."""
+    networks: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+    """A name to the changes that make the model settings a simpler network, as in ``{cell: rnn}``."""
+    words: bool = True
+    """Whether systems that are no networks are compared, too, such as the most frequent label."""
+
+
+class DistillationSettings(Settings):
+    """Teachers: networks trained first, whose mean opinion the model learns besides the labels (Hinton et al. 2015)."""
+
+    teachers: int = Field(0, ge=0, le=50)
+    """How many, each with a seed of its own; 0 for none."""
+    model: Mapping[str, Any] = Field(default_factory=dict)
+    """Changes to the model settings for the teachers, as in ``{hidden: 400}``."""
+    weight: float = Field(0.7, gt=0, le=1)
+    """The teachers' share in what the model learns of a labelled example."""
+    unlabelled: tuple[str, ...] = ()
+    """Data sets whose training texts only the teachers label; their own labels are not read."""
 
 
 class Recipe(Settings):
@@ -33,12 +50,18 @@ class Recipe(Settings):
     """Language code of the texts."""
     data: tuple[str, ...] = Field(min_length=1)
     """Data sets by name; the first that can be had is used."""
+    also_train: tuple[str, ...] = ()
+    """Further data sets whose training part is learnt as well, where they can be had; dev and test stay the first's."""
+    reading: Any
+    """How the data is read: columns and names of labels, as the task has them."""
     also_evaluate: tuple[str, ...] = ()
     """Further data sets with the labels of the first one, whose test part is reported; never trained on."""
     model: Any
     """The task's model settings."""
     training: TrainingSettings = TrainingSettings()
     """How it is trained."""
+    distillation: DistillationSettings = DistillationSettings()
+    """Teachers that the model learns from."""
     baselines: BaselineSettings = BaselineSettings()
     """The simpler systems in the report."""
     precision: Precision = "int8"
@@ -73,11 +96,26 @@ def make_recipe(values: dict[str, Any], overrides: Iterable[str] | Mapping[str, 
     """
     values = apply_overrides(values, overrides)
     task = tasks.get(str(values.get("task")))
-    settings_type = task.settings_type
+    settings_type, reading_type = task.settings_type, task.reading_type
     recipe_type = create_model(
-        f"{settings_type.__name__}Recipe", __base__=Recipe, model=(settings_type, settings_type())
+        f"{settings_type.__name__}Recipe",
+        __base__=Recipe,
+        model=(settings_type, settings_type()),
+        reading=(reading_type, reading_type()),
     )
-    return parse_settings(recipe_type, values, where)
+    recipe = parse_settings(recipe_type, values, where)
+    for name, changes in {**recipe.baselines.networks, "distillation": recipe.distillation.model}.items():
+        change_model(recipe, changes, f"{where}: {name}")  # a wrong change fails now
+    return recipe
+
+
+def change_model(recipe: Recipe, changes: Mapping[str, Any], where: str) -> Any:
+    """Return the recipe's model settings with some of them changed.
+
+    Raises:
+        ConfigError: the changed settings have faults.
+    """
+    return parse_settings(type(recipe.model), apply_overrides(recipe.model.model_dump(), changes), where)
 
 
 def find_recipe(name_or_path: str) -> Path:

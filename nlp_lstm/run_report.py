@@ -6,28 +6,16 @@ import dataclasses
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from nlp_lstm import __version__
-from nlp_lstm.data.catalogue import FoundData
-from nlp_lstm.evaluation.report import Figure, Report, Section, Table
+from nlp_lstm.evaluation.report import Cell, Figure, Report, Section, Table
 from nlp_lstm.evaluation.sections import data_section, environment_section, history_section, recipe_section
 from nlp_lstm.recipes import Recipe, recipe_yaml
+from nlp_lstm.run_data import RunData
 from nlp_lstm.training import TrainingResult
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunData:
-    """The examples of a run and where they came from."""
-
-    found: FoundData
-    training: Sequence[Any]
-    development: Sequence[Any]
-    test: Sequence[Any]
 
 
 def complete_report(
@@ -57,6 +45,7 @@ def complete_report(
         *report.sections,
         *([Section(title="Other data, never trained on", blocks=[_others_table(others)])] if others else []),
         history_section(result.history),
+        *([_removal_section(data)] if data.removed else []),
         data_section(found.name, found.source, found.licence or "not known", found.sha256, {**shown, **facts}),
         environment_section(environment),
         recipe_section(recipe_yaml(recipe)),
@@ -64,6 +53,8 @@ def complete_report(
     metrics = {
         **report.metrics,
         "data": {"name": found.name, "source": found.source, "sha256": dict(found.sha256)},
+        "also_trained_on": {other.name: dict(other.sha256) for other in data.also},
+        "left_out_of_training": {name: dict(counts) for name, counts in data.removed.items()},
         "preparation": dict(facts),
         "development_score": result.best_score,
         "training_seconds": round(result.seconds, 1),
@@ -109,7 +100,22 @@ def _others_table(others: Mapping[str, Sequence[Figure]]) -> Table:
         for name, figures in others.items()
         for figure in figures
     ]
-    return Table(columns=["Data set", "Measure", "Value", "95 % interval", "Tokens"], rows=rows)
+    return Table(columns=["Data set", "Measure", "Value", "95 % interval", "n"], rows=rows)
+
+
+def _removal_section(data: RunData) -> Section:
+    """Say which training texts were left out because dev or test data has them."""
+    rows: list[list[Cell]] = []
+    for name, size in data.sizes.items():
+        counts = data.removed[name]
+        places = ", ".join(f"{place} ({count:,})" for place, count in counts.most_common())
+        rows.append([name, size, counts.total(), places or "–"])
+    note = (
+        "A text is left out when it equals a dev or test text after dropping case, punctuation and brackets, or shares "
+        f"over 80 % of its sequences of five characters with one. Checked against: {', '.join(data.kept_apart)}."
+    )
+    table = Table(columns=["Data set", "Training texts", "Left out", "In"], rows=rows, note=note)
+    return Section(title="Kept apart from dev and test", blocks=[table])
 
 
 def _peak_memory() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,22 +12,25 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from nlp_lstm.artifacts import ModelConfig, copy_model, load_model, load_weights, save_model
+from nlp_lstm.artifacts import ModelConfig, Precision, copy_model, load_model, load_weights, save_model
 from nlp_lstm.card import add_spread, model_card
-from nlp_lstm.data.catalogue import find_data, find_vectors, open_files
+from nlp_lstm.data.catalogue import find_data, find_vectors
+from nlp_lstm.data.overlap import ProtectedTexts, remove_overlap
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError, NlpLstmError
 from nlp_lstm.evaluation.report import Figure, Report
 from nlp_lstm.evaluation.significance import mean_and_spread
 from nlp_lstm.files import write_whole
 from nlp_lstm.recipes import Recipe
+from nlp_lstm.run_data import RunData, read_run_data, read_split
 from nlp_lstm.run_folders import STATUS_NAME, RunStatus, begin_run, read_status, write_status
-from nlp_lstm.run_report import RunData, complete_report, current_commit
+from nlp_lstm.run_report import complete_report, current_commit
 from nlp_lstm.settings import parse_settings
 from nlp_lstm.tasks import Task, predict_examples, tasks
 from nlp_lstm.text.tokenize import Tokenizer
 from nlp_lstm.text.vectors import WordVectors
-from nlp_lstm.training import TrainingResult, train
+from nlp_lstm.training import TrainingResult
 from nlp_lstm.training.loop import CHECKPOINT_NAME
+from nlp_lstm.workshop import Workshop, distil, make_say, network_baselines
 
 MODEL_FOLDER = "model"
 
@@ -89,7 +93,7 @@ def run_recipe(
     """
     if folder.exists() and any(folder.iterdir()) and not should_resume:
         raise ConfigError(f"{folder} is not empty; choose another folder, or resume the run in it")
-    say = _make_say(console)
+    say = make_say(console)
     run_data = read_run_data(recipe, data, say)
     vectors = load_recipe_vectors(recipe, say)
     task = tasks.get(recipe.task).prepare(recipe.model, run_data.training, vectors, say)
@@ -100,54 +104,54 @@ def run_recipe(
     folder.mkdir(parents=True, exist_ok=True)
     if not (should_resume and (folder / CHECKPOINT_NAME).is_file()):  # a recipe that does not fit changes nothing
         begin_run(folder, recipe, data)
-    result = train(
-        task,
-        run_data.training,
-        run_data.development,
-        recipe.training,
-        folder,
-        should_resume=should_resume,
-        console=console,
-        description=recipe.task,
+    workshop = Workshop(
+        recipe=recipe, folder=folder, data=run_data, vectors=vectors, console=console, should_resume=should_resume
     )
-    report = _evaluate_run(recipe, folder, run_data, vectors, task, result, console)
+    training: Sequence[Any] = run_data.training
+    rivals: dict[str, list[Any]] = {}
+    if recipe.distillation.teachers:
+        training, rivals = distil(workshop, task)
+    result = workshop.train(task, training, recipe.training, "", recipe.task)
+    report = _evaluate_run(workshop, task, result, rivals)
     write_status(folder, RunStatus(is_finished=True, data=data))
-    (folder / CHECKPOINT_NAME).unlink(missing_ok=True)
+    for checkpoint in folder.rglob(CHECKPOINT_NAME):
+        checkpoint.unlink()
     return RunResult(folder=folder, report=report, best_score=result.best_score)
 
 
 def _evaluate_run(
-    recipe: Recipe,
-    folder: Path,
-    data: RunData,
-    vectors: Sequence[WordVectors],
-    task: Task,
-    result: TrainingResult,
-    console: Console | None,
+    workshop: Workshop, task: Task, result: TrainingResult, rivals: Mapping[str, Sequence[Any]]
 ) -> Report:
     """Store the model, evaluate what was stored, and write report and card."""
-    say, found, facts = _make_say(console), data.found, task.facts()
+    recipe, folder, data, say = workshop.recipe, workshop.folder, workshop.data, workshop.say
+    task.calibrate(result.model, data.development)
     documents = {"training.log": (folder / "training.log").read_text(encoding="utf-8")}
-    _save(recipe, task, result, data, folder, documents)
+    _save(workshop, task, result.model, folder / MODEL_FOLDER, recipe.precision, documents)
     stored = open_model(folder / MODEL_FOLDER)
-    rivals = task.baseline_predictions(data.training, data.test)
-    if recipe.baselines.window_tokens:
-        rivals |= _window_baseline(recipe, data, vectors, folder, console)
+    rivals = dict(rivals)
+    if recipe.baselines.words:
+        say("baselines without a network")
+        rivals |= task.baseline_predictions(data.training, data.development, data.test)
+    rivals |= network_baselines(workshop)
+    predictions = predict_examples(stored.task, stored.model, data.test)
     report = stored.task.report(
         data.test,
-        predict_examples(stored.task, stored.model, data.test),
-        title=f"{task.title}: {found.name}",
-        subtitle=f"{found.title}, test split; trained in {result.seconds / 60:.1f} minutes",
+        predictions,
+        title=f"{task.title}: {data.found.name}",
+        subtitle=f"{data.found.title}, test split; trained in {result.seconds / 60:.1f} minutes",
         training=data.training,
         rivals=rivals,
     )
-    is_first_choice = found.name == recipe.data[0]  # other data may have other labels
-    others = evaluate_others(recipe, stored, say) if is_first_choice else {}
-    report = complete_report(report, recipe=recipe, data=data, result=result, facts=facts, others=others)
+    examined = stored.task.examine(stored.model, data.test, predictions)
+    report = dataclasses.replace(report, sections=[*report.sections, *examined])
+    is_first_choice = data.found.name == recipe.data[0]  # other data may have other labels
+    others = evaluate_others(recipe, stored, data, say) if is_first_choice else {}
+    report = complete_report(report, recipe=recipe, data=data, result=result, facts=task.facts(), others=others)
     report.write(folder)
     documents["metrics.json"] = (folder / "metrics.json").read_text(encoding="utf-8")
-    documents["README.md"] = model_card(recipe, task, data, report, others, vectors, result, current_commit())
-    _save(recipe, task, result, data, folder, documents)
+    commit = current_commit()
+    documents["README.md"] = model_card(recipe, task, data, report, others, workshop.vectors, result, commit)
+    _save(workshop, task, result.model, folder / MODEL_FOLDER, recipe.precision, documents)
     return report
 
 
@@ -217,20 +221,10 @@ def run_seeds(
     for name in ("report.html", "metrics.json"):
         write_whole(folder / name, (median.folder / name).read_text(encoding="utf-8"))
     write_status(folder, RunStatus(is_finished=True, data=data, num_seeds=num_seeds))
-    say = _make_say(console)
+    say = make_say(console)
     for name, of in summary.items():
         say(f"{name}: mean {of.mean:.4f}, standard deviation {of.spread:.4f} over {num_seeds} seeds")
     return RunResult(folder=folder, report=median.report, best_score=median.best_score)
-
-
-def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None]) -> RunData:
-    """Find and read the data of a run."""
-    found = open_files(data) if data is not None else find_data(recipe.data, say=say)
-    for note in found.notes:
-        say(f"note: {note}")
-    parts = {split: found.read(split) for split in ("train", "dev", "test")}
-    say(f"{found.name}: " + ", ".join(f"{len(examples):,} {split}" for split, examples in parts.items()))
-    return RunData(found=found, training=parts["train"], development=parts["dev"], test=parts["test"])
 
 
 def load_recipe_vectors(recipe: Recipe, say: Callable[[str], None]) -> list[WordVectors]:
@@ -265,60 +259,49 @@ def open_model(folder: Path) -> OpenModel:
     return OpenModel(task=task, model=model.eval(), config=stored.config)
 
 
-def evaluate_others(recipe: Recipe, stored: OpenModel, say: Callable[[str], None]) -> dict[str, Sequence[Figure]]:
-    """Return the main figure on each of the recipe's further data sets that can be had."""
+def evaluate_others(
+    recipe: Recipe, stored: OpenModel, data: RunData, say: Callable[[str], None]
+) -> dict[str, Sequence[Figure]]:
+    """Return the figures on each of the recipe's further data sets that can be had.
+
+    Texts that the model was trained on are left out of them.
+    """
     others: dict[str, Sequence[Figure]] = {}
     for name in recipe.also_evaluate:
         try:
-            examples = find_data([name], say=say).read("test")
+            examples: Sequence[Any] = read_split(find_data([name], say=say), "test", recipe.reading, recipe.language)
+            if stored.task.data_kind == "labelled":
+                trained = ProtectedTexts({"training": (example.document.text for example in data.training)})
+                examples, seen = remove_overlap(examples, trained)
+                say(f"{name}: {seen.total():,} test texts left out, the model was trained on them")
             predictions = predict_examples(stored.task, stored.model, examples)
-            others[name] = stored.task.report(examples, predictions, title=name).figures[:1]
+            others[name] = stored.task.headlines(examples, predictions)
         except DataError as error:
             say(f"{name} is left out: {error}")
+            continue
     return others
 
 
-def _window_baseline(
-    recipe: Recipe, data: RunData, vectors: Sequence[WordVectors], folder: Path, console: Console | None
-) -> dict[str, list[Any]]:
-    """Train the same network with a fixed window instead of recurrence, and return its test predictions."""
-    settings = recipe.model.model_copy(update={"encoder": "window"})
-    task = tasks.get(recipe.task).prepare(settings, data.training, vectors)
-    tokens = min(recipe.baselines.window_tokens, recipe.training.tokens)
-    schedule = recipe.training.model_copy(update={"tokens": tokens, "evaluations": min(4, recipe.training.evaluations)})
-    result = train(
-        task,
-        data.training,
-        data.development,
-        schedule,
-        folder / "window",
-        console=console,
-        description="baseline without recurrence",
-    )
-    (folder / "window" / CHECKPOINT_NAME).unlink(missing_ok=True)
-    name = f"window of five words, no recurrence, {tokens:,} training tokens"
-    return {name: predict_examples(task, result.model, data.test)}
-
-
 def _save(
-    recipe: Recipe, task: Task, result: TrainingResult, data: RunData, folder: Path, documents: Mapping[str, str]
+    workshop: Workshop,
+    task: Task,
+    model: torch.nn.Module,
+    folder: Path,
+    precision: Precision,
+    documents: Mapping[str, str] | None = None,
 ) -> None:
+    recipe, data = workshop.recipe, workshop.data
     save_model(
-        folder / MODEL_FOLDER,
+        folder,
         task=recipe.task,
         language=recipe.language,
         data=data.found.name,
-        model_settings=recipe.model,
+        also_trained_on=data.names[1:],
+        kept_apart=data.kept_apart,
+        reading=recipe.reading,
+        model_settings=task.settings,
         vocabulary=task.vocabulary(),
-        weights=result.model.state_dict(),
-        precision=recipe.precision,
+        weights=model.state_dict(),
+        precision=precision,
         documents=documents,
     )
-
-
-def _make_say(console: Console | None) -> Callable[[str], None]:
-    def say(line: str) -> None:
-        if console is not None:
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-    return say

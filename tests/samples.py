@@ -37,7 +37,7 @@ SMALL_NETWORK = (
     "training.threads=1",
     "training.precision=fp32",
     "also_evaluate=[]",
-    "baselines.window_tokens=0",
+    "baselines.tokens=0",
 )
 """Overrides that make any tagging recipe tiny."""
 

@@ -16,7 +16,7 @@ SMALL = {
     "model.hidden": 8,
     "model.layers": 1,
     "also_evaluate": [],
-    "baselines.window_tokens": 0,
+    "baselines.tokens": 0,
     "training.tokens": 500,
     "training.threads": 1,
 }
@@ -73,7 +73,7 @@ def test_a_finished_run_is_known_again(tmp_path):
 
 def test_a_run_tells_what_it_does_and_trains_its_rival(tmp_path):
     console = Console(record=True, width=200, file=open(tmp_path / "out", "w", encoding="utf-8"))  # noqa: SIM115
-    recipe = tiny_recipe("baselines.window_tokens=400", "precision=fp16", tokens=800)
+    recipe = tiny_recipe("baselines.tokens=400", "precision=fp16", tokens=800)
     result = run_recipe(recipe, tmp_path / "run", data=TAGGED, console=console)
     console.file.close()
     said = console.export_text()

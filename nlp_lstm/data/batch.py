@@ -73,7 +73,7 @@ class WordVocabularies:
         """Build from the words of the training text.
 
         Args:
-            counts: how often each word occurs in the training text.
+            counts: how often each word occurs in the training text, as the model reads it.
             settings: what a word's vector is made of.
             vectors: words with a pretrained vector, in the order of their rows.
             vector_size: features per pretrained vector.
@@ -125,6 +125,14 @@ class WordVocabularies:
         )
 
 
+def lower_counts(counts: Mapping[str, int]) -> Counter[str]:
+    """Return the counts of words without regard to capital letters."""
+    lower: Counter[str] = Counter()
+    for word, count in counts.items():
+        lower[word.lower()] += count
+    return lower
+
+
 class WordCode(NamedTuple):
     """The numbers of one word."""
 
@@ -173,10 +181,12 @@ class BatchMaker:
 
     Args:
         vocabularies: what the model knows of words.
+        lower_case: whether capital letters are read as small ones.
     """
 
-    def __init__(self, vocabularies: WordVocabularies) -> None:
+    def __init__(self, vocabularies: WordVocabularies, *, lower_case: bool = False) -> None:
         self.vocabularies = vocabularies
+        self.lower_case = lower_case
         self._codes: dict[str, WordCode] = {}
 
     def make_batch(
@@ -222,6 +232,8 @@ class BatchMaker:
 
     def _encode(self, word: str) -> WordCode:
         known = self.vocabularies
+        if self.lower_case:
+            word = word.lower()
         vector_id = known.vectors.get(word) or known.vectors.id(word.lower())
         ends = word if len(word) <= 2 * CHARACTERS_KEPT else word[:CHARACTERS_KEPT] + word[-CHARACTERS_KEPT:]
         return WordCode(

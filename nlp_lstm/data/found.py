@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nlp_lstm.data.example import TaggedExample
-from nlp_lstm.data.readers import formats, guess_format, read_examples
+from nlp_lstm.data.example import Example, LabelledExample
+from nlp_lstm.data.readers import Kind, formats, guess_format, known_endings, read_examples
+from nlp_lstm.data.reading import ReadingSettings
 from nlp_lstm.data.sources import sha256_of
-from nlp_lstm.errors import DataError
+from nlp_lstm.errors import ConfigError, DataError
 
 SPLITS = ("train", "dev", "test")
 
@@ -39,6 +40,8 @@ class FoundData:
         source: where it came from, a phrase for reports.
         splits: split to its files. A dev or test split that is not there is carved out of train.
         sha256: file name to the digest of the file, as it was when found.
+        reading: where its files have text and label, and what its labels are called; None leaves that to whoever
+            reads it, as for a user's own files.
     """
 
     name: str
@@ -50,36 +53,74 @@ class FoundData:
     source: str
     splits: Mapping[str, tuple[Path, ...]]
     sha256: Mapping[str, str]
+    reading: ReadingSettings | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """What it holds: "tagged" sentences or "labelled" texts."""
+        return formats.get(self.format).kind
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a report should say besides: which splits are carved."""
-        return tuple(
+        """What a report should say besides: which splits are carved, and what that costs."""
+        notes = [
             f"no {split} file: every sentence whose sha256 falls in one fixed tenth is taken out of train for {split}"
             for split in self._carved
-        )
+        ]
+        if notes and self.format == "trees":
+            notes.append("phrases are not read, as they may be parts of the sentences that were taken out")
+        return tuple(notes)
 
-    def read(self, split: str) -> list[TaggedExample]:
+    def read(self, split: str, reading: ReadingSettings | None = None, language: str | None = None) -> list[Example]:
         """Read one split: "train", "dev" or "test".
 
         Where dev or test has no files, its sentences are those of train that ``carved_split`` gives it, and
-        train is without them.
+        train is without them. Phrases of trees are for training and come with "train" alone, and only where dev and
+        test have files of their own. In dev and test every text has a label.
+
+        Args:
+            split: the split.
+            reading: how to read labelled texts. Of a data set of the catalogue, which has columns and labels of its
+                own, it names the labels once more and chooses phrases; for other files all of it counts.
+            language: language code of the tokeniser for labelled texts; None takes the data set's, else English.
 
         Raises:
+            ConfigError: the tokeniser does not know the language.
             DataError: there is no such split, or nothing is in it, or a file cannot be read.
         """
         if split not in SPLITS:
             raise DataError(f'{self.name}: no split is called "{split}"; splits: {", ".join(SPLITS)}')
-        missing = self._carved
-        if split in self.splits and (split != "train" or not missing):
-            return read_examples(self.splits[split], self.format)
-        if "train" not in self.splits:
+        is_carved = split not in self.splits or (split == "train" and bool(self._carved))
+        if is_carved and "train" not in self.splits:
             here = ", ".join(self.splits)
             raise DataError(f"{self.name}: has no {split} split, only {here}; add a file with {split} in its name")
+        reading = self._merged(reading or ReadingSettings())
+        if split != "train" or is_carved:
+            reading = reading.model_copy(update={"phrases": False})
+        examples = read_examples(
+            self.splits["train" if is_carved else split],
+            self.format,
+            reading=reading,
+            language=language or self.language or "en",
+        )
+        if is_carved:
+            examples = self._carve(examples, split)
+        if split == "train":
+            return examples
+        labelled = [example for example in examples if not isinstance(example, LabelledExample) or example.label]
+        if not labelled:
+            raise DataError(f"{self.name}: no text of the {split} split has a label of its own, only shares of several")
+        return labelled
+
+    def _merged(self, reading: ReadingSettings) -> ReadingSettings:
+        return self.reading.then(reading, self.name) if self.reading is not None else reading
+
+    def _carve(self, examples: Sequence[Example], split: str) -> list[Example]:
+        """Return the examples of a data set without files for dev or test that belong to one split."""
         part = []
-        for example in read_examples(self.splits["train"], self.format):
+        for example in examples:
             carved = carved_split(example.document.text)
-            if (carved if carved in missing else "train") == split:
+            if (carved if carved in self._carved else "train") == split:
                 part.append(example)
         if not part:
             raise DataError(
@@ -104,7 +145,7 @@ def carved_split(text: str) -> str:
     return {8: "dev", 9: "test"}.get(bucket, "train")
 
 
-def open_files(path: Path | str, format: str | None = None) -> FoundData:
+def open_files(path: Path | str, format: str | None = None, kind: Kind = "tagged") -> FoundData:
     """Take a user's own file or folder as a data set.
 
     In a folder, a file whose name has train, dev (or valid, val) or test in it as a word belongs to that split; when
@@ -112,28 +153,36 @@ def open_files(path: Path | str, format: str | None = None) -> FoundData:
     split by ``carved_split``.
 
     Args:
-        path: a file of tagged sentences, or a folder with such files.
+        path: a file of tagged sentences or labelled texts, or a folder with such files.
         format: a name in ``readers.formats``; None goes by the endings.
+        kind: what the files hold: "tagged" sentences or "labelled" texts.
 
     Raises:
-        ConfigError: no format has that name.
+        ConfigError: no format has that name, or it is for the other kind of data.
         DataError: there is nothing usable at ``path``.
     """
     path = Path(path)
-    if format is not None:
-        formats.get(format)
+    if format is not None and formats.get(format).kind != kind:
+        of_kind = ", ".join(name for name in formats if formats.get(name).kind == kind)
+        raise ConfigError(
+            f'format "{format}" is for {formats.get(format).kind} data; here {kind} data is needed: {of_kind}'
+        )
     splits: dict[str, tuple[Path, ...]]
     if path.is_dir():
-        files = [file for file in sorted(path.iterdir()) if file.is_file() and _is_usable(file, format)]
+        files = [file for file in sorted(path.iterdir()) if file.is_file() and _is_usable(file, format, kind)]
         if not files:
-            raise DataError(f"{path}: no file in this folder can be read; {_endings_hint()}")
+            endings = ", ".join(known_endings(kind))
+            raise DataError(
+                f"{path}: no file in this folder can be read; files of {kind} data end in {endings} (each also .gz), "
+                "or name the format"
+            )
         splits = {split: tuple(file for file in files if _split_of(file) == split) for split in SPLITS}
         splits = {split: members for split, members in splits.items() if members} or {"train": tuple(files)}
     elif path.is_file():
         splits = {"train": (path,)}
     else:
-        raise DataError(f"{path}: there is no such file or folder; give the path of a file of tagged sentences")
-    found_formats = {format or guess_format(file) for files_of in splits.values() for file in files_of}
+        raise DataError(f"{path}: there is no such file or folder; give the path of a file with {kind} data")
+    found_formats = {format or guess_format(file, kind) for files_of in splits.values() for file in files_of}
     if len(found_formats) > 1:
         raise DataError(
             f"{path}: the files have several formats ({', '.join(sorted(found_formats))}); keep one, or name it "
@@ -172,17 +221,13 @@ def _split_of(file: Path) -> str | None:
     return None
 
 
-def _is_usable(file: Path, format: str | None) -> bool:
+def _is_usable(file: Path, format: str | None, kind: Kind) -> bool:
     if file.name.startswith("."):
         return False
     if format is not None:
         return True
     try:
-        guess_format(file)
+        guess_format(file, kind)
     except DataError:
         return False
     return file.name.lower() not in ("readme.txt", "license.txt", "licence.txt")
-
-
-def _endings_hint() -> str:
-    return "files end in .conllu, .jsonl, .tsv, .txt, .conll or .bio (each also .gz), or name the format"

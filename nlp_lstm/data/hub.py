@@ -1,4 +1,7 @@
-"""Treebanks from the Hugging Face hub, written as CoNLL-U so that one reader serves every source."""
+"""Data sets from the Hugging Face hub, written as the files of the other sources, so that one reader serves all.
+
+Treebanks become CoNLL-U, labelled texts a table with the columns of the catalogue entry.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Any
 
 import requests
 
+from nlp_lstm.data.reading import ReadingSettings
 from nlp_lstm.data.sources import HubSource, Located, Say, SourceError, fill_cache
 
 _PROBE_SECONDS = 3.0
@@ -52,17 +56,27 @@ def check_hub(bound: float = 4.5) -> None:
         raise SourceError(f"the hub cannot be reached: {faults[0] if faults else f'no answer in {bound:g} seconds'}")
 
 
-def fetch_hub(name: str, source: HubSource, splits: Mapping[str, Sequence[str]], *, say: Say) -> Located:
-    """Fetch a treebank from the hub and keep it in the user cache as one gzipped CoNLL-U file per split.
+def fetch_hub(
+    name: str,
+    source: HubSource,
+    splits: Mapping[str, Sequence[str]],
+    *,
+    format: str,
+    reading: ReadingSettings,
+    say: Say,
+) -> Located:
+    """Fetch a data set from the hub and keep it in the user cache as one file per split.
 
     Args:
         name: the catalogue entry.
         source: repository and configuration.
-        splits: split to the one file name that the entry has for it.
+        splits: split to the one file name that the entry has for it; gzipped if it ends in ``.gz``.
+        format: the entry's format, "conllu" or "tsv".
+        reading: the entry's columns, for "tsv".
         say: called with a line of progress.
 
     Raises:
-        SourceError: the hub or the data set cannot be had, or its rows are not those of a treebank.
+        SourceError: the hub or the data set cannot be had, or its rows do not fit the format.
     """
     check_hub()
 
@@ -78,11 +92,35 @@ def fetch_hub(name: str, source: HubSource, splits: Mapping[str, Sequence[str]],
             rows = next((dataset[other] for other in _SPLIT_NAMES[split] if other in dataset), None)
             if rows is None:
                 raise SourceError(f"the data set has no split {split}; it has {', '.join(dataset)}")
-            text = "".join(conllu_sentences(rows, _class_names(rows)))
-            (folder / file_name).write_bytes(gzip.compress(text.encode("utf-8"), mtime=0))
+            if format == "conllu":
+                text = "".join(conllu_sentences(rows, _class_names(rows)))
+            elif format == "tsv":
+                text = "".join(table_lines(rows, reading))
+            else:
+                raise SourceError(f"rows of the hub are not written as {format}, only as conllu or tsv")
+            content = text.encode("utf-8")
+            (folder / file_name).write_bytes(gzip.compress(content, mtime=0) if file_name.endswith(".gz") else content)
 
     say(f"fetching {source.label}")
     return fill_cache(name, source.label, fill)
+
+
+def table_lines(rows: Iterable[Mapping[str, Any]], reading: ReadingSettings) -> Iterator[str]:
+    """Turn the hub's rows of ``text`` and ``label`` into lines of a table, with tabs between two columns.
+
+    Args:
+        rows: mappings with a ``text`` and a ``label``, a name or a number.
+        reading: which of the two columns, by number, is the label's; the text takes the other.
+
+    Raises:
+        SourceError: a row has no text or no label.
+    """
+    for index, row in enumerate(rows):
+        text, label = row.get("text"), row.get("label")
+        if not isinstance(text, str) or not text.strip() or label in _NOTHING:
+            raise SourceError(f"row {index} has no text or no label; it has {', '.join(row)}")
+        cells = [str(label), " ".join(text.split())]
+        yield "\t".join(cells if reading.label == 1 else cells[::-1]) + "\n"
 
 
 def conllu_sentences(rows: Iterable[Mapping[str, Any]], upos_names: Sequence[str] | None = None) -> Iterator[str]:

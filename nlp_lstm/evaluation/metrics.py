@@ -17,14 +17,24 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from nlp_lstm.errors import DataError, shorten
+from nlp_lstm.evaluation.label_scores import (
+    Bucket,
+    Buckets,
+    Confusion,
+    LabelScore,
+    bucket_accuracy,
+    label_score,
+    mean_f1,
+    score_labels,
+)
 
 Scheme = Literal["IOB2", "IOBES"]
 Labels = Sequence[Sequence[str]]
 
-LENGTH_BUCKETS: tuple[tuple[str, int], ...] = (("1–5", 5), ("6–10", 10), ("11–20", 20), ("21–40", 40), ("41+", -1))
-"""Name and largest sentence length (tokens) of each bucket; -1 means no upper end."""
+LENGTH_BUCKETS: Buckets = (("1–5", 5), ("6–10", 10), ("11–20", 20), ("21–40", 40), ("41+", -1))
+"""By sentence length (tokens)."""
 
-FREQUENCY_BUCKETS: tuple[tuple[str, int], ...] = (
+FREQUENCY_BUCKETS: Buckets = (
     ("0", 0),
     ("1", 1),
     ("2–5", 5),
@@ -32,7 +42,7 @@ FREQUENCY_BUCKETS: tuple[tuple[str, int], ...] = (
     ("21–100", 100),
     (">100", -1),
 )
-"""Name and largest training count (occurrences) of each bucket; -1 means no upper end."""
+"""By occurrences in the training data."""
 
 _PER_SENTENCE = (
     "correct_per_sentence",
@@ -40,34 +50,6 @@ _PER_SENTENCE = (
     "unknown_correct_per_sentence",
     "unknown_per_sentence",
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabelScore:
-    """Precision, recall and F1 of one label or span type; ``support`` counts its gold occurrences."""
-
-    label: str
-    precision: float
-    recall: float
-    f1: float
-    support: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bucket:
-    """Token accuracy within one group of tokens; groups without tokens are left out."""
-
-    label: str
-    accuracy: float
-    num_tokens: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Confusion:
-    """``matrix[i][j]`` counts the tokens with gold ``labels[i]`` that were given ``labels[j]``."""
-
-    labels: list[str]
-    matrix: list[list[int]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,19 +133,19 @@ def tagging_metrics(
         sum(value for value, count in zip(*pair, strict=True) if count == 0) for pair in zip(right, counts, strict=True)
     ]
     flat_counts = [count for sentence in counts for count in sentence]
-    per_label, confusion = _score_labels(flat_gold, flat_predicted)
+    per_label, confusion = score_labels(flat_gold, flat_predicted)
     return TaggingMetrics(
         accuracy=sum(correct) / num_tokens,
         num_tokens=num_tokens,
         sentence_accuracy=sum(1 for a, b in zip(correct, totals, strict=True) if b and a == b) / num_sentences,
         num_sentences=num_sentences,
-        macro_f1=sum(score.f1 for score in per_label) / len(per_label),
+        macro_f1=mean_f1(per_label),
         per_label=per_label,
         confusion=confusion,
         unknown_accuracy=sum(unknown_correct) / sum(unknown) if sum(unknown) else None,
         num_unknown=sum(unknown),
-        by_length=_bucket_accuracy(lengths, flat_right, LENGTH_BUCKETS),
-        by_frequency=[] if training_counts is None else _bucket_accuracy(flat_counts, flat_right, FREQUENCY_BUCKETS),
+        by_length=bucket_accuracy(lengths, flat_right, LENGTH_BUCKETS),
+        by_frequency=[] if training_counts is None else bucket_accuracy(flat_counts, flat_right, FREQUENCY_BUCKETS),
         span_scores=_score_spans(gold, predicted),
         correct_per_sentence=correct,
         tokens_per_sentence=totals,
@@ -205,19 +187,6 @@ def _check_shapes(gold: Labels, predicted: Labels, words: Sequence[Sequence[str]
         raise DataError("no tokens to score; give at least one sentence with gold labels")
 
 
-def _score_labels(gold: list[str], predicted: list[str]) -> tuple[list[LabelScore], Confusion]:
-    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
-
-    labels = sorted({*gold, *predicted})
-    index = {label: number for number, label in enumerate(labels)}
-    gold_ids, predicted_ids = [index[label] for label in gold], [index[label] for label in predicted]  # ints are faster
-    ids = range(len(labels))
-    scores = precision_recall_fscore_support(gold_ids, predicted_ids, labels=list(ids), zero_division=0)
-    matrix = confusion_matrix(gold_ids, predicted_ids, labels=list(ids))
-    per_label = [_label_score(label, *row) for label, row in zip(labels, zip(*scores, strict=True), strict=True)]
-    return per_label, Confusion(labels=labels, matrix=matrix.tolist())
-
-
 def _score_spans(gold: Labels, predicted: Labels) -> SpanScores | None:
     scheme = span_scheme(label for side in (gold, predicted) for sentence in side for label in sentence)
     if scheme is None:
@@ -237,24 +206,5 @@ def _score_spans(gold: Labels, predicted: Labels) -> SpanScores | None:
         recall=float(recall),
         f1=float(f1),
         support=int(support),
-        per_type=[_label_score(name, *row) for name, row in zip(types, per_type, strict=True)],
+        per_type=[label_score(name, *row) for name, row in zip(types, per_type, strict=True)],
     )
-
-
-def _label_score(label: str, precision: float, recall: float, f1: float, support: int) -> LabelScore:
-    return LabelScore(label=label, precision=float(precision), recall=float(recall), f1=float(f1), support=int(support))
-
-
-def _bucket_accuracy(values: list[int], right: list[bool], buckets: tuple[tuple[str, int], ...]) -> list[Bucket]:
-    """Accuracy of the tokens whose value falls into each bucket; ``values`` and ``right`` are parallel."""
-    ends = [end if end >= 0 else max(values) for _, end in buckets]
-    correct, totals = [0] * len(buckets), [0] * len(buckets)
-    for value, is_right in zip(values, right, strict=True):
-        place = next(place for place, end in enumerate(ends) if value <= end)
-        correct[place] += is_right
-        totals[place] += 1
-    return [
-        Bucket(label=name, accuracy=good / total, num_tokens=total)
-        for (name, _), good, total in zip(buckets, correct, totals, strict=True)
-        if total
-    ]

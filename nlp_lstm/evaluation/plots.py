@@ -192,6 +192,48 @@ def horizontal_bar_plot(
         return _to_svg(figure, title, _describe_bars(title, labels, values, show))
 
 
+def reliability_plot(
+    *,
+    edges: Sequence[tuple[float, float]],
+    confidences: Sequence[float],
+    accuracies: Sequence[float],
+    counts: Sequence[int],
+    title: str,
+) -> str:
+    """Draw a reliability diagram: one bar per bin as high as its accuracy, beside what its confidence promises.
+
+    Args:
+        edges: lower and upper end of each bin that holds texts, in [0, 1] and ascending.
+        confidences: mean confidence in each bin; a dot.
+        accuracies: accuracy in each bin; a bar.
+        counts: texts in each bin; drawn as a line of shares of all.
+        title: what the plot shows, for screen readers.
+
+    Returns:
+        One ``<svg>`` element.
+    """
+    middles = [(lower + upper) / 2 for lower, upper in edges]
+    start = min(lower for lower, _ in edges)
+    shares = [count / sum(counts) for count in counts]
+    with _canvas(4.6, 3.9) as (figure, axes):
+        widths = [0.94 * (upper - lower) for lower, upper in edges]
+        bars = axes.bar(middles, list(accuracies), width=widths, color=COLOURS[0])
+        (promise,) = axes.plot(middles, list(confidences), color=COLOURS[1], linestyle="", marker="D", markersize=4)
+        (share,) = axes.plot(middles, shares, color=COLOURS[5], marker="o", markersize=3)
+        (perfect,) = axes.plot([start, 1], [start, 1], color=_INK, linestyle="--", linewidth=1)
+        axes.set_xlim(start, 1)
+        axes.set_ylim(0, 1.02)
+        axes.set_xlabel("confidence")
+        axes.set_ylabel("share")
+        axes.grid(True, axis="y")
+        names = ["accuracy", "mean confidence", "share of texts", "perfect calibration"]
+        handles: list[Any] = [bars, promise, share, perfect]
+        figure.legend(handles, names, loc="outside upper center", ncols=2)
+        pairs = zip(confidences, accuracies, strict=True)
+        points = ", ".join(f"{confidence:.2f} {accuracy:.2f}" for confidence, accuracy in pairs)
+        return _to_svg(figure, title, f"{title}: mean confidence and accuracy in {len(edges)} bins: {points}")
+
+
 def prefix_ids(svg: str, prefix: str) -> str:
     """Put ``prefix`` before every id of an SVG and before every reference to one."""
     svg = re.sub(r'(\sid=")', rf"\g<1>{prefix}", svg)

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 from nlp_lstm.errors import DataError
-from nlp_lstm.evaluation import plots
-from nlp_lstm.evaluation.metrics import Bucket, LabelScore, TaggingMetrics
+from nlp_lstm.evaluation.label_blocks import (
+    System,
+    bucket_plot,
+    compare_systems,
+    confused_pairs,
+    confusion_matrix_plot,
+    macro_f1_figure,
+    score_table,
+    share_figure,
+)
+from nlp_lstm.evaluation.metrics import TaggingMetrics
 from nlp_lstm.evaluation.report import (
     Block,
-    Cell,
     Figure,
     MarkedLine,
     MarkedText,
     MarkedToken,
-    Plot,
     Report,
     Section,
     Table,
     format_share,
 )
-from nlp_lstm.evaluation.significance import bootstrap_interval, paired_bootstrap
+from nlp_lstm.evaluation.significance import bootstrap_interval
 
 Sentences = Sequence[Sequence[str]]
 Scores = Sequence[Sequence[float]]
@@ -90,8 +96,7 @@ def tagging_figures(metrics: TaggingMetrics) -> list[Figure]:
         spans = metrics.span_scores
         note = f"precision {format_share(spans.precision)}, recall {format_share(spans.recall)}"
         figures.append(share_figure("Span F1", spans.f1, None, spans.support, "spans", note))
-    note = f"mean F1 of {len(metrics.per_label)} labels"
-    figures.append(Figure(name="Macro F1", value=metrics.macro_f1, note=note, is_share=True))
+    figures.append(macro_f1_figure(metrics.macro_f1, len(metrics.per_label)))
     return figures
 
 
@@ -125,15 +130,13 @@ def tagging_sections(
     """Return what can be said about a tagger: by label, confusions, by length and frequency, worst errors."""
     sections = [Section(title=f"By {label_name}", blocks=_label_blocks(metrics, label_name))]
     if metrics.accuracy < 1:
-        pairs = _confused_pairs(words, gold, predicted)
-        svg = plots.confusion_plot(metrics.confusion.labels, metrics.confusion.matrix, title="Confusion matrix")
-        note = "Each row is a gold label; the darker, the larger its share of the row (on a square-root scale)."
-        sections.append(Section(title="Confusions", blocks=[pairs, Plot(title="Confusion matrix", svg=svg, note=note)]))
-    buckets = [
-        _bucket_plot(metrics.by_length, "Accuracy by sentence length", "tokens in the sentence"),
-        _bucket_plot(metrics.by_frequency, "Accuracy by word frequency", "occurrences in the training data"),
-    ]
-    blocks = [plot for plot in buckets if plot is not None]
+        errors = [(right, given, word) for _, _, word, right, given in _errors(words, gold, predicted)]
+        pairs = confused_pairs(errors, (label for sentence in gold for label in sentence))
+        sections.append(Section(title="Confusions", blocks=[pairs, confusion_matrix_plot(metrics.confusion)]))
+    blocks: list[Block] = [bucket_plot(metrics.by_length, "Accuracy by sentence length", "tokens in the sentence")]
+    if metrics.by_frequency:
+        x_label = "occurrences in the training data"
+        blocks.append(bucket_plot(metrics.by_frequency, "Accuracy by word frequency", x_label))
     sections.append(Section(title="Long sentences, rare words", blocks=blocks))
     if metrics.accuracy < 1:
         sections.append(Section(title="Worst errors", blocks=[worst_errors(words, gold, predicted, scores)]))
@@ -180,46 +183,19 @@ def comparison_table(rows: Sequence[tuple[str, TaggingMetrics]], *, resamples: i
     Raises:
         DataError: there is no system, or their sentences are not the same.
     """
-    if not rows:
-        raise DataError("no systems to compare; give at least one")
-    first_name, first = rows[0]
-    table: list[list[Cell]] = []
     for name, metrics in rows:
-        if metrics.tokens_per_sentence != first.tokens_per_sentence:
-            raise DataError(f'"{name}" and "{first_name}" were scored on different sentences; score both on the same')
-        correct, totals = metrics.correct_per_sentence, metrics.tokens_per_sentence
-        lower, upper = bootstrap_interval(correct, totals, resamples=resamples)
-        interval = f"{100 * lower:.2f}–{100 * upper:.2f} %"
-        difference, p_value = "–", "–"
-        if table:
-            paired = paired_bootstrap(correct, first.correct_per_sentence, totals, resamples=resamples)
-            ends = " to ".join(f"{100 * end:+.2f}" for end in paired.interval)
-            difference = f"{100 * paired.difference:+.2f} ({ends})".replace("-", "−")
-            p_value = "< 0.001" if paired.p_value < 0.001 else f"{paired.p_value:.3f}"
-        unknown = format_share(metrics.unknown_accuracy)
-        table.append([name, format_share(metrics.accuracy, 2), interval, unknown, difference, p_value])
-    return Table(
-        columns=["System", "Accuracy", "95 % interval", "Unknown words", f"Against {first_name} (points)", "p"],
-        rows=table,
-        note="Intervals and p-values: bootstrap over sentences (Efron and Tibshirani 1993), paired and two-sided "
-        "(Koehn 2004; Berg-Kirkpatrick et al. 2012).",
-    )
-
-
-def share_figure(
-    name: str, value: float, interval: tuple[float, float] | None, sample_size: int, unit: str, note: str = ""
-) -> Figure:
-    """Return a headline number that is a share, with two digits after the point: 25,000 tokens tell them apart."""
-    return Figure(
-        name=name,
-        value=value,
-        interval=interval,
-        sample_size=sample_size,
-        sample_unit=unit,
-        note=note,
-        is_share=True,
-        decimals=2,
-    )
+        if metrics.tokens_per_sentence != rows[0][1].tokens_per_sentence:
+            raise DataError(f'"{name}" and "{rows[0][0]}" were scored on different sentences; score both on the same')
+    systems = [
+        System(
+            name=name,
+            correct=metrics.correct_per_sentence,
+            totals=metrics.tokens_per_sentence,
+            cells=[format_share(metrics.unknown_accuracy)],
+        )
+        for name, metrics in rows
+    ]
+    return compare_systems(systems, unit="sentences", own_columns=["Unknown words"], resamples=resamples)
 
 
 def _label_blocks(metrics: TaggingMetrics, label_name: str) -> list[Block]:
@@ -228,33 +204,9 @@ def _label_blocks(metrics: TaggingMetrics, label_name: str) -> list[Block]:
         note = (
             f"A span counts only when both ends and its type are right (seqeval, strict {metrics.span_scores.scheme})."
         )
-        blocks.append(_score_table(metrics.span_scores.per_type, "Whole spans", "Type", note))
-    blocks.append(_score_table(metrics.per_label, "Tokens", label_name.capitalize(), "Most frequent first."))
+        blocks.append(score_table(metrics.span_scores.per_type, "Whole spans", "Type", note))
+    blocks.append(score_table(metrics.per_label, "Tokens", label_name.capitalize(), "Most frequent first."))
     return blocks
-
-
-def _score_table(scores: Sequence[LabelScore], title: str, name: str, note: str) -> Table:
-    ordered = sorted(scores, key=lambda score: (-score.support, score.label))
-    rows: list[list[Cell]] = [
-        [s.label, format_share(s.precision), format_share(s.recall), format_share(s.f1), s.support] for s in ordered
-    ]
-    return Table(title=title, columns=[name, "Precision", "Recall", "F1", "Gold count"], rows=rows, note=note)
-
-
-def _bucket_plot(buckets: Sequence[Bucket], title: str, x_label: str) -> Plot | None:
-    if not buckets:
-        return None
-    svg = plots.bar_plot(
-        [bucket.label for bucket in buckets],
-        [bucket.accuracy for bucket in buckets],
-        counts=[bucket.num_tokens for bucket in buckets],
-        title=title,
-        x_label=x_label,
-        y_label="accuracy",
-        show=format_share,
-        limit=1,
-    )
-    return Plot(title=title, svg=svg)
 
 
 def _errors(words: Sentences, gold: Sentences, predicted: Sentences) -> Iterator[tuple[int, int, str, str, str]]:
@@ -263,22 +215,6 @@ def _errors(words: Sentences, gold: Sentences, predicted: Sentences) -> Iterator
         for column, (word, right, given) in enumerate(zip(*sentence, strict=True)):
             if right != given:
                 yield row, column, word, right, given
-
-
-def _confused_pairs(words: Sentences, gold: Sentences, predicted: Sentences, limit: int = 15) -> Table:
-    pairs: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    for _, _, word, right, given in _errors(words, gold, predicted):
-        pairs[right, given][word] += 1
-    support = Counter(label for sentence in gold for label in sentence)
-    num_errors = sum(examples.total() for examples in pairs.values())
-    ordered = sorted(pairs.items(), key=lambda item: (-item[1].total(), item[0]))[:limit]
-    rows: list[list[Cell]] = []
-    for (right, given), examples in ordered:
-        count = examples.total()
-        most = ", ".join(f"{word} ({times})" if times > 1 else word for word, times in examples.most_common(4))
-        rows.append([right, given, count, format_share(count / num_errors), format_share(count / support[right]), most])
-    columns = ["Gold", "Predicted", "Count", "Of all errors", "Of the gold label", "Most often"]
-    return Table(title="Most confused pairs", columns=columns, rows=rows)
 
 
 def _tip(gold: str, predicted: str) -> str:

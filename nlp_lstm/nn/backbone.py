@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from nlp_lstm.errors import ConfigError
-from nlp_lstm.nn.cells import cells
+from nlp_lstm.nn.cells import State, cells
 from nlp_lstm.nn.dropout import LockedDropout
 from nlp_lstm.nn.embedding import EmbeddingSettings, EmbeddingSizes, WordEmbedding, WordFeatures
 from nlp_lstm.nn.recurrent import Recurrent, RecurrentOutput, make_mask
@@ -20,8 +20,8 @@ from nlp_lstm.settings import Settings
 class BackboneSettings(Settings):
     """The network between the words and the head."""
 
-    encoder: Literal["recurrent", "window"] = "recurrent"
-    """Recurrent layers, or a fixed window of neighbours without recurrence (a baseline)."""
+    encoder: Literal["recurrent", "window", "none"] = "recurrent"
+    """Recurrent layers; or, as baselines, a fixed window of neighbours, or the word vectors alone."""
     cell: str = "lstm"
     """The recurrent cell's name: gru, lstm, rnn."""
     hidden: int = Field(256, ge=1)
@@ -70,6 +70,21 @@ class WindowEncoder(nn.Module):
         return RecurrentOutput(outputs=self.dropout(torch.relu(self.hidden(window)) * mask), states=None)
 
 
+class NoEncoder(nn.Module):
+    """Passes the word vectors on: each word stands for itself.
+
+    Args:
+        input_size: features per word.
+    """
+
+    def __init__(self, input_size: int) -> None:
+        super().__init__()
+        self.output_size = input_size
+
+    def forward(self, inputs: Float[Tensor, "batch time embed"], lengths: Int[Tensor, " batch"]) -> RecurrentOutput:
+        return RecurrentOutput(outputs=inputs * make_mask(lengths, inputs.shape[1])[..., None], states=None)
+
+
 class Backbone(nn.Module):
     """Embeds words and encodes them in context.
 
@@ -86,7 +101,7 @@ class Backbone(nn.Module):
                 "model.embedding leaves words without any input; switch on words, vectors, characters or affix_size"
             )
         self.input_dropout = LockedDropout(settings.input_dropout)
-        self.encoder: Recurrent | WindowEncoder
+        self.encoder: Recurrent | WindowEncoder | NoEncoder
         if settings.encoder == "recurrent":
             self.encoder = Recurrent(
                 settings.cell,
@@ -96,6 +111,8 @@ class Backbone(nn.Module):
                 is_bidirectional=settings.bidirectional,
                 dropout_rate=settings.dropout,
             )
+        elif settings.encoder == "none":
+            self.encoder = NoEncoder(self.embedding.output_size)
         else:
             self.encoder = WindowEncoder(self.embedding.output_size, settings.hidden, dropout_rate=settings.dropout)
         self.output_size = self.encoder.output_size
@@ -104,5 +121,25 @@ class Backbone(nn.Module):
         self, features: WordFeatures, index: Int[Tensor, "batch time"], lengths: Int[Tensor, " batch"]
     ) -> Float[Tensor, "batch time {self.output_size}"]:
         """Return the encoder's outputs, zero at padding."""
-        embedded = self.input_dropout(self.embedding(features, index))
-        return self.encoder(embedded, lengths).outputs
+        return self.encode(self.embedding(features, index), lengths).outputs
+
+    def encode(
+        self,
+        embedded: Float[Tensor, "batch time embed"],
+        lengths: Int[Tensor, " batch"],
+        states: tuple[State, ...] | None = None,
+        *,
+        need_states: bool = False,
+    ) -> RecurrentOutput:
+        """Return the encoder's outputs for word vectors, zero at padding.
+
+        Args:
+            embedded: the word vectors.
+            lengths: real tokens per row, at least 1 each.
+            states: where the recurrent layers begin, one state a layer and direction; default zeros.
+            need_states: whether to return the recurrent states at each row's end (None for other encoders).
+        """
+        inputs = self.input_dropout(embedded)
+        if isinstance(self.encoder, Recurrent):
+            return self.encoder(inputs, lengths, states, need_states=need_states)
+        return self.encoder(inputs, lengths)

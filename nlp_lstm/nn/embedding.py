@@ -24,6 +24,8 @@ NUM_AFFIXES = 7  # see nlp_lstm.data.batch.word_affixes
 class EmbeddingSettings(Settings):
     """What a word's input vector is made of."""
 
+    lower_case: bool = False
+    """Whether capital letters are read as small ones everywhere; for training text that has none."""
     words: Literal["learned", "one-hot", "none"] = "learned"
     """A learned vector for each word of the training text, a one-hot vector (for comparison), or neither."""
     word_size: int = Field(64, ge=1)
@@ -192,6 +194,10 @@ class WordEmbedding(nn.Module):
             features: the distinct words.
             index: for each position, which of the distinct words stands there.
         """
+        return self.embed_words(features)[index]
+
+    def embed_words(self, features: WordFeatures) -> Float[Tensor, "unique embed"]:
+        """Return the vector of each distinct word."""
         parts: list[Tensor] = []
         if self.settings.words != "none":
             word_ids = features.word_ids
@@ -207,4 +213,4 @@ class WordEmbedding(nn.Module):
             parts.append(self.characters(features.character_ids, features.character_lengths))
         if hasattr(self, "affixes"):
             parts.append(self.affixes(features.affix_ids).flatten(1))
-        return torch.cat([part.float() for part in parts], dim=1)[index]
+        return torch.cat([part.float() for part in parts], dim=1)

@@ -21,3 +21,25 @@ def label_loss_per_token(
         label_smoothing: share of the target spread over all labels (Szegedy et al. 2016).
     """
     return nn.functional.cross_entropy(logits[mask].float(), labels[mask], label_smoothing=label_smoothing)
+
+
+def soft_label_loss(
+    logits: Float[Tensor, "batch label"],
+    targets: Float[Tensor, "batch label"],
+    class_weights: Float[Tensor, " label"] | None = None,
+    label_smoothing: float = 0.0,
+) -> Float[Tensor, ""]:
+    """Return the mean cross-entropy to target distributions, in nats per row.
+
+    Args:
+        logits: scores before softmax.
+        targets: one distribution per row; a sure label is one with all its mass in one place.
+        class_weights: how much a row counts, by label; a row with a mixed target counts the mean over its target.
+        label_smoothing: share of the target spread over all labels (Szegedy et al. 2016).
+    """
+    spread = targets * (1 - label_smoothing) + label_smoothing / targets.shape[1]
+    losses = -(spread * logits.float().log_softmax(dim=1)).sum(dim=1)
+    if class_weights is None:
+        return losses.mean()
+    weights = targets @ class_weights
+    return (losses * weights).sum() / weights.sum()

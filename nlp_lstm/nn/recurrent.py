@@ -177,6 +177,17 @@ class Recurrent(nn.Module):
             outputs = self.dropout(torch.cat(streams, dim=-1))
         return RecurrentOutput(outputs=outputs, states=tuple(final_states) if need_states else None)
 
+    def carry(self, states: tuple[State, ...]) -> tuple[State, ...]:
+        """Return the states to begin the next stretch of the same rows with, cut off from the gradient.
+
+        The forward direction goes on; the backward direction has nothing to go on from, so it begins at zero.
+        """
+        directions = 2 if self.is_bidirectional else 1
+        return tuple(
+            type(state)(*(torch.zeros_like(part) if index % directions else part.detach() for part in state))
+            for index, state in enumerate(states)
+        )
+
     def _unroll(self, cell: Cell, inputs: Tensor, lengths: Tensor, state: State, final: bool) -> tuple[Tensor, State]:
         if self.use_native:
             result = unroll_natively(cell, inputs, lengths, state, final)

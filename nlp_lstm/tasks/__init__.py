@@ -2,5 +2,14 @@
 
 from nlp_lstm.tasks.base import Task, predict_examples, tasks
 from nlp_lstm.tasks.pos import TaggingSettings, TaggingTask
+from nlp_lstm.tasks.sentiment import ClassificationSettings, ClassificationTask
 
-__all__ = ["TaggingSettings", "TaggingTask", "Task", "predict_examples", "tasks"]
+__all__ = [
+    "ClassificationSettings",
+    "ClassificationTask",
+    "TaggingSettings",
+    "TaggingTask",
+    "Task",
+    "predict_examples",
+    "tasks",
+]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from nlp_lstm.data.sampling import batch_by_length
-from nlp_lstm.evaluation.report import Report
+from nlp_lstm.errors import ConfigError
+from nlp_lstm.evaluation.report import Figure, Report, Section
 from nlp_lstm.registry import Registry
 from nlp_lstm.settings import Settings
 from nlp_lstm.text.tokenize import Tokenizer
@@ -30,6 +31,10 @@ class Task(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     settings_type: ClassVar[type[Settings]]
+    data_kind: ClassVar[Literal["tagged", "labelled"]]
+    """Which kind of examples the task learns from."""
+    reading_type: ClassVar[type[Settings]] = Settings
+    """What a recipe may say about reading them."""
     intended_use: ClassVar[str]
     known_failures: ClassVar[str]
     option_names: ClassVar[tuple[str, ...]]
@@ -110,6 +115,53 @@ class Task(ABC):
     def decode(self, model: nn.Module, outputs: Any, batch: Any) -> list[Any]:
         """Return one prediction per example."""
 
+    def predict_batch(self, model: nn.Module, batch: Any, **options: Any) -> list[Any]:
+        """Return one prediction per example of a batch.
+
+        Args:
+            model: the network in evaluation mode.
+            batch: what `make_batch` gave.
+            options: those of `option_names`.
+        """
+        with torch.inference_mode():
+            return self.decode(model, model(batch), batch)
+
+    def is_long(self, example: Any) -> bool:
+        """Return whether an example is read by `predict_long`, alone and stretch by stretch."""
+        return False
+
+    def predict_long(self, model: nn.Module, example: Any, **options: Any) -> Any:
+        """Return the prediction for an example that is too long for a batch, in the memory of one stretch."""
+        raise NotImplementedError
+
+    def calibrate(self, model: nn.Module, examples: Sequence[Any]) -> None:  # noqa: B027
+        """Set what the network needs besides its weights, such as a temperature, on development examples."""
+
+    def examine(self, model: nn.Module, examples: Sequence[Any], predictions: Sequence[Any]) -> list[Section]:
+        """Return what a report should say about the network itself on some examples."""
+        return []
+
+    def average(self, opinions: Sequence[Sequence[Any]]) -> list[Any]:
+        """Return the mean of several models' predictions on the same examples.
+
+        Raises:
+            ConfigError: the task cannot be distilled.
+        """
+        raise ConfigError(f"the task {self.name} cannot be distilled; set distillation.teachers=0")
+
+    def teach(self, examples: Sequence[Any], opinions: Sequence[Any], weight: float) -> list[Any]:
+        """Return the examples with what teachers say about them as (part of) the target (Hinton et al. 2015).
+
+        Args:
+            examples: training examples.
+            opinions: the teachers' mean predictions on them.
+            weight: the teachers' share in the target, in [0, 1]; where nothing else is known, they have all of it.
+
+        Raises:
+            ConfigError: the task cannot be distilled.
+        """
+        raise ConfigError(f"the task {self.name} cannot be distilled; set distillation.teachers=0")
+
     @abstractmethod
     def score(self, examples: Sequence[Any], predictions: Sequence[Any]) -> dict[str, float]:
         """Return the scores that training watches, the decisive one first; more is better."""
@@ -117,6 +169,14 @@ class Task(ABC):
     @abstractmethod
     def read_text(self, text: Any, tokenizer: Tokenizer | None, *, is_pretokenized: bool) -> Iterator[Any]:
         """Yield the examples of one given text, lazily. The text has been checked."""
+
+    def check_options(self, **options: Any) -> None:
+        """Check the options of a prediction before any work is done.
+
+        Raises:
+            ConfigError: a value is not one of those accepted.
+        """
+        self.format([], **options)
 
     @abstractmethod
     def format(self, answers: Iterable[tuple[Any, Any]], **options: Any) -> Any:
@@ -128,8 +188,10 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def baseline_predictions(self, training: Sequence[Any], test: Sequence[Any]) -> dict[str, list[Any]]:
-        """Return the predictions of simple systems that need no training, by name."""
+    def baseline_predictions(
+        self, training: Sequence[Any], development: Sequence[Any], test: Sequence[Any]
+    ) -> dict[str, list[Any]]:
+        """Return the test predictions of systems that are no networks, by name; their choices are made on dev."""
 
     @abstractmethod
     def report(
@@ -153,6 +215,10 @@ class Task(ABC):
             rivals: predictions of other systems on the same examples, by name.
         """
 
+    def headlines(self, examples: Sequence[Any], predictions: Sequence[Any]) -> Sequence[Figure]:
+        """Return the main figure on some examples, and where they come from several domains one for each."""
+        return self.report(examples, predictions, title="").figures[:1]
+
 
 def predict_examples(
     task: Task,
@@ -162,6 +228,7 @@ def predict_examples(
     batch_tokens: int = 2_000,
     use_bf16: bool = False,
     pad_to: int = 0,
+    options: Mapping[str, Any] | None = None,
 ) -> list[Any]:
     """Return one prediction per example, in their order.
 
@@ -172,17 +239,27 @@ def predict_examples(
         batch_tokens: tokens per batch, padding included.
         use_bf16: whether products run in bfloat16 (scores then differ in the third digit).
         pad_to: pad every batch to at least this many steps.
+        options: the task's own, such as ``explain``.
     """
     model.eval()
     device = next(model.parameters()).device
-    cuts = [task.cut_long(example) for example in examples]
+    autocast = torch.autocast(device.type, torch.bfloat16, enabled=use_bf16)
+    cuts = [[(example, 0, 0)] if task.is_long(example) else task.cut_long(example) for example in examples]
     pieces = [piece for cut in cuts for piece, _, _ in cut]
     answers: list[Any] = [None] * len(pieces)
-    for indices in batch_by_length([task.size(piece) for piece in pieces], batch_tokens):
+    short = []
+    for index, piece in enumerate(pieces):
+        if task.is_long(piece):
+            with autocast:
+                answers[index] = task.predict_long(model, piece, **(options or {}))
+        else:
+            short.append(index)
+    for places in batch_by_length([task.size(pieces[index]) for index in short], batch_tokens):
+        indices = [short[place] for place in places]
         batch = task.make_batch([pieces[index] for index in indices], pad_to=pad_to).to(device)
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=use_bf16):
-            decoded = task.decode(model, model(batch), batch)
-        for index, answer in zip(indices, decoded, strict=True):
+        with autocast:
+            predicted = task.predict_batch(model, batch, **(options or {}))
+        for index, answer in zip(indices, predicted, strict=True):
             answers[index] = answer
     remaining = iter(answers)
     return [task.join_long([(next(remaining), start, end) for _, start, end in cut]) for cut in cuts]

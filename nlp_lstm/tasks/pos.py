@@ -20,7 +20,7 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from nlp_lstm.data.batch import BatchMaker, TokenBatch, WordVocabularies
+from nlp_lstm.data.batch import TokenBatch, WordVocabularies
 from nlp_lstm.data.example import TaggedExample
 from nlp_lstm.data.sampling import cut_windows
 from nlp_lstm.decoding.labels import decode_labels
@@ -31,10 +31,10 @@ from nlp_lstm.evaluation.significance import bootstrap_interval
 from nlp_lstm.evaluation.tagging_report import comparison_table, share_figure, tagging_report
 from nlp_lstm.nn.backbone import Backbone, BackboneSettings
 from nlp_lstm.nn.heads import CRFTagHead, LinearTagHead
-from nlp_lstm.tasks.base import Task, tasks
+from nlp_lstm.tasks.base import tasks
 from nlp_lstm.tasks.labels import check_labels, scorable
+from nlp_lstm.tasks.words import WordTask, choose_words
 from nlp_lstm.text.document import Document
-from nlp_lstm.text.selection import select_vectors
 from nlp_lstm.text.tokenize import Tokenizer
 from nlp_lstm.text.vectors import WordVectors
 from nlp_lstm.text.vocabulary import Vocabulary
@@ -98,7 +98,7 @@ class Tagger(nn.Module):
 
 
 @tasks.register("pos")
-class TaggingTask(Task):
+class TaggingTask(WordTask):
     """Tagging with one or more label columns.
 
     Args:
@@ -120,16 +120,13 @@ class TaggingTask(Task):
         "kinds of text, and on text in capitals."
     )
     settings_type = TaggingSettings
+    data_kind = "tagged"
     option_names: ClassVar[tuple[str, ...]] = ("label",)
 
     def __init__(self, settings: TaggingSettings, words: WordVocabularies, labels: Mapping[str, Vocabulary]) -> None:
-        self.settings = settings
-        self.words = words
+        super().__init__(settings, words)
         self.labels = dict(labels)
         self.main_column = next(iter(self.labels))
-        self._batches = BatchMaker(words)
-        self._vector_rows: Tensor | None = None
-        self._coverage = ""
 
     @classmethod
     def prepare(
@@ -152,16 +149,10 @@ class TaggingTask(Task):
                     )
                 label_counts[column].update(example.labels[column])
         check_labels(label_counts, DataError)
-        selected = select_vectors(vectors, counts, kept=settings.embedding.vectors_kept)
-        words = WordVocabularies.build(
-            counts, settings.embedding, vectors=selected.words, vector_size=selected.matrix.shape[1]
-        )
+        words, selected = choose_words(counts, settings, vectors)
         labels = {column: Vocabulary.build(found, specials=()) for column, found in label_counts.items()}
         task = cls(settings, words, labels)
-        if vectors:
-            task._vector_rows = torch.from_numpy(selected.matrix)
-            task._coverage = f"{len(selected.words):,} kept; {selected.coverage}"
-            say(f"pretrained vectors: {task._coverage}")
+        task.take_vectors(selected, say)
         return task
 
     @classmethod
@@ -187,15 +178,8 @@ class TaggingTask(Task):
                         f"the training data has; every sentence needs it, or leave it out with model.labels=[…]"
                     )
 
-    def facts(self) -> dict[str, str]:
-        return {"pretrained vectors": self._coverage} if self._coverage else {}
-
     def build_model(self) -> Tagger:
         return Tagger(self.settings, self.words, {column: len(labels) for column, labels in self.labels.items()})
-
-    def fill_model(self, model: nn.Module) -> None:
-        if self._vector_rows is not None and self.words.vector_size:
-            model.get_submodule("backbone.embedding.vectors").load_rows(self._vector_rows)  # type: ignore[operator]
 
     def size(self, example: TaggedExample) -> int:
         return len(example.document)
@@ -207,7 +191,7 @@ class TaggingTask(Task):
             column: [vocabulary.ids(example.labels[column]) for example in examples]
             for column, vocabulary in (self.labels.items() if with_labels else ())
         }
-        return self._batches.make_batch([example.document.words for example in examples], labels, pad_to=pad_to)
+        return self.batches.make_batch([example.document.words for example in examples], labels, pad_to=pad_to)
 
     def loss(self, model: nn.Module, outputs: Mapping[str, Tensor], batch: TokenBatch) -> Tensor:
         """Return the mean over the columns of the loss in nats per token."""
@@ -309,7 +293,7 @@ class TaggingTask(Task):
         return results
 
     def baseline_predictions(
-        self, training: Sequence[TaggedExample], test: Sequence[TaggedExample]
+        self, training: Sequence[TaggedExample], development: Sequence[TaggedExample], test: Sequence[TaggedExample]
     ) -> dict[str, list[TagPrediction]]:
         """Return each word's most frequent label in training; new words get the commonest label of rare words."""
         tables = {column: _most_frequent_labels(column, training) for column in self.labels}

@@ -165,7 +165,7 @@ def test_the_report_renders(name, tmp_path):
     task, result = fit_twenty(name)
     examples = SAMPLES[name].examples()
     predictions = predict_examples(task, result.model, examples)
-    rivals = task.baseline_predictions(examples[:20], examples)
+    rivals = task.baseline_predictions(examples[:20], examples[:20], examples)
     report = task.report(examples, predictions, title="<On> paper", training=examples[:20], rivals=rivals)
     assert isinstance(report, Report)
     page = report.write(tmp_path).read_text(encoding="utf-8")

@@ -4,9 +4,7 @@ import io
 import json
 import shutil
 import socket
-import stat
 import sys
-import tarfile
 import time
 import types
 import zipfile
@@ -14,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tarballs import tarball
 
 from nlp_lstm.data import catalogue as catalogue_module
-from nlp_lstm.data import hub, sources
+from nlp_lstm.data import hub, packages
 from nlp_lstm.data.catalogue import (
     Catalogue,
     catalogue,
@@ -27,7 +26,7 @@ from nlp_lstm.data.catalogue import (
 )
 from nlp_lstm.data.found import carved_split
 from nlp_lstm.data.readers import read_conllu
-from nlp_lstm.data.sources import PackageSource, SourceError, unpack_archive
+from nlp_lstm.data.sources import PackageSource, SourceError
 from nlp_lstm.errors import ConfigError, DataError
 from nlp_lstm.paths import cache_folder
 from nlp_lstm.settings import parse_settings
@@ -42,20 +41,6 @@ def fresh_places(tmp_path, monkeypatch, request):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     if "data_dir" not in request.fixturenames:
         monkeypatch.delenv("NLP_LSTM_DATA", raising=False)
-
-
-def tarball(members):
-    """A gzipped tarball: name to text, or to a ready TarInfo."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for name, content in members.items():
-            if isinstance(content, tarfile.TarInfo):
-                archive.addfile(content)
-                continue
-            info = tarfile.TarInfo(name)
-            info.size = len(content.encode())
-            archive.addfile(info, io.BytesIO(content.encode()))
-    return buffer.getvalue()
 
 
 def package(data, **changes):
@@ -85,7 +70,7 @@ def small_catalogue(monkeypatch):
         }
         made = parse_settings(Catalogue, {"data": {"small": entry}, "vectors": {}}, "test")
         monkeypatch.setattr(catalogue_module, "catalogue", lambda: made)
-        monkeypatch.setattr(sources, "run_client", client)
+        monkeypatch.setattr(packages, "run_client", client)
         monkeypatch.setattr(shutil, "which", lambda command: "npm")
         return calls
 
@@ -163,49 +148,6 @@ def test_archive_with_another_digest_is_not_unpacked(small_catalogue, tmp_path):
     assert list((tmp_path / "cache" / "data").iterdir()) == []
 
 
-def link_member():
-    info = tarfile.TarInfo("package/ca02")
-    info.type, info.linkname = tarfile.SYMTYPE, "/etc/passwd"
-    return info
-
-
-@pytest.mark.parametrize(
-    ("members", "fault"),
-    [
-        ({"package/ca01": "x", "../evil": "x"}, "not safe: it has the path '../evil'"),
-        ({"package/ca01": "x", "/evil": "x"}, "not safe: it has the path '/evil'"),
-        ({"package/ca01": "x", "package\\..\\evil": "x"}, "not safe: it has the path"),
-        ({"package/ca01": "x", "c:/evil": "x"}, "not safe: it has the path"),
-        ({"package/ca01": "x", "package/ca02": link_member()}, "'package/ca02' is a link or no plain file"),
-        ({"package/ca01": "x" * 101}, "larger than 100 bytes"),
-        ({"package/ca01": "x" * 60, "package/ca02": "x" * 60}, "larger than 100 bytes"),
-        ({"package/readme": "x"}, "has no file package/c"),
-    ],
-)
-def test_unsafe_archives_are_refused(tmp_path, members, fault):
-    archive = tmp_path / "a.tgz"
-    archive.write_bytes(tarball(members))
-    (tmp_path / "out").mkdir()
-    with pytest.raises(SourceError, match=fault):
-        unpack_archive(archive, ["package/c[a-r][0-9][0-9]"], tmp_path / "out", max_bytes=100)
-    assert not (tmp_path / "evil").exists()
-
-
-def test_links_in_a_zip_file_and_damaged_archives_are_refused(tmp_path):
-    archive = tmp_path / "a.whl"
-    with zipfile.ZipFile(archive, "w") as zipped:
-        info = zipfile.ZipInfo("package/ca01")
-        info.external_attr = (stat.S_IFLNK | 0o777) << 16
-        zipped.writestr(info, "/etc/passwd")
-    (tmp_path / "out").mkdir()
-    with pytest.raises(SourceError, match="is a link or no plain file"):
-        unpack_archive(archive, ["package/ca01"], tmp_path / "out", max_bytes=100)
-    for name, data in (("b.whl", b"PK no"), ("b.tgz", b"no"), ("c.tgz", tarball({"package/ca01": "x" * 9999})[:60])):
-        (tmp_path / name).write_bytes(data)
-        with pytest.raises(SourceError, match="the archive is damaged"):
-            unpack_archive(tmp_path / name, ["package/ca01"], tmp_path / "out", max_bytes=100)
-
-
 def test_error_lists_every_try_with_its_reason_and_shows_how_to_pass_files(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda command: None)
     with pytest.raises(DataError) as caught:
@@ -225,14 +167,6 @@ def test_folder_that_lacks_a_file_is_passed_over_with_the_reason(tmp_path, monke
     (tmp_path / "ud-english-ewt").mkdir()
     with pytest.raises(DataError, match=r"in NLP_LSTM_DATA: has no file en_ewt-ud-train\.conllu\.gz"):
         find_data(["ud-english-ewt"])
-
-
-def test_client_that_fails_gives_its_last_line(tmp_path):
-    script = "import sys; sys.exit('npm error notarget No matching version')"
-    with pytest.raises(SourceError, match="client failed: npm error notarget No matching version"):
-        sources.run_client([sys.executable, "-c", script], tmp_path)
-    with pytest.raises(SourceError, match="no-such-client cannot be started"):
-        sources.run_client(["no-such-client"], tmp_path)
 
 
 def test_unknown_names_are_answered_with_the_nearest():

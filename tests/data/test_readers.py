@@ -226,11 +226,21 @@ def test_format_is_guessed_from_the_ending():
         "columns",
         "columns",
     ]
-    with pytest.raises(DataError, match=r"'\.docx' names no known format; known endings: \.conllu"):
+    with pytest.raises(DataError, match=r"'\.docx' names no known format of tagged data; known endings: \.conllu"):
         guess_format("a.docx")
     with pytest.raises(ConfigError, match=r'unknown format "conlu"; .* Did you mean "conllu"'):
         read_examples(["a.conllu"], "conlu")
-    assert list(formats) == ["brown", "columns", "conllu", "jsonl"]
+    assert [guess_format(name, "labelled") for name in ("a.tsv.gz", "b.CSV", "c.jsonl")] == [
+        "tsv",
+        "csv",
+        "labelled-jsonl",
+    ]
+    with pytest.raises(DataError, match=r"'\.conllu' names no known format of labelled data; .*one of csv, "):
+        guess_format("a.conllu", "labelled")
+    assert {name: formats.get(name).kind for name in formats} == {
+        **dict.fromkeys(["brown", "columns", "conllu", "jsonl"], "tagged"),
+        **dict.fromkeys(["csv", "labelled-jsonl", "trees", "tsv", "vader"], "labelled"),
+    }
 
 
 @pytest.mark.parametrize(("split", "sentences", "words"), [("dev", 2001, 25147), ("test", 2077, 25094)])

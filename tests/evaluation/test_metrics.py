@@ -32,7 +32,7 @@ def test_small_example_agrees_with_counting_by_hand():
     assert (metrics.correct_per_sentence, metrics.tokens_per_sentence) == ([3, 1], [4, 1])
     assert (metrics.unknown_accuracy, metrics.num_unknown) == (2 / 3, 3)  # barks, loudly, Stop
     assert (metrics.unknown_correct_per_sentence, metrics.unknown_per_sentence) == ([1, 1], [2, 1])
-    assert [(bucket.label, bucket.num_tokens) for bucket in metrics.by_frequency] == [("0", 3), ("2–5", 1), (">100", 1)]
+    assert [(bucket.label, bucket.num_items) for bucket in metrics.by_frequency] == [("0", 3), ("2–5", 1), (">100", 1)]
     assert [(bucket.label, bucket.accuracy) for bucket in metrics.by_length] == [("1–5", 4 / 5)]
     assert metrics.confusion.labels == ["ADV", "DET", "NOUN", "VERB"]
     assert metrics.confusion.matrix == [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 1, 1]]
@@ -56,8 +56,8 @@ def test_buckets_hold_every_token_once():
     words, gold, predicted = random_tags()
     metrics = tagging_metrics(gold, predicted, words, dict(zip("abcdefgh", (0, 1, 2, 5, 6, 21, 100, 101), strict=True)))
     for buckets in (metrics.by_length, metrics.by_frequency):
-        assert sum(bucket.num_tokens for bucket in buckets) == metrics.num_tokens
-        right = sum(bucket.accuracy * bucket.num_tokens for bucket in buckets)
+        assert sum(bucket.num_items for bucket in buckets) == metrics.num_tokens
+        right = sum(bucket.accuracy * bucket.num_items for bucket in buckets)
         assert right == pytest.approx(sum(metrics.correct_per_sentence))
     assert [bucket.label for bucket in metrics.by_frequency] == ["0", "1", "2–5", "6–20", "21–100", ">100"]
     assert [bucket.label for bucket in metrics.by_length] == ["1–5", "6–10", "11–20", "21–40", "41+"]
@@ -136,7 +136,10 @@ def test_shapes_that_differ_are_refused(gold, predicted, words, message):
         tagging_metrics(gold, predicted, words)
 
 
-@pytest.mark.parametrize("module", ["metrics", "significance", "report", "plots", "tagging_report"])
+@pytest.mark.parametrize(
+    "module",
+    ["metrics", "classification", "significance", "report", "plots", "tagging_report", "classification_report"],
+)
 def test_importing_loads_no_heavy_library(module):
     code = f"import sys, nlp_lstm.evaluation.{module}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

@@ -19,10 +19,13 @@ def draw(kind, title="Plot"):
         return plots.confusion_plot(["NOUN", "$", "<script>"], [[90, 10, 0], [3, 5, 0], [0, 0, 0]], title=title)
     if kind == "bar":
         return plots.bar_plot(["1–5", "6+"], [0.9, 0.8], counts=[10, 2000], title=title, y_label="accuracy", limit=1)
+    if kind == "reliability":
+        bins = {"edges": [(0.4, 0.6), (0.8, 1)], "confidences": [0.55, 0.93], "accuracies": [0.5, 1], "counts": [4, 12]}
+        return plots.reliability_plot(**bins, title=title)
     return plots.horizontal_bar_plot(["a $x$ name", "動詞"], [3, 0], title=title, x_label="count")
 
 
-KINDS = ["line", "log", "confusion", "bar", "horizontal"]
+KINDS = ["line", "log", "confusion", "bar", "horizontal", "reliability"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -72,6 +75,10 @@ def test_bars_carry_values_and_counts():
     svg = draw("bar")
     assert ">0.9<" in svg
     assert "n = 2,000" in svg
+
+
+def test_reliability_diagrams_say_their_points_in_words():
+    assert "in 2 bins: 0.55 0.50, 0.93 1.00" in draw("reliability")
 
 
 def test_logarithmic_axes_write_plain_numbers():

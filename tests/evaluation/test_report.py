@@ -2,9 +2,9 @@ import dataclasses
 import json
 import random
 import re
-from html.parser import HTMLParser
 
 import pytest
+from pages import ATTACK, Outline
 
 from nlp_lstm.errors import DataError
 from nlp_lstm.evaluation import plots
@@ -13,33 +13,6 @@ from nlp_lstm.evaluation.metrics import tagging_metrics
 from nlp_lstm.evaluation.report import CodeBlock, Figure, Plot, Report, Section, Table, TextBlock, format_json
 from nlp_lstm.evaluation.sections import data_section, environment_section, history_section, recipe_section
 from nlp_lstm.evaluation.tagging_report import comparison_table, tagging_report, tagging_sections, worst_errors
-
-ATTACK = "<script>alert(1)</script>"
-
-
-class Outline(HTMLParser):
-    """Collects tags, ids and addresses, and checks that elements close in order."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.tags, self.ids, self.addresses, self.open = [], [], [], []
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        values = dict(attrs)
-        self.ids += [values["id"]] if "id" in values else []
-        self.addresses += [values[key] for key in ("href", "src", "xlink:href") if key in values]
-        if tag not in {"meta", "link", "br", "img"}:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.handle_starttag(tag, attrs)
-        self.open.pop()
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
 
 
 @pytest.fixture(scope="module")

@@ -177,7 +177,7 @@ def test_the_baseline_gives_each_word_its_most_frequent_label():
         example("dog the fast", upos="VERB DET ADV"),
     ]
     task = TaggingTask.prepare(tiny_recipe().model, training)
-    [(name, predictions)] = task.baseline_predictions(training, [example("the dog zebra fast", upos="X X X X")]).items()
+    [(name, predictions)] = task.baseline_predictions(training, [], [example("the dog zebra fast", upos="X X X X")]).items()
     assert name == "most frequent tag per word"
     # words seen once: runs VERB, jumps VERB, fast ADV; so a new word is a VERB
     assert predictions[0].labels["upos"] == ("DET", "NOUN", "VERB", "ADV")
@@ -186,21 +186,21 @@ def test_the_baseline_gives_each_word_its_most_frequent_label():
 def test_where_no_word_is_rare_a_new_word_gets_the_commonest_label():
     training = [example("a cat cat", upos="DET NOUN NOUN"), example("a cat", upos="DET NOUN")]
     task = TaggingTask.prepare(tiny_recipe().model, training)
-    [predictions] = task.baseline_predictions(training, [example("zebra", upos="X")]).values()
+    [predictions] = task.baseline_predictions(training, [], [example("zebra", upos="X")]).values()
     assert predictions[0].labels["upos"] == ("NOUN",)
 
 
 def test_scores_are_shares_of_right_labels():
     task = TaggingTask.prepare(tiny_recipe().model, [example("a b c d", upos="X Y Z X", xpos="1 2 3 1")])
     gold = [example("a b c d", upos="X Y Z X", xpos="1 2 3 1"), example("a b", upos="Y Y", xpos="2 2")]
-    [predictions] = task.baseline_predictions([example("a b c d", upos="X Y Z Z", xpos="1 2 3 1")], gold).values()
+    [predictions] = task.baseline_predictions([example("a b c d", upos="X Y Z Z", xpos="1 2 3 1")], [], gold).values()
     assert task.score(gold, predictions) == pytest.approx({"upos_accuracy": 4 / 6, "xpos_accuracy": 5 / 6})
 
 
 def test_the_report_stands_the_model_beside_its_rivals():
     pipeline, examples = tiny_pipeline(), tagged_examples()
     predictions = predict_examples(pipeline.task, pipeline._model, examples)
-    rivals = pipeline.task.baseline_predictions(examples, examples)
+    rivals = pipeline.task.baseline_predictions(examples, [], examples)
     report = pipeline.task.report(examples, predictions, title="Tags", training=examples, rivals=rivals)
     assert [section.title for section in report.sections].count("Beside simpler systems") == 1
     assert set(report.metrics) == {"upos", "xpos"}

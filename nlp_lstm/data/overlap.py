@@ -1,0 +1,151 @@
+"""Keeping test sentences out of training: texts that say the same, however they were tokenised or typed.
+
+Data sets share their sources (one collection of film reviews feeds five of ours), so a text of one data set's
+training part can stand in another one's test part, with other spaces, accents or brackets, or hold a sentence of it.
+
+Example:
+    >>> protected = ProtectedTexts({"sst2 test": ["It 's a lovely film -LRB- really -RRB- ."]})
+    >>> protected.find("It's a lovely film (really).")
+    'sst2 test'
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from nlp_lstm.data.example import LabelledExample, TaggedExample
+
+ExampleT = TypeVar("ExampleT", TaggedExample, LabelledExample)
+
+_GRAM_SIZE = 5  # characters
+_LEAST_INSIDE = 30  # letters and digits; shorter sentences ("It's a good film.") stand in other texts by chance
+_OVER = (4, 5)  # Jaccard similarity over 0.8, as whole numbers: comparisons stay exact
+_BRACKET_NAMES = re.compile(r"-[LR][RSC]B-", re.IGNORECASE)
+_NO_LETTER_OR_DIGIT = re.compile(r"[\W_]+")
+
+
+def normal_form(text: str) -> str:
+    """Return the letters and digits of a text in lower case, without accents.
+
+    HTML entities are undone, bracket names of the Penn Treebank (``-LRB-``) dropped; spaces go too, so ``ca n't`` and
+    ``can't`` are the same. A text of punctuation alone has the empty form.
+    """
+    text = _BRACKET_NAMES.sub(" ", html.unescape(text))
+    if not text.isascii():  # folding can make new accents ("İ"), hence decomposed twice
+        text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    return _NO_LETTER_OR_DIGIT.sub("", text.casefold())
+
+
+class ProtectedTexts:
+    """Texts that no training may contain, and the question whether a text is one of them.
+
+    Near-equal texts are found among those that share a rare gram: two sets of which more than four fifths agree
+    must meet within the rarest fifth of each. The answer is that of comparing with every protected text.
+
+    Args:
+        texts: a name for messages ("sst2 test") to its texts.
+
+    Source: Chaudhuri, Ganti, Kaushik, "A Primitive Operator for Similarity Joins in Data Cleaning", ICDE 2006,
+    section 4.3 (the prefix filter).
+    """
+
+    def __init__(self, texts: Mapping[str, Iterable[str]]) -> None:
+        self._by_form: dict[str, str] = {}
+        self._by_punctuation: dict[str, str] = {}
+        for name, texts_of in texts.items():
+            for text in texts_of:
+                if form := normal_form(text):
+                    self._by_form.setdefault(form, name)
+                else:
+                    self._by_punctuation.setdefault(text.strip(), name)
+        self._forms = list(self._by_form)
+        self._names = list(self._by_form.values())
+        self._grams = [_grams(form) for form in self._forms]
+        counts = Counter(gram for grams in self._grams for gram in grams)
+        rarest_first = sorted(counts, key=lambda gram: (counts[gram], gram))
+        self._ranks = {gram: rank for rank, gram in enumerate(rarest_first)}
+        self._by_rare_gram: defaultdict[int, list[int]] = defaultdict(list)  # rank to positions in self._grams
+        self._by_rarest_gram: defaultdict[int, list[int]] = defaultdict(list)  # the same for what may stand inside
+        for position, grams in enumerate(self._grams):
+            rare = sorted(self._ranks[gram] for gram in grams)[: _prefix_size(len(grams))]
+            for rank in rare:
+                self._by_rare_gram[rank].append(position)
+            if len(self._forms[position]) >= _LEAST_INSIDE:
+                self._by_rarest_gram[rare[0]].append(position)
+
+    def __len__(self) -> int:
+        """The number of different texts."""
+        return len(self._by_form) + len(self._by_punctuation)
+
+    def find(self, text: str) -> str | None:
+        """Return the name that a protected text like this one came under, or None when there is none.
+
+        Alike are texts with the same normal form; else a text whose normal form holds a protected one of 30 or more
+        letters and digits; else texts whose normal forms have sets of five-character grams with a Jaccard similarity
+        over 0.8. Of several, the first is named. Texts of punctuation alone are alike when equal but for the white
+        space around them.
+        """
+        form = normal_form(text)
+        if not form:
+            return self._by_punctuation.get(text.strip())
+        if form in self._by_form:
+            return self._by_form[form]
+        grams = _grams(form)
+        ranks = sorted(self._ranks[gram] for gram in grams if gram in self._ranks)
+        position = self._find_inside(form, ranks)
+        if position is None:
+            position = self._find_near(grams, ranks)
+        return None if position is None else self._names[position]
+
+    def _find_inside(self, form: str, ranks: Sequence[int]) -> int | None:
+        """The position of the first protected text that stands in ``form``: its rarest gram must be there as well."""
+        candidates = [position for rank in ranks for position in self._by_rarest_gram.get(rank, ())]
+        return min((position for position in candidates if self._forms[position] in form), default=None)
+
+    def _find_near(self, grams: frozenset[str], ranks: Sequence[int]) -> int | None:
+        """The position of the first protected text whose grams are nearly all the same."""
+        num_unknown = len(grams) - len(ranks)  # rarer than all: they come first among the rare ones
+        num_rare = max(0, _prefix_size(len(grams)) - num_unknown)
+        candidates = {position for rank in ranks[:num_rare] for position in self._by_rare_gram.get(rank, ())}
+        return min((position for position in candidates if _are_near(grams, self._grams[position])), default=None)
+
+
+def remove_overlap(examples: Iterable[ExampleT], protected: ProtectedTexts) -> tuple[list[ExampleT], Counter[str]]:
+    """Leave out the examples whose text is a protected one.
+
+    Returns:
+        What is left, in order, and for each name of protected texts how many examples went for it.
+    """
+    kept: list[ExampleT] = []
+    removed: Counter[str] = Counter()
+    for example in examples:
+        name = protected.find(example.document.text)
+        if name is None:
+            kept.append(example)
+        else:
+            removed[name] += 1
+    return kept, removed
+
+
+def _grams(form: str) -> frozenset[str]:
+    """The grams of a normal form; none when it is shorter than one."""
+    return frozenset(form[start : start + _GRAM_SIZE] for start in range(len(form) - _GRAM_SIZE + 1))
+
+
+def _are_near(first: frozenset[str], second: frozenset[str]) -> bool:
+    """Whether the Jaccard similarity is over the bound; the sizes alone rule out most."""
+    smaller, larger = sorted((len(first), len(second)))
+    if smaller * _OVER[1] <= larger * _OVER[0]:
+        return False
+    shared = len(first & second)
+    return shared * _OVER[1] > (smaller + larger - shared) * _OVER[0]
+
+
+def _prefix_size(num_grams: int) -> int:
+    """How many of a set's rarest grams to look at: so many that every set like it has one of them among its own."""
+    return num_grams - num_grams * _OVER[0] // _OVER[1]

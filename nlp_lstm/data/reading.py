@@ -1,0 +1,113 @@
+"""How labelled texts are read from files: the settings that recipes and catalogue entries share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from pydantic import Field, field_validator
+
+from nlp_lstm.errors import DataError, nearest_hint, shorten
+from nlp_lstm.settings import Settings
+
+Meaning: TypeAlias = "str | Mapping[str, float] | None"
+"""What a label of a file stands for: a name, a distribution over names, or nothing that is of use."""
+
+
+class ReadingSettings(Settings):
+    """Where text and label stand in a file, and what its labels are called."""
+
+    text: str | int | None = None
+    """The text's column: a name, or a number from 1; null takes "text" or the like, or in two columns the other one."""
+    label: str | int | None = None
+    """The label's column; null takes "label" or the like."""
+    domain: str | int | None = None
+    """The column that says which part of the data a text belongs to; null for none."""
+    is_tokenised: bool = False
+    """Whether the texts are tokens with spaces between, as in the Penn Treebank; they are then put together first."""
+    phrases: bool = True
+    """Of trees: whether training takes every labelled phrase, or whole sentences only."""
+    labels: Mapping[str, str | Mapping[str, float] | None] = Field(default_factory=dict)
+    """A label of the file to its name here, to a distribution over names, or to null, which leaves its texts out."""
+
+    @field_validator("text", "label", "domain")
+    @classmethod
+    def _counts_from_one(cls, value: str | int | None) -> str | int | None:
+        if isinstance(value, int) and value < 1:
+            raise ValueError("columns count from 1")
+        return value
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _labels_are_text(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        return {str(label) if type(label) is int else label: meaning for label, meaning in value.items()}
+
+    @field_validator("labels")
+    @classmethod
+    def _shares_sum_to_one(cls, value: Mapping[str, Meaning]) -> Mapping[str, Meaning]:
+        for label, meaning in value.items():
+            if isinstance(meaning, Mapping) and (
+                any(share < 0 for share in meaning.values()) or abs(sum(meaning.values()) - 1) > 1e-3
+            ):
+                raise ValueError(f'the shares of "{label}" are {dict(meaning)}; they are 0 or more and sum to 1')
+        return value
+
+    def meaning(self, label: str, where: str) -> Meaning:
+        """Return what a label of the file stands for.
+
+        Args:
+            label: as it is in the file.
+            where: file and line, for the message.
+
+        Raises:
+            DataError: there are names for labels, and the label is neither one that has a name nor a name.
+        """
+        if not self.labels:
+            return label
+        if label in self.labels:
+            return self.labels[label]
+        names = {name for meaning in self.labels.values() for name in _shares(meaning)}
+        if label in names:
+            return label
+        known = [*self.labels, *sorted(names.difference(self.labels))]
+        raise DataError(
+            f"{where}: the label is {shorten(label)}; known labels: {', '.join(known)}.{nearest_hint(label, known)} "
+            "Say in reading.labels what it stands for (null leaves its texts out)"
+        )
+
+    def then(self, later: ReadingSettings, where: str) -> ReadingSettings:
+        """Return these settings with the meanings of the labels taken through those of ``later``.
+
+        Of ``later`` the names of labels and the choice of phrases count; the columns are this one's.
+
+        Args:
+            later: the recipe's settings, where this is the data set's.
+            where: the data set's name, for the message.
+
+        Raises:
+            DataError: ``later`` names labels, but not all that this one gives.
+        """
+        labels = {label: _onwards(meaning, later, where) for label, meaning in self.labels.items()}
+        return self.model_copy(update={"labels": labels or later.labels, "phrases": later.phrases})
+
+
+def _shares(meaning: Meaning) -> Mapping[str, float]:
+    if meaning is None:
+        return {}
+    return {meaning: 1.0} if isinstance(meaning, str) else meaning
+
+
+def _onwards(meaning: Meaning, later: ReadingSettings, where: str) -> Meaning:
+    """Take a meaning through a second naming; a distribution of which any part is left out is left out."""
+    if isinstance(meaning, str):
+        return later.meaning(meaning, where)
+    mixed: dict[str, float] = {}
+    for name, share in _shares(meaning).items():
+        further = later.meaning(name, where)
+        if further is None:
+            return None
+        for final, part in _shares(further).items():
+            mixed[final] = mixed.get(final, 0.0) + share * part
+    return mixed or None

@@ -1,0 +1,167 @@
+"""The examples of a run: found, read, and kept apart from what is tested on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nlp_lstm.data.catalogue import FoundData, catalogue, find_at_hand, find_data, open_files
+from nlp_lstm.data.overlap import ProtectedTexts, remove_overlap
+from nlp_lstm.data.readers import Kind, read_examples
+from nlp_lstm.data.reading import ReadingSettings
+from nlp_lstm.errors import ConfigError, DataError
+from nlp_lstm.recipes import Recipe
+from nlp_lstm.settings import Settings
+from nlp_lstm.tasks import tasks
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunData:
+    """The examples of a run and where they came from.
+
+    Args:
+        found: the data set that is trained, chosen and tested on.
+        also: further data sets that are trained on.
+        training: all that is learnt.
+        development: of the first data set.
+        test: of the first data set.
+        unlabelled: texts that teachers label.
+        sizes: data set to the examples of its training part that were read.
+        removed: data set to how many of them were left out, by the dev or test split that has the same text.
+        kept_apart: the data sets whose dev and test texts are not in training.
+    """
+
+    found: FoundData
+    also: tuple[FoundData, ...] = ()
+    training: Sequence[Any]
+    development: Sequence[Any]
+    test: Sequence[Any]
+    unlabelled: Sequence[Any] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    removed: Mapping[str, Counter[str]] = field(default_factory=dict)
+    kept_apart: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All data sets that are trained on."""
+        return (self.found.name, *(other.name for other in self.also))
+
+
+def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None]) -> RunData:
+    """Find and read the data of a run.
+
+    From the training part of labelled texts every text is left out that is also in a dev or test split: the run's own,
+    and those of all protected data sets of the catalogue that are on this machine.
+
+    Args:
+        recipe: names the data sets.
+        data: a user's own file or folder, instead of the first data set.
+        say: takes lines for the user.
+
+    Raises:
+        ConfigError: a data set is of another kind than the task's.
+        DataError: the data cannot be had, or is broken.
+    """
+    kind = tasks.get(recipe.task).data_kind
+    found = open_files(data, kind=kind) if data is not None else find_data(recipe.data, say=say)
+    _check_kind(found, recipe)
+    for note in found.notes:
+        say(f"note: {note}")
+    parts = {split: read_split(found, split, recipe.reading, recipe.language) for split in ("train", "dev", "test")}
+    if kind == "tagged":
+        _say_sizes(found.name, parts, say)
+        return RunData(found=found, training=parts["train"], development=parts["dev"], test=parts["test"])
+    also = [] if data is not None else _find_others(recipe.also_train, found, recipe, say)
+    unlabelled = (
+        _find_others(recipe.distillation.unlabelled, found, recipe, say) if recipe.distillation.teachers else []
+    )
+    protected = {f"{found.name} {split}": [_text(example) for example in parts[split]] for split in ("dev", "test")}
+    kept_apart = [found.name]
+    for name in _protected_names(found.name):
+        other = find_at_hand(name)
+        if other is not None:
+            kept_apart.append(name)
+            for split in ("dev", "test"):
+                protected[f"{name} {split}"] = [_text(example) for example in other.read(split)]
+    texts = ProtectedTexts(protected)
+    training: list[Any] = []
+    extra: list[Any] = []
+    sizes: dict[str, int] = {}
+    removed: dict[str, Counter[str]] = {}
+    for source in (found, *also, *unlabelled):
+        examples = parts["train"] if source is found else read_split(source, "train", recipe.reading, recipe.language)
+        target = extra if source in unlabelled else training
+        kept, counts = remove_overlap(examples, texts)
+        sizes[source.name], removed[source.name] = len(examples), counts
+        if counts:
+            say(f"{source.name}: {counts.total():,} of {len(examples):,} training texts left out, in dev or test data")
+        target.extend(kept)
+    if not training:
+        raise DataError(f"{found.name}: every training text is also in dev or test data; give other data")
+    _say_sizes(found.name, {**parts, "train": training}, say)
+    return RunData(
+        found=found,
+        also=tuple(also),
+        training=training,
+        development=parts["dev"],
+        test=parts["test"],
+        unlabelled=extra,
+        sizes=sizes,
+        removed=removed,
+        kept_apart=tuple(kept_apart),
+    )
+
+
+def read_split(found: FoundData, split: str, reading: Settings, language: str) -> Sequence[Any]:
+    """Read one split in the way that a task's recipe says."""
+    return found.read(split, reading if isinstance(reading, ReadingSettings) else None, language)
+
+
+def read_files(paths: Sequence[Path], kind: Kind, reading: Settings, language: str) -> Sequence[Any]:
+    """Read files in the way that a task's recipe says; each text has a label of its own.
+
+    Raises:
+        DataError: a file is broken, or a labelled text has none.
+    """
+    if not isinstance(reading, ReadingSettings):
+        return read_examples(paths, kind=kind)
+    examples: Sequence[Any] = read_examples(paths, kind=kind, reading=reading, language=language)
+    return [example for example in examples if example.label is not None]
+
+
+def _find_others(names: Sequence[str], first: FoundData, recipe: Recipe, say: Callable[[str], None]) -> list[FoundData]:
+    """The further data sets that can be had."""
+    others = []
+    for name in names:
+        if name == first.name:
+            continue
+        try:
+            other = find_data([name], say=say)
+        except DataError as error:
+            say(f"{name} is left out: {error}")
+            continue
+        _check_kind(other, recipe)
+        others.append(other)
+    return others
+
+
+def _check_kind(found: FoundData, recipe: Recipe) -> None:
+    wanted = tasks.get(recipe.task).data_kind
+    if found.kind != wanted:
+        raise ConfigError(f"{found.name} holds {found.kind} data; the task {recipe.task} takes {wanted} data")
+
+
+def _protected_names(own: str) -> list[str]:
+    return [name for name, entry in catalogue().data.items() if entry.protected and name != own]
+
+
+def _say_sizes(name: str, parts: Mapping[str, Sequence[Any]], say: Callable[[str], None]) -> None:
+    say(f"{name}: " + ", ".join(f"{len(examples):,} {split}" for split, examples in parts.items()))
+
+
+def _text(example: Any) -> str:
+    text: str = example.document.text
+    return text

@@ -1,0 +1,107 @@
+"""The network of many-to-one: backbone, pooling, and one softmax over the labels.
+
+A text is read in stretches of ``window`` words. The forward direction's state is carried from stretch to stretch
+without its gradient (truncated backpropagation through time, Williams and Peng 1990); the backward direction begins
+anew at the end of each stretch; the pooling goes over all of them. So a text of any length takes the memory of one
+stretch in use, and the path of a gradient is never longer than a stretch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from nlp_lstm.data.batch import TokenBatch
+from nlp_lstm.nn.backbone import Backbone, BackboneSettings
+from nlp_lstm.nn.cells import State
+from nlp_lstm.nn.embedding import EmbeddingSizes
+from nlp_lstm.nn.pooling import Carried, poolings
+from nlp_lstm.nn.recurrent import Recurrent, make_mask
+
+
+class Stretch(NamedTuple):
+    """Word vectors of some steps, and how many of them are real in each row (0 where a row has ended)."""
+
+    embedded: Float[Tensor, "batch time embed"]
+    lengths: Int[Tensor, " batch"]
+
+
+class Classifier(nn.Module):
+    """Reads texts and gives each one score per label.
+
+    Args:
+        settings: the backbone.
+        sizes: how large its vocabularies are.
+        num_labels: how many labels.
+        pooling: name of the pooling.
+        window: words per stretch.
+    """
+
+    def __init__(
+        self, settings: BackboneSettings, sizes: EmbeddingSizes, num_labels: int, *, pooling: str, window: int
+    ) -> None:
+        super().__init__()
+        self.window = window
+        self.backbone = Backbone(settings, sizes)
+        size = self.backbone.output_size
+        is_bidirectional = settings.encoder == "recurrent" and settings.bidirectional
+        self.pooling = poolings.get(pooling)(size, is_bidirectional=is_bidirectional)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.output = nn.Linear(size, num_labels)
+        self.temperature: Tensor  # of the softmax in use; training has 1
+        self.register_buffer("temperature", torch.ones(()))
+
+    def forward(self, batch: Any) -> Float[Tensor, "batch label"]:
+        """Return the logits of a batch whose ``tokens`` are a `TokenBatch`."""
+        return self.read_tokens(batch.tokens)
+
+    def read_tokens(self, tokens: TokenBatch) -> Float[Tensor, "batch label"]:
+        """Return the logits of a batch of texts."""
+        vectors = self.backbone.embedding.embed_words(tokens.features)
+        return self.classify(lambda start, end: vectors[tokens.index[:, start:end]], tokens.lengths)
+
+    def classify(
+        self, embed: Callable[[int, int], Float[Tensor, "batch time embed"]], lengths: Int[Tensor, " batch"]
+    ) -> Float[Tensor, "batch label"]:
+        """Return the logits of rows whose word vectors are given stretch by stretch.
+
+        Args:
+            embed: gives the word vectors from one step to another.
+            lengths: real steps per row.
+        """
+
+        def stretches() -> Iterator[Stretch]:
+            for start in range(0, int(lengths.max()), self.window):
+                yield Stretch(embed(start, start + self.window), (lengths - start).clamp(0, self.window))
+
+        return self._read(stretches())
+
+    def read_stretches(self, batches: Iterable[TokenBatch]) -> Float[Tensor, "1 label"]:
+        """Return the logits of one text that comes as one-row batches of at most ``window`` words each."""
+        vectors = (Stretch(self.backbone.embedding(batch.features, batch.index), batch.lengths) for batch in batches)
+        return self._read(vectors)
+
+    def _read(self, stretches: Iterable[Stretch]) -> Float[Tensor, "batch label"]:
+        """Read the stretches one after the other; the first is all there is in most texts."""
+        carried: Carried | None = None
+        states: tuple[State, ...] | None = None
+        upcoming = iter(stretches)
+        stretch = next(upcoming)
+        while True:
+            following = next(upcoming, None)
+            output = self.backbone.encode(
+                stretch.embedded, stretch.lengths.clamp_min(1), states, need_states=following is not None
+            )
+            outputs = output.outputs.float()
+            if carried is None:
+                carried = self.pooling.start(outputs)
+            carried = self.pooling.read(carried, outputs, make_mask(stretch.lengths, outputs.shape[1]))
+            if following is None:
+                return self.output(self.dropout(self.pooling.finish(carried)))
+            if isinstance(self.backbone.encoder, Recurrent) and output.states is not None:
+                states = self.backbone.encoder.carry(output.states)
+            stretch = following

@@ -1,0 +1,140 @@
+"""Which words moved a decision: the gradient times the input, and a check against leaving words out.
+
+The effect of a word is the sum over its vector's features of gradient times value: to first order, how much the
+logit of the chosen label against all others would fall if the vector were zero (Denil et al. 2014; Li et al. 2016).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from scipy.stats import spearmanr
+from torch import Tensor
+
+from nlp_lstm.data.batch import BatchMaker, TokenBatch
+from nlp_lstm.evaluation.report import Block, MarkedLine, MarkedText, MarkedToken, Section, TextBlock, format_share
+from nlp_lstm.tasks.classifier import Classifier
+from nlp_lstm.text.document import Document
+
+EXPLAINED = 100  # texts of a report on which gradients are checked against leaving words out
+SHOWN = 12  # of them in full
+LONGEST_SHOWN = 60  # words
+SHORTEST = 3  # words; below that ranks say nothing
+
+
+class WordEffect(NamedTuple):
+    """A word and how much it moved the decision.
+
+    Args:
+        word: as written.
+        start: its place in the text, in code points.
+        end: end-exclusive.
+        score: logits; above zero it spoke for the label that was chosen, below zero against it.
+    """
+
+    word: str
+    start: int
+    end: int
+    score: float
+
+
+def margins(logits: Tensor, chosen: Tensor) -> Tensor:
+    """Return the log-odds of the chosen label against all others together.
+
+    Args:
+        logits: `batch label`.
+        chosen: `batch`, label ids.
+    """
+    own = logits.gather(1, chosen[:, None])[:, 0]
+    others = logits.scatter(1, chosen[:, None], float("-inf"))
+    return own - others.logsumexp(dim=1)
+
+
+def gradient_effects(model: Classifier, batch: TokenBatch) -> tuple[Tensor, Tensor]:
+    """Return the logits, `batch label`, and the effect of each word, `batch time`."""
+    with torch.inference_mode(False), torch.enable_grad():
+        vectors = model.backbone.embedding.embed_words(batch.features)
+        embedded = vectors[batch.index].detach().requires_grad_()
+        logits = model.classify(lambda start, end: embedded[:, start:end], batch.lengths)
+        total = margins(logits, logits.argmax(dim=1)).sum()
+        (gradient,) = torch.autograd.grad(total, embedded)
+    return logits.detach(), (gradient * embedded).sum(dim=2).detach()
+
+
+def explain_batch(
+    model: Classifier, batch: TokenBatch, documents: Sequence[Document]
+) -> tuple[Tensor, list[tuple[WordEffect, ...]]]:
+    """Return the logits of a batch, and for each text the effect of its words."""
+    logits, effects = gradient_effects(model, batch)
+    found = []
+    for document, row in zip(documents, effects.tolist(), strict=True):
+        scored = zip(document.tokens, row[: len(document)], strict=True)
+        found.append(tuple(WordEffect(token.text, token.start, token.end, score) for token, score in scored))
+    return logits, found
+
+
+@torch.inference_mode()
+def leave_one_out(model: Classifier, batches: BatchMaker, words: Sequence[str]) -> list[float]:
+    """Return how much the log-odds of a text's label fall when each of its words is left out, in logits.
+
+    Args:
+        model: the network in evaluation mode.
+        batches: makes its batches.
+        words: of the text, two at least.
+    """
+    variants = [[*words[:place], *words[place + 1 :]] for place in range(len(words))]
+    whole = model.read_tokens(batches.make_batch([words]))
+    without = model.read_tokens(batches.make_batch(variants))
+    chosen = whole.argmax(dim=1)
+    return (margins(whole, chosen) - margins(without, chosen.expand(len(without)))).tolist()
+
+
+def explanation_section(
+    model: Classifier, batches: BatchMaker, labels: Sequence[str], documents: Sequence[Document]
+) -> Section:
+    """Show how words moved some decisions, and how well that agrees with leaving each word out.
+
+    Args:
+        model: the network in evaluation mode.
+        batches: makes its batches.
+        labels: names of the labels.
+        documents: the texts; those of a single word have nothing to leave out.
+    """
+    lines: list[MarkedLine] = []
+    correlations: list[float] = []
+    agreements: list[bool] = []
+    for document in documents:
+        if len(document) < SHORTEST:
+            continue
+        logits, (effects,) = explain_batch(model, batches.make_batch([document.words]), [document])
+        left_out = leave_one_out(model, batches, document.words)
+        scores = [effect.score for effect in effects]
+        correlations.append(float(spearmanr(scores, left_out).statistic))
+        agreements.append(scores.index(max(scores)) == left_out.index(max(left_out)))
+        if len(lines) < SHOWN:
+            lines.append(_line(effects, labels[int(logits.argmax())]))
+    if not lines:
+        return Section(title="Words that moved the decision", blocks=[TextBlock(text="No text is long enough.")])
+    text = (
+        f"On {len(correlations)} texts, the effects of their words by gradient x input and by leaving each word out "
+        f"have a mean rank correlation (Spearman) of {sum(correlations) / len(correlations):.2f}; the word that spoke "
+        f"most for the label is the same in {format_share(sum(agreements) / len(agreements))} of them."
+    )
+    note = "Underlined: the words that spoke most for the label given before the text; their effect in logits."
+    blocks: list[Block] = [TextBlock(text=text), MarkedText(lines=lines, note=note)]
+    return Section(title="Words that moved the decision", blocks=blocks)
+
+
+def _line(effects: Sequence[WordEffect], label: str) -> MarkedLine:
+    strongest = sorted((effect.score for effect in effects), reverse=True)[:2]
+    tokens = [
+        MarkedToken(
+            text=effect.word,
+            is_focus=effect.score in strongest and effect.score > 0,
+            tip=f"{effect.score:+.2f}" if effect.score in strongest and effect.score > 0 else "",
+        )
+        for effect in effects[:LONGEST_SHOWN]
+    ]
+    return MarkedLine(tokens=tokens, remark=label)

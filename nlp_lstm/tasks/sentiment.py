@@ -1,0 +1,490 @@
+"""Many-to-one: one label for a whole text, such as its sentiment.
+
+    A quiet, wonderful film.        POSITIVE
+    It never comes to life.         NEGATIVE
+
+Any label set will do: two, three or five classes, types of question, your own. Texts of any length are read stretch
+by stretch with the state carried over, in training (truncated backpropagation through time) as in use.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+
+from nlp_lstm.data.batch import TokenBatch, WordVocabularies
+from nlp_lstm.data.example import LabelledExample
+from nlp_lstm.data.reading import ReadingSettings
+from nlp_lstm.errors import CheckpointError, ConfigError, DataError, shorten
+from nlp_lstm.evaluation.classification import ClassificationMetrics, classification_metrics
+from nlp_lstm.evaluation.classification_report import (
+    classification_comparison,
+    classification_figures,
+    classification_report,
+    domain_figures,
+)
+from nlp_lstm.evaluation.report import Figure, Report, Section
+from nlp_lstm.nn.backbone import BackboneSettings
+from nlp_lstm.nn.loss import soft_label_loss
+from nlp_lstm.nn.pooling import poolings
+from nlp_lstm.tasks.bag_of_words import tune_bag_of_words
+from nlp_lstm.tasks.base import predict_examples, tasks
+from nlp_lstm.tasks.calibration import best_temperature, calibration_section
+from nlp_lstm.tasks.classifier import Classifier
+from nlp_lstm.tasks.explanation import EXPLAINED, WordEffect, explain_batch, explanation_section
+from nlp_lstm.tasks.labels import LARGEST_UNKNOWN_SHARE, check_labels
+from nlp_lstm.tasks.words import WordTask, choose_words
+from nlp_lstm.text.document import Document
+from nlp_lstm.text.tokenize import Tokenizer
+from nlp_lstm.text.vectors import WordVectors
+from nlp_lstm.text.vocabulary import Vocabulary
+
+LONG_TEXT = 50_000  # characters; longer texts are tokenised while they are read
+MOST_LABELS = 1_000
+
+
+class EmptyTextWarning(UserWarning):
+    """A text without words was classified: the answer is how frequent each label is in the training data."""
+
+
+class ClassificationSettings(BackboneSettings):
+    """The classifier: the shared backbone, a pooling over its outputs, and one softmax over the labels."""
+
+    layers: int = Field(1, ge=1, le=64)
+    """How many recurrent layers."""
+    pooling: str = "max"
+    """From the outputs of all words to one vector: attention, last, max, mean."""
+    bptt_window: int = Field(256, ge=1)
+    """Words read at a stretch. The state is carried over to the next stretch, the gradient is not."""
+    longest: int = Field(2_048, ge=2)
+    """Words of a training text that are read; of a longer one the beginning and the end, half of this each."""
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """Share of the target spread over all labels."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """Whether rare labels count more, in inverse proportion to their frequency."""
+
+    @field_validator("pooling")
+    @classmethod
+    def _check_pooling(cls, name: str) -> str:
+        if name not in poolings:
+            raise ValueError(poolings.unknown_message(name))
+        return name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelPrediction:
+    """What the network says of one text.
+
+    Args:
+        probabilities: label to probability, all labels.
+        effects: how much each word moved the decision, where asked for.
+    """
+
+    probabilities: Mapping[str, float]
+    effects: tuple[WordEffect, ...] | None = None
+
+    @property
+    def label(self) -> str:
+        """The most probable label."""
+        return max(self.probabilities, key=lambda label: self.probabilities[label])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LongText:
+    """A text that is tokenised while it is read, so that its tokens are never all in memory."""
+
+    text: str
+    tokenizer: Tokenizer
+
+    def words(self) -> Iterator[str]:
+        """Yield the words of the text."""
+        return (token.text for sentence in self.tokenizer.sentences(self.text) for token in sentence.tokens)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledBatch:
+    """Texts as tensors.
+
+    Args:
+        tokens: the words.
+        documents: the texts that they come from.
+        targets: float32, `batch label`, a distribution per row; None when nothing is known.
+    """
+
+    tokens: TokenBatch
+    documents: tuple[Document, ...]
+    targets: Tensor | None
+
+    @property
+    def num_tokens(self) -> int:
+        """Real tokens in the batch."""
+        return self.tokens.num_tokens
+
+    def to(self, device: torch.device) -> LabelledBatch:
+        """Return the batch on ``device``."""
+        targets = None if self.targets is None else self.targets.to(device)
+        return LabelledBatch(tokens=self.tokens.to(device), documents=self.documents, targets=targets)
+
+
+@tasks.register("sentiment")
+class ClassificationTask(WordTask):
+    """Classification of whole texts.
+
+    Args:
+        settings: the model.
+        words: vocabularies of the words and their parts.
+        labels: the labels.
+        shares: how frequent each label is in the training data, the answer for texts without words.
+    """
+
+    name: ClassVar[str] = "sentiment"
+    title: ClassVar[str] = "Sentiment and other labels of whole texts"
+    intended_use: ClassVar[str] = (
+        "Judging sentences and reviews like those of the training data; longer documents are read as a whole. The "
+        "score is calibrated on development data: of the answers given with 0.8, about 80 % are right on such text."
+    )
+    known_failures: ClassVar[str] = (
+        "There is no neutral label unless the training data has one: neutral text gets a label with a score near one "
+        "half, so ask for a minimum score where text may be neutral. Irony, sentiment that needs knowledge of the "
+        "world, and sentences that praise one thing to fault another are often wrong; the run's report lists the worst."
+    )
+    settings_type = ClassificationSettings
+    data_kind = "labelled"
+    reading_type = ReadingSettings
+    option_names: ClassVar[tuple[str, ...]] = ("top_k", "explain")
+
+    def __init__(
+        self,
+        settings: ClassificationSettings,
+        words: WordVocabularies,
+        labels: Vocabulary,
+        shares: Sequence[float],
+    ) -> None:
+        super().__init__(settings, words)
+        self.labels = labels
+        self.shares = tuple(shares)
+
+    @classmethod
+    def prepare(
+        cls,
+        settings: ClassificationSettings,
+        examples: Sequence[LabelledExample],
+        vectors: Sequence[WordVectors] = (),
+        say: Callable[[str], None] = lambda line: None,
+    ) -> ClassificationTask:
+        counts: Counter[str] = Counter()
+        shares: Counter[str] = Counter()
+        for example in examples:
+            counts.update(example.document.words)
+            target = _own_target(example)
+            if not example.is_phrase:
+                shares.update(target)
+            else:
+                shares.update(dict.fromkeys(target, 0))
+        names = sorted(shares)
+        check_labels({"label": names}, DataError)
+        if len(names) < 2:
+            raise DataError(f"the training data has the one label {', '.join(names)}; two at least are needed")
+        if len(names) > MOST_LABELS:
+            raise DataError(
+                f"the training data has {len(names):,} labels, such as {shorten(names[0])}; at most {MOST_LABELS:,} "
+                "can be learnt. Is the right column read? reading.label names it"
+            )
+        words, selected = choose_words(counts, settings, vectors)
+        total = sum(shares.values())
+        task = cls(settings, words, Vocabulary(names, specials=0), [shares[name] / total for name in names])
+        task.take_vectors(selected, say)
+        return task
+
+    @classmethod
+    def from_vocabulary(cls, settings: ClassificationSettings, values: Mapping[str, Any]) -> ClassificationTask:
+        if not isinstance(values.get("words"), dict):
+            raise CheckpointError("damaged vocabulary: a classifier needs words, labels and shares")
+        labels = Vocabulary.from_dict(values.get("labels"))
+        check_labels({"label": labels.tokens}, CheckpointError)
+        shares = values.get("shares")
+        is_right = isinstance(shares, list) and len(shares) == len(labels)
+        if not is_right or any(not isinstance(share, float) or not 0 <= share <= 1 for share in shares or ()):
+            raise CheckpointError(f"damaged vocabulary: shares is {shorten(shares)}, expected one number per label")
+        return cls(settings, WordVocabularies.from_dict(values["words"]), labels, shares or ())
+
+    def vocabulary(self) -> dict[str, Any]:
+        return {"words": self.words.to_dict(), "labels": self.labels.to_dict(), "shares": list(self.shares)}
+
+    def check_examples(self, examples: Sequence[LabelledExample], where: str) -> None:
+        for example in examples:
+            if example.label not in self.labels:
+                raise DataError(
+                    f"{where}: the text {shorten(example.document.text)} has the label {shorten(example.label)}; the "
+                    f"training data has {', '.join(self.labels.tokens[:20])}"
+                )
+
+    def build_model(self) -> Classifier:
+        settings = self.settings
+        return Classifier(
+            settings, self.words.sizes, len(self.labels), pooling=settings.pooling, window=settings.bptt_window
+        )
+
+    def size(self, example: LabelledExample) -> int:
+        return len(example.document)
+
+    def make_batch(
+        self, examples: Sequence[LabelledExample], *, pad_to: int = 0, with_labels: bool = False
+    ) -> LabelledBatch:
+        rows = [example.document.words for example in examples]
+        targets = None
+        if with_labels:
+            half = self.settings.longest // 2
+            rows = [row if len(row) <= 2 * half else row[:half] + row[-half:] for row in rows]
+            targets = torch.tensor([self._target_row(example) for example in examples])
+        return LabelledBatch(
+            tokens=self.batches.make_batch(rows, pad_to=pad_to),
+            documents=tuple(example.document for example in examples),
+            targets=targets,
+        )
+
+    def loss(self, model: nn.Module, outputs: Tensor, batch: LabelledBatch) -> Tensor:
+        """Return the mean cross-entropy to the targets, in nats per text."""
+        if batch.targets is None:
+            raise DataError("the batch has no labels; make it with with_labels=True")
+        weights = None
+        if self.settings.class_weights == "balanced":
+            shares = torch.tensor(self.shares, device=outputs.device).clamp_min(1e-6)
+            weights = 1 / (len(shares) * shares)
+        return soft_label_loss(outputs, batch.targets, weights, self.settings.label_smoothing)
+
+    def decode(self, model: nn.Module, outputs: Tensor, batch: LabelledBatch) -> list[LabelPrediction]:
+        rows = (outputs.float() / _classifier(model).temperature).softmax(dim=1).tolist()
+        return [LabelPrediction(probabilities=dict(zip(self.labels.tokens, row, strict=True))) for row in rows]
+
+    def predict_batch(self, model: nn.Module, batch: LabelledBatch, **options: Any) -> list[LabelPrediction]:
+        if not options.get("explain"):
+            return super().predict_batch(model, batch)
+        logits, effects = explain_batch(_classifier(model), batch.tokens, batch.documents)
+        predictions = self.decode(model, logits, batch)
+        return [
+            LabelPrediction(probabilities=prediction.probabilities, effects=found)
+            for prediction, found in zip(predictions, effects, strict=True)
+        ]
+
+    def is_long(self, example: LabelledExample | LongText) -> bool:
+        return isinstance(example, LongText)
+
+    def predict_long(self, model: nn.Module, example: LongText, **options: Any) -> LabelPrediction:
+        if options.get("explain"):
+            raise DataError(
+                f"a text of {len(example.text):,} characters is too long to explain word by word; explain takes up to "
+                f"{LONG_TEXT:,}"
+            )
+        words = example.words()
+        device = next(model.parameters()).device
+        stretches = iter(lambda: list(islice(words, self.settings.bptt_window)), [])
+        with torch.inference_mode():
+            logits = _classifier(model).read_stretches(
+                self.batches.make_batch([stretch]).to(device) for stretch in stretches
+            )
+            probabilities = (logits.float() / _classifier(model).temperature).softmax(dim=1)[0].tolist()
+        return LabelPrediction(probabilities=dict(zip(self.labels.tokens, probabilities, strict=True)))
+
+    def calibrate(self, model: nn.Module, examples: Sequence[LabelledExample]) -> None:
+        """Set the temperature of the softmax on development examples (Guo et al. 2017)."""
+        predictions = predict_examples(self, model, examples)
+        rows = [[prediction.probabilities[name] for name in self.labels.tokens] for prediction in predictions]
+        gold = [self.labels.id(str(example.label)) for example in examples]
+        _classifier(model).temperature *= best_temperature(torch.tensor(rows), torch.tensor(gold))
+
+    def examine(
+        self, model: nn.Module, examples: Sequence[LabelledExample], predictions: Sequence[LabelPrediction]
+    ) -> list[Section]:
+        gold = [str(example.label) for example in examples]
+        probabilities = [prediction.probabilities for prediction in predictions]
+        shown = examples[:: max(1, len(examples) // EXPLAINED)][:EXPLAINED]
+        return [
+            calibration_section(gold, probabilities, float(_classifier(model).temperature)),
+            explanation_section(
+                _classifier(model), self.batches, self.labels.tokens, [example.document for example in shown]
+            ),
+        ]
+
+    def average(self, opinions: Sequence[Sequence[LabelPrediction]]) -> list[LabelPrediction]:
+        return [
+            LabelPrediction(
+                probabilities={
+                    name: sum(view.probabilities[name] for view in views) / len(views) for name in self.labels.tokens
+                }
+            )
+            for views in zip(*opinions, strict=True)
+        ]
+
+    def teach(
+        self, examples: Sequence[LabelledExample], opinions: Sequence[LabelPrediction], weight: float
+    ) -> list[LabelledExample]:
+        taught = []
+        for example, opinion in zip(examples, opinions, strict=True):
+            target: Mapping[str, float] = opinion.probabilities
+            if example.label is not None or example.target is not None:
+                own = _own_target(example)
+                target = {name: weight * share + (1 - weight) * own.get(name, 0.0) for name, share in target.items()}
+            taught.append(dataclasses.replace(example, target=target))
+        return taught
+
+    def score(self, examples: Sequence[LabelledExample], predictions: Sequence[LabelPrediction]) -> dict[str, float]:
+        """Return the accuracy."""
+        right = [prediction.label == example.label for example, prediction in zip(examples, predictions, strict=True)]
+        return {"accuracy": sum(right) / max(1, len(right))}
+
+    def read_text(
+        self, text: Any, tokenizer: Tokenizer | None, *, is_pretokenized: bool
+    ) -> Iterator[LabelledExample | LongText]:
+        if is_pretokenized:
+            if text:
+                yield LabelledExample(document=Document.from_words(text))
+        elif tokenizer is not None and len(text) > LONG_TEXT and not text.isspace():
+            yield LongText(text=text, tokenizer=tokenizer)
+        elif tokenizer is not None:
+            document = tokenizer.tokenize(text)
+            if len(document):
+                yield LabelledExample(document=document)
+
+    def check_options(self, *, top_k: int | None = 1, explain: bool = False) -> None:  # type: ignore[override]
+        if top_k is not None and (type(top_k) is not int or top_k < 1):
+            raise ConfigError(f"top_k is {shorten(top_k)}; give how many labels, from 1, or None for all")
+        if not isinstance(explain, bool):
+            raise ConfigError(f"explain is {shorten(explain)}; give True or False")
+        if explain and top_k != 1:
+            raise ConfigError("explain is about the most probable label; leave out top_k")
+
+    def format(  # type: ignore[override]
+        self,
+        answers: Iterable[tuple[LabelledExample, LabelPrediction]],
+        *,
+        top_k: int | None = 1,
+        explain: bool = False,
+    ) -> dict[str, Any] | list[dict[str, Any]]:
+        """Return the label and its score, in the shape of Hugging Face's text classification.
+
+        Args:
+            answers: the one text with its prediction; nothing where the text has no words.
+            top_k: 1 gives one dictionary; more, or None for all labels, a list of them, the most probable first.
+            explain: adds ``words``: each word with how much it moved the decision (logits, positive for the label).
+        """
+        prediction = next((prediction for _, prediction in answers), None)
+        if prediction is None:
+            warnings.warn(
+                "the text has no words; the answer is how frequent each label is in the training data",
+                EmptyTextWarning,
+                stacklevel=2,
+            )
+            prediction = LabelPrediction(
+                probabilities=dict(zip(self.labels.tokens, self.shares, strict=True)), effects=()
+            )
+        ordered = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
+        results: list[dict[str, Any]] = [{"label": label, "score": score} for label, score in ordered]
+        if top_k != 1:
+            return results[:top_k]
+        if explain:
+            results[0]["words"] = [effect._asdict() for effect in prediction.effects or ()]
+        return results[0]
+
+    def baseline_predictions(
+        self,
+        training: Sequence[LabelledExample],
+        development: Sequence[LabelledExample],
+        test: Sequence[LabelledExample],
+    ) -> dict[str, list[LabelPrediction]]:
+        """Return those of the most frequent label, and of TF-IDF with logistic regression, tuned on dev."""
+        frequent = self.labels.tokens[max(range(len(self.shares)), key=self.shares.__getitem__)]
+        predicted = {"most frequent label": [{frequent: 1.0}] * len(test)}
+        predicted |= tune_bag_of_words(training, development, test, lower_case=self.settings.embedding.lower_case)
+        return {
+            name: [LabelPrediction(probabilities=probabilities) for probabilities in rows]
+            for name, rows in predicted.items()
+        }
+
+    def report(
+        self,
+        examples: Sequence[LabelledExample],
+        predictions: Sequence[LabelPrediction],
+        *,
+        title: str,
+        subtitle: str = "",
+        training: Sequence[LabelledExample] | None = None,
+        rivals: Mapping[str, Sequence[LabelPrediction]] | None = None,
+    ) -> Report:
+        if training is None:
+            self._check_known(examples)
+        metrics = _metrics(examples, predictions)
+        sections = []
+        if rivals:
+            rows = [("this model", metrics)]
+            rows += [(name, _metrics(examples, answers)) for name, answers in rivals.items()]
+            sections.append(Section(title="Beside simpler systems", blocks=[classification_comparison(rows)]))
+        return classification_report(
+            metrics,
+            title=title,
+            subtitle=subtitle,
+            task=self.name,
+            texts=[example.document.text for example in examples],
+            gold=[str(example.label) for example in examples],
+            predicted=[prediction.label for prediction in predictions],
+            scores=[prediction.probabilities[prediction.label] for prediction in predictions],
+            sections=sections,
+        )
+
+    def headlines(
+        self, examples: Sequence[LabelledExample], predictions: Sequence[LabelPrediction]
+    ) -> Sequence[Figure]:
+        self._check_known(examples)
+        metrics = _metrics(examples, predictions)
+        return [classification_figures(metrics)[0], *domain_figures(metrics)]
+
+    def _check_known(self, examples: Sequence[LabelledExample]) -> None:
+        """Check that nearly all gold labels are known to the model."""
+        if not examples:
+            raise DataError("there is no labelled text to evaluate on")
+        unknown = Counter(str(example.label) for example in examples if example.label not in self.labels)
+        if unknown.total() > LARGEST_UNKNOWN_SHARE * len(examples):
+            names = ", ".join(shorten(name) for name, _ in unknown.most_common(5))
+            raise DataError(
+                f"{unknown.total():,} of {len(examples):,} texts have labels that this model does not know ({names}); "
+                f"it knows {', '.join(self.labels.tokens[:20])}. reading.labels gives the file's labels other names"
+            )
+
+    def _target_row(self, example: LabelledExample) -> list[float]:
+        target = _own_target(example)
+        return [target.get(name, 0.0) for name in self.labels.tokens]
+
+
+def _classifier(model: nn.Module) -> Classifier:
+    """The network as what `build_model` makes."""
+    if not isinstance(model, Classifier):
+        raise TypeError(f"{type(model).__name__} is no Classifier")
+    return model
+
+
+def _own_target(example: LabelledExample) -> Mapping[str, float]:
+    """What training learns of an example."""
+    if example.target is not None:
+        return example.target
+    if example.label is None:
+        raise DataError(f"the training text {shorten(example.document.text)} has no label")
+    return {example.label: 1.0}
+
+
+def _metrics(examples: Sequence[LabelledExample], predictions: Sequence[LabelPrediction]) -> ClassificationMetrics:
+    return classification_metrics(
+        [str(example.label) for example in examples],
+        [prediction.label for prediction in predictions],
+        [prediction.probabilities for prediction in predictions],
+        [len(example.document) for example in examples],
+        [example.domain for example in examples] if any(example.domain for example in examples) else None,
+    )

@@ -1,0 +1,63 @@
+"""What the tasks that read words share: vocabularies, pretrained vectors and batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from nlp_lstm.data.batch import BatchMaker, WordVocabularies, lower_counts
+from nlp_lstm.nn.backbone import BackboneSettings
+from nlp_lstm.tasks.base import Task
+from nlp_lstm.text.selection import SelectedVectors, select_vectors
+from nlp_lstm.text.vectors import WordVectors
+
+
+class WordTask(Task):
+    """A task whose network reads words.
+
+    Args:
+        settings: the model.
+        words: vocabularies of the words and their parts.
+    """
+
+    def __init__(self, settings: BackboneSettings, words: WordVocabularies) -> None:
+        self.settings = settings
+        self.words = words
+        self.batches = BatchMaker(words, lower_case=settings.embedding.lower_case)
+        self._vector_rows: Tensor | None = None
+        self._coverage = ""
+
+    def facts(self) -> dict[str, str]:
+        return {"pretrained vectors": self._coverage} if self._coverage else {}
+
+    def fill_model(self, model: nn.Module) -> None:
+        if self._vector_rows is not None and self.words.vector_size:
+            model.get_submodule("backbone.embedding.vectors").load_rows(self._vector_rows)  # type: ignore[operator]
+
+    def take_vectors(self, selected: SelectedVectors, say: Callable[[str], None]) -> None:
+        """Keep the pretrained vectors until the network is built, and say how much of the text they cover."""
+        if not selected.matrix.shape[1]:
+            return
+        self._vector_rows = torch.from_numpy(selected.matrix)
+        self._coverage = f"{len(selected.words):,} kept; {selected.coverage}"
+        say(f"pretrained vectors: {self._coverage}")
+
+
+def choose_words(
+    counts: Mapping[str, int], settings: BackboneSettings, vectors: Sequence[WordVectors]
+) -> tuple[WordVocabularies, SelectedVectors]:
+    """Return the vocabularies for the words of the training text, and the pretrained vectors that go with them.
+
+    Args:
+        counts: how often each word occurs in the training text.
+        settings: the model.
+        vectors: pretrained vectors.
+    """
+    embedding = settings.embedding
+    if embedding.lower_case:
+        counts = lower_counts(counts)
+    selected = select_vectors(vectors, counts, kept=embedding.vectors_kept)
+    words = WordVocabularies.build(counts, embedding, vectors=selected.words, vector_size=selected.matrix.shape[1])
+    return words, selected

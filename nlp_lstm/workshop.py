@@ -1,0 +1,111 @@
+"""What the trainings of one run share: the model itself, its teachers, and the simpler networks beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from nlp_lstm.recipes import Recipe, change_model
+from nlp_lstm.run_data import RunData
+from nlp_lstm.tasks import Task, predict_examples, tasks
+from nlp_lstm.text.vectors import WordVectors
+from nlp_lstm.training import TrainingResult, TrainingSettings, train
+
+TEACHER_SEED = 1_000  # teachers have the seeds from here on, so none is the model's own
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workshop:
+    """A run's recipe and materials.
+
+    Args:
+        recipe: how the model is made.
+        folder: where everything goes.
+        data: the examples.
+        vectors: pretrained word vectors.
+        console: where to print; None prints nothing.
+        should_resume: whether each training goes on from its checkpoint.
+    """
+
+    recipe: Recipe
+    folder: Path
+    data: RunData
+    vectors: Sequence[WordVectors]
+    console: Console | None
+    should_resume: bool
+
+    @property
+    def say(self) -> Callable[[str], None]:
+        """Print a line."""
+        return make_say(self.console)
+
+    def train(
+        self, task: Task, examples: Sequence[Any], settings: TrainingSettings, name: str, description: str
+    ) -> TrainingResult:
+        """Train a network in the folder ``name`` of the run; its checkpoint stays until the run is finished."""
+        return train(
+            task,
+            examples,
+            self.data.development,
+            settings,
+            self.folder / name,
+            should_resume=self.should_resume,
+            console=self.console,
+            description=description,
+        )
+
+
+def make_say(console: Console | None) -> Callable[[str], None]:
+    """Return a function that prints a line as it is, or drops it where there is no console."""
+
+    def say(line: str) -> None:
+        if console is not None:
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    return say
+
+
+def network_baselines(workshop: Workshop) -> dict[str, list[Any]]:
+    """Train the recipe's simpler networks, and return the test predictions of each under its name."""
+    recipe, data = workshop.recipe, workshop.data
+    tokens = min(recipe.baselines.tokens, recipe.training.tokens)
+    if not tokens:
+        return {}
+    evaluations = min(4, recipe.training.evaluations)
+    schedule = recipe.training.model_copy(update={"tokens": tokens, "evaluations": evaluations})
+    predictions = {}
+    for number, (name, changes) in enumerate(recipe.baselines.networks.items(), start=1):
+        settings = change_model(recipe, changes, f"baselines.networks: {name}")
+        task = tasks.get(recipe.task).prepare(settings, data.training, workshop.vectors)
+        workshop.say(f"baseline: {name}")
+        result = workshop.train(task, data.training, schedule, f"baseline-{number}", name)
+        predictions[f"{name}, {tokens:,} training tokens"] = predict_examples(task, result.model, data.test)
+    return predictions
+
+
+def distil(workshop: Workshop, student: Task) -> tuple[list[Any], dict[str, list[Any]]]:
+    """Train the teachers and return the training examples with their opinions, and their mean answers on test.
+
+    Args:
+        workshop: of the run.
+        student: the task of the model that will learn from them; its labels are the teachers'.
+    """
+    recipe, data = workshop.recipe, workshop.data
+    settings = change_model(recipe, recipe.distillation.model, "distillation.model")
+    examples = [*data.training, *data.unlabelled]
+    opinions, answers = [], []
+    for number in range(recipe.distillation.teachers):
+        workshop.say(f"teacher {number + 1} of {recipe.distillation.teachers}")
+        task = tasks.get(recipe.task).prepare(settings, data.training, workshop.vectors)
+        seed = TEACHER_SEED * (1 + recipe.training.seed) + number
+        schedule = recipe.training.model_copy(update={"seed": seed})
+        result = workshop.train(task, data.training, schedule, f"teacher-{number + 1}", "teacher")
+        opinions.append(predict_examples(task, result.model, examples))
+        answers.append(predict_examples(task, result.model, data.test))
+    name = f"mean of the {len(answers)} teachers"
+    taught = student.teach(examples, student.average(opinions), recipe.distillation.weight)
+    return taught, {name: student.average(answers)}
