@@ -45,7 +45,7 @@ def model_card(
     found = data.found
     scores = [_score_row(f"{found.name} test", figure) for figure in report.figures]
     scores += [_score_row(f"{name} test", figure) for name, figures in others.items() for figure in figures]
-    materials = [_material(source) for source in (found, *data.also)]
+    materials = [_material(source) for source in data.sources]
     materials += [f"- word vectors {source.name}: {source.licence or 'licence not known'}" for source in vectors]
     lines = [
         f"# {task.name}-{recipe.language}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,10 +26,11 @@ class RunData:
     Args:
         found: the data set that is trained, chosen and tested on.
         also: further data sets that are trained on.
+        texts_only: data sets whose texts teachers label.
         training: all that is learnt.
         development: of the first data set.
         test: of the first data set.
-        unlabelled: texts that teachers label.
+        unlabelled: the training texts of ``texts_only``.
         sizes: data set to the examples of its training part that were read.
         removed: data set to how many of them were left out, by the dev or test split that has the same text.
         kept_apart: the data sets whose dev and test texts are not in training.
@@ -36,6 +38,7 @@ class RunData:
 
     found: FoundData
     also: tuple[FoundData, ...] = ()
+    texts_only: tuple[FoundData, ...] = ()
     training: Sequence[Any]
     development: Sequence[Any]
     test: Sequence[Any]
@@ -47,7 +50,12 @@ class RunData:
     @property
     def names(self) -> tuple[str, ...]:
         """All data sets that are trained on."""
-        return (self.found.name, *(other.name for other in self.also))
+        return tuple(source.name for source in self.sources)
+
+    @property
+    def sources(self) -> tuple[FoundData, ...]:
+        """All data sets that are trained on, those whose texts alone are read among them."""
+        return (self.found, *self.also, *self.texts_only)
 
 
 def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None]) -> RunData:
@@ -74,10 +82,9 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
     if kind == "tagged":
         _say_sizes(found.name, parts, say)
         return RunData(found=found, training=parts["train"], development=parts["dev"], test=parts["test"])
-    also = [] if data is not None else _find_others(recipe.also_train, found, recipe, say)
-    unlabelled = (
-        _find_others(recipe.distillation.unlabelled, found, recipe, say) if recipe.distillation.teachers else []
-    )
+    also = [] if data is not None else _find_others(recipe.also_train, [found], recipe, say)
+    names = recipe.distillation.unlabelled if recipe.distillation.teachers else ()
+    unlabelled = _find_others(names, [found, *also], recipe, say)
     protected = {f"{found.name} {split}": [_text(example) for example in parts[split]] for split in ("dev", "test")}
     kept_apart = [found.name]
     for name in _protected_names(found.name):
@@ -92,19 +99,25 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
     sizes: dict[str, int] = {}
     removed: dict[str, Counter[str]] = {}
     for source in (found, *also, *unlabelled):
-        examples = parts["train"] if source is found else read_split(source, "train", recipe.reading, recipe.language)
-        target = extra if source in unlabelled else training
+        is_unlabelled = any(source is other for other in unlabelled)
+        if source is found:
+            examples = parts["train"]
+        elif is_unlabelled:
+            examples = _read_without_labels(source, recipe)
+        else:
+            examples = read_split(source, "train", recipe.reading, recipe.language)
         kept, counts = remove_overlap(examples, texts)
         sizes[source.name], removed[source.name] = len(examples), counts
         if counts:
             say(f"{source.name}: {counts.total():,} of {len(examples):,} training texts left out, in dev or test data")
-        target.extend(kept)
+        (extra if is_unlabelled else training).extend(kept)
     if not training:
         raise DataError(f"{found.name}: every training text is also in dev or test data; give other data")
     _say_sizes(found.name, {**parts, "train": training}, say)
     return RunData(
         found=found,
         also=tuple(also),
+        texts_only=tuple(unlabelled),
         training=training,
         development=parts["dev"],
         test=parts["test"],
@@ -132,11 +145,20 @@ def read_files(paths: Sequence[Path], kind: Kind, reading: Settings, language: s
     return [example for example in examples if example.label is not None]
 
 
-def _find_others(names: Sequence[str], first: FoundData, recipe: Recipe, say: Callable[[str], None]) -> list[FoundData]:
-    """The further data sets that can be had."""
+def _read_without_labels(found: FoundData, recipe: Recipe) -> list[Any]:
+    """Read the training texts of a data set whose labels may be others than the recipe's."""
+    reading = recipe.reading.model_copy(update={"labels": {}})
+    examples: Sequence[Any] = found.read("train", reading, recipe.language)
+    return [dataclasses.replace(example, label=None, target=None) for example in examples]
+
+
+def _find_others(
+    names: Sequence[str], taken: Sequence[FoundData], recipe: Recipe, say: Callable[[str], None]
+) -> list[FoundData]:
+    """The further data sets that can be had, besides those that are taken already."""
     others = []
     for name in names:
-        if name == first.name:
+        if any(name == other.name for other in taken):
             continue
         try:
             other = find_data([name], say=say)

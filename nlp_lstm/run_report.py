@@ -53,7 +53,7 @@ def complete_report(
     metrics = {
         **report.metrics,
         "data": {"name": found.name, "source": found.source, "sha256": dict(found.sha256)},
-        "also_trained_on": {other.name: dict(other.sha256) for other in data.also},
+        "also_trained_on": {other.name: dict(other.sha256) for other in data.sources[1:]},
         "left_out_of_training": {name: dict(counts) for name, counts in data.removed.items()},
         "preparation": dict(facts),
         "development_score": result.best_score,

@@ -102,7 +102,7 @@ def run_recipe(
     Tokenizer(recipe.language)  # an unknown language fails now, not at the first text
 
     folder.mkdir(parents=True, exist_ok=True)
-    if not (should_resume and (folder / CHECKPOINT_NAME).is_file()):  # a recipe that does not fit changes nothing
+    if not (should_resume and any(folder.rglob(CHECKPOINT_NAME))):  # a recipe that does not fit changes nothing
         begin_run(folder, recipe, data)
     workshop = Workshop(
         recipe=recipe, folder=folder, data=run_data, vectors=vectors, console=console, should_resume=should_resume

@@ -93,7 +93,11 @@ def distil(workshop: Workshop, student: Task) -> tuple[list[Any], dict[str, list
     Args:
         workshop: of the run.
         student: the task of the model that will learn from them; its labels are the teachers'.
+
+    Raises:
+        ConfigError: the task cannot be distilled.
     """
+    student.average([])  # a task that cannot be distilled says so before any training
     recipe, data = workshop.recipe, workshop.data
     settings = change_model(recipe, recipe.distillation.model, "distillation.model")
     examples = [*data.training, *data.unlabelled]

@@ -1,17 +1,19 @@
-"""What several tests share: the sample files, real text, and one tiny model that is trained once a session."""
+"""What several tests share: the sample files, real text, and a tiny model of each task, trained once a session."""
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
 import pytest
 
-from nlp_lstm.data.example import TaggedExample
+from nlp_lstm.data.example import LabelledExample, TaggedExample
 from nlp_lstm.data.readers import read_conllu, read_examples
 from nlp_lstm.paths import bundled_folder
 from nlp_lstm.pipeline import Pipeline
@@ -21,6 +23,8 @@ from nlp_lstm.runs import run_recipe
 SAMPLES = Path(__file__).parent / "data" / "samples"
 TAGGED = SAMPLES / "hand.conllu"
 SPANS = SAMPLES / "hand.bio"
+REVIEWS = SAMPLES / "reviews.tsv"
+CASES = SAMPLES / "sentiment_cases.jsonl"
 
 SMALL_NETWORK = (
     "model.embedding.vectors=null",
@@ -39,7 +43,16 @@ SMALL_NETWORK = (
     "also_evaluate=[]",
     "baselines.tokens=0",
 )
-"""Overrides that make any tagging recipe tiny."""
+"""Overrides that make any recipe tiny."""
+
+SMALL_CLASSIFIER = (
+    *SMALL_NETWORK,
+    "model.embedding.words=learned",
+    "model.embedding.min_count=1",
+    "also_train=[]",
+    "distillation.teachers=0",
+)
+"""The same for whole texts."""
 
 
 def tiny_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
@@ -47,12 +60,48 @@ def tiny_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
     return load_recipe("pos", [*SMALL_NETWORK, f"training.tokens={tokens}", *overrides])
 
 
+def tiny_sentiment_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
+    """Return the recipe for whole texts in its tiny form, further changed by ``overrides``."""
+    return load_recipe("sentiment", [*SMALL_CLASSIFIER, f"training.tokens={tokens}", *overrides])
+
+
+@contextlib.contextmanager
+def without_corpora() -> Iterator[None]:
+    """Hide the real corpora, so that a tiny run does not read all their dev and test texts to keep them apart."""
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as empty:
+        patch.delenv("NLP_LSTM_DATA", raising=False)
+        patch.setenv("NLP_LSTM_CACHE", empty)
+        yield
+
+
 @lru_cache(maxsize=1)
 def tiny_run() -> Path:
     """Return the folder of a finished tiny run on the hand-tagged sentences. Read only."""
+    return _run_once(tiny_recipe(tokens=12_000), TAGGED)
+
+
+@lru_cache(maxsize=1)
+def tiny_sentiment_run() -> Path:
+    """Return the folder of a finished tiny run on the labelled reviews, which it learns by heart. Read only."""
+    splits = Path(tempfile.mkdtemp(prefix="nlp-lstm-tests-"))
+    atexit.register(shutil.rmtree, splits, ignore_errors=True)
+    split_reviews(splits)
+    return _run_once(tiny_sentiment_recipe(tokens=12_000), splits)
+
+
+def split_reviews(folder: Path) -> Path:
+    """Write the labelled reviews as train, dev and test files, the same number of each label in each."""
+    header, *rows = REVIEWS.read_text(encoding="utf-8").splitlines()
+    for split, part in (("train", rows[:46]), ("dev", rows[46:54]), ("test", rows[54:])):
+        (folder / f"{split}.tsv").write_text("\n".join([header, *part]) + "\n", encoding="utf-8")
+    return folder
+
+
+def _run_once(recipe: Recipe, data: Path) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="nlp-lstm-tests-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    run_recipe(tiny_recipe(tokens=12_000), folder, data=TAGGED)
+    with without_corpora():
+        run_recipe(recipe, folder, data=data)
     return folder
 
 
@@ -68,6 +117,12 @@ def tiny_pipeline() -> Pipeline:
 
 
 @lru_cache(maxsize=1)
+def tiny_classifier() -> Pipeline:
+    """Return the tiny model of whole texts, ready to predict."""
+    return Pipeline(tiny_sentiment_run() / "model")
+
+
+@lru_cache(maxsize=1)
 def tagged_examples() -> tuple[TaggedExample, ...]:
     """Return the hand-tagged sentences."""
     return tuple(read_conllu(TAGGED))
@@ -77,6 +132,12 @@ def tagged_examples() -> tuple[TaggedExample, ...]:
 def span_examples() -> tuple[TaggedExample, ...]:
     """Return the sentences with hand-marked names."""
     return tuple(read_examples([SPANS]))
+
+
+@lru_cache(maxsize=1)
+def review_examples() -> tuple[LabelledExample, ...]:
+    """Return the labelled reviews, as many of each label."""
+    return tuple(read_examples([REVIEWS], kind="labelled"))
 
 
 def corpus_file(pattern: str) -> Path:

@@ -10,7 +10,20 @@ from pathlib import Path
 
 import pytest
 import typer
-from samples import SMALL_NETWORK, TAGGED, tagged_examples, tiny_model, tiny_pipeline
+from samples import (
+    REVIEWS,
+    SMALL_CLASSIFIER,
+    SMALL_NETWORK,
+    TAGGED,
+    corpus_file,
+    review_examples,
+    split_reviews,
+    tagged_examples,
+    tiny_classifier,
+    tiny_model,
+    tiny_pipeline,
+    tiny_sentiment_run,
+)
 from typer.testing import CliRunner
 
 import nlp_lstm
@@ -153,6 +166,105 @@ def test_the_first_line_of_much_output_may_be_all_that_is_read():
         process.stdout.close()
         complaint = process.stderr.read()
     assert (process.returncode, complaint) == (0, b"")
+
+
+# ---- whole texts
+
+
+@pytest.fixture
+def classifier(tmp_path, elsewhere):
+    """The tiny model of whole texts as sentiment-en."""
+    shutil.copytree(tiny_sentiment_run() / "model", tmp_path / "models" / "sentiment-en")
+    return tiny_classifier()
+
+
+REVIEW_LINES = ["A quiet, wonderful film.", "My pasta was overcooked."]
+
+
+def test_each_line_gets_a_label_and_its_score(classifier):
+    printed = call("predict", "sentiment", input="\n".join(REVIEW_LINES) + "\n")
+    assert [json.loads(line) for line in printed.splitlines()] == classifier.predict(REVIEW_LINES)
+
+
+def test_top_k_gives_so_many_labels_and_0_all(classifier):
+    for asked, top_k in ((0, None), (1, 1), (2, 2)):
+        printed = call("predict", "sentiment", "--top-k", asked, input=REVIEW_LINES[0])
+        assert json.loads(printed) == classifier.predict(REVIEW_LINES[0], top_k=top_k)
+
+
+def test_explain_adds_the_words(classifier):
+    printed = call("predict", "sentiment", "--explain", "--pretokenized", input="A quiet film .\n")
+    answer = json.loads(printed)
+    assert answer == classifier.predict(["A", "quiet", "film", "."], pretokenized=True, explain=True)
+    assert [word["word"] for word in answer["words"]] == ["A", "quiet", "film", "."]
+
+
+def test_an_empty_line_is_answered_with_a_warning_on_stderr(classifier):
+    done = start("predict", "sentiment", input="\n".join([REVIEW_LINES[0], "", REVIEW_LINES[1]]).encode())
+    assert done.returncode == 0
+    answers = [json.loads(line) for line in done.stdout.decode("utf-8").splitlines()]
+    assert [answer["label"] for answer in answers] == ["POSITIVE", "NEGATIVE", "NEGATIVE"]
+    assert answers[1]["score"] == 0.5
+    complaint = done.stderr.decode("utf-8")
+    assert complaint.startswith("warning: the text has no words; the answer is how frequent each label is")
+    assert complaint.count("\n") == 1
+    assert "Traceback" not in complaint
+
+
+def test_evaluate_reads_the_columns_that_it_is_told(classifier):
+    expected = classifier.task.score(review_examples(), classifier._predict_examples(review_examples()))["accuracy"]
+    rows = [line.split("\t") for line in REVIEWS.read_text(encoding="utf-8").splitlines()[1:]]
+    lines = ["number\treview\tstars", *(f"{n}\t{text}\t{label[:3]}" for n, (text, label) in enumerate(rows))]
+    Path("mine.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    reading = ["reading.text=review", "reading.label=stars", "reading.labels={POS: POSITIVE, NEG: NEGATIVE}"]
+    call("evaluate", "sentiment", "mine.tsv", *reading, "--output", "report")
+    metrics = json.loads(Path("report/metrics.json").read_text(encoding="utf-8"))
+    assert metrics["figures"]["Accuracy"]["value"] == expected
+    assert "Accuracy" in call("evaluate", "sentiment", REVIEWS)
+
+
+def test_run_and_evaluate_work_for_whole_texts(monkeypatch):
+    monkeypatch.delenv("NLP_LSTM_DATA", raising=False)
+    Path("mine").mkdir()
+    split_reviews(Path("mine"))
+    printed = call("run", "sentiment", *SMALL_CLASSIFIER, "training.tokens=600", "--data", "mine")
+    assert printed.splitlines()[-1] == 'use it: Pipeline("runs/sentiment/model")'
+    figures = json.loads(Path("runs/sentiment/metrics.json").read_text(encoding="utf-8"))["figures"]
+    assert f"{100 * figures['Accuracy']['value']:.2f}" in call("evaluate", "runs/sentiment/model", "mine")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "sentiment", "in.txt", "--label", "xpos"], 'ConfigError: unknown option "label"'),
+        (["predict", "pos", "in.txt", "--explain"], 'ConfigError: unknown option "explain"'),
+        (["predict", "pos", "in.txt", "--top-k", "2"], 'ConfigError: unknown option "top_k"'),
+        (["predict", "sentiment", "in.txt", "--explain", "--top-k", "0"], "ConfigError: explain is about the most"),
+        (["predict", "sentiment", "in.txt", "--top-k", "-1"], "nlp-lstm predict: Invalid value for '--top-k'"),
+        (["predict", "sentiment", "in.txt", "--format", "conllu"], "ConfigError: CoNLL-U is for tagging"),
+        (["evaluate", "sentiment", "in.txt", "model.hidden=3"], "evaluate takes reading.KEY=VALUE only"),
+        (["evaluate", "sentiment", "in.txt", "reading=3"], "evaluate takes reading.KEY=VALUE only"),
+        (["evaluate", "sentiment", "in.tsv", "reading.txt=1"], 'unknown key "txt"'),
+        (["evaluate", "sentiment", "in.tsv", "reading.text=reviw"], 'no column is called "reviw"'),
+        (["evaluate", "pos", "in.tsv", "reading.text=1"], 'unknown key "text"'),
+        (["evaluate", "sentiment"], "a file of one's own; give the data"),
+    ],
+)
+def test_an_error_about_whole_texts_is_one_line_and_code_2(classifier, monkeypatch, capsys, arguments, message):
+    Path("in.txt").write_text("We wait.\n", encoding="utf-8")
+    Path("in.tsv").write_text("review\tlabel\nWe wait.\tPOSITIVE\n", encoding="utf-8")
+    assert message in fail(monkeypatch, capsys, *arguments)
+
+
+def test_data_that_the_model_may_have_seen_needs_a_flag(classifier, monkeypatch, capsys, tmp_path):
+    corpus_file("sst2/test.tsv")
+    path = tmp_path / "models" / "sentiment-en" / "config.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**values, "data": "vader-snippets", "kept_apart": []}), encoding="utf-8")
+    complaint = fail(monkeypatch, capsys, "evaluate", "sentiment", "sst2")
+    assert complaint.startswith("DataError: sst2 shares texts with vader-snippets")
+    assert "--allow-overlap" in complaint
+    assert "1,821" in call("evaluate", "sentiment", "sst2", "--allow-overlap")
 
 
 # ---- run, evaluate

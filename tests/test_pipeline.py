@@ -160,11 +160,12 @@ def test_the_sentences_of_a_text_are_forgotten_while_it_is_answered(tagger, monk
 
 
 MEMORY = """
-import itertools, resource, sys, torch
+import sys, torch
 from nlp_lstm.pipeline import Pipeline
 torch.set_num_threads(1)
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+def peak():  # of this process alone: ru_maxrss begins with what the parent held
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 2**10
 tagger = Pipeline(sys.argv[1])
 size = int(sys.argv[2])
 line = "The old ferry leaves at six, and my sister paints small boats on Sundays.\\n"

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
+from nlp_lstm.errors import ConfigError
 from nlp_lstm.nn.dropout import drop_ids
 from nlp_lstm.nn.recurrent import Recurrent, make_mask
 from nlp_lstm.settings import Settings
@@ -26,8 +27,9 @@ class EmbeddingSettings(Settings):
 
     lower_case: bool = False
     """Whether capital letters are read as small ones everywhere; for training text that has none."""
-    words: Literal["learned", "one-hot", "none"] = "learned"
-    """A learned vector for each word of the training text, a one-hot vector (for comparison), or neither."""
+    words: Literal["learned", "tuned", "one-hot", "none"] = "learned"
+    """For each word of the training text a learned vector, or a learned change of its pretrained vector, or a one-hot
+    vector (for comparison), or nothing."""
     word_size: int = Field(64, ge=1)
     """Features of the learned word vector."""
     min_count: int = Field(2, ge=1)
@@ -176,6 +178,11 @@ class WordEmbedding(nn.Module):
             self.output_size += settings.word_size
         elif settings.words == "one-hot":
             self.output_size += sizes.words
+        elif settings.words == "tuned":
+            if not sizes.vectors:
+                raise ConfigError("model.embedding.words=tuned changes pretrained vectors, but there are none")
+            self.changes = nn.Embedding(sizes.words, sizes.vector_size, padding_idx=0)
+            nn.init.zeros_(self.changes.weight)
         if sizes.vectors:
             self.vectors = QuantisedVectors(sizes.vectors, sizes.vector_size, settings.vector_bits)
             self.output_size += sizes.vector_size
@@ -205,9 +212,11 @@ class WordEmbedding(nn.Module):
                 word_ids = drop_ids(word_ids, self.settings.word_dropout, UNKNOWN_ID)
             if self.settings.words == "learned":
                 parts.append(self.words(word_ids))
+            elif self.settings.words == "tuned":
+                parts.append(self.vectors(features.vector_ids) + self.changes(word_ids))
             else:
                 parts.append(nn.functional.one_hot(word_ids, self.num_words).float())
-        if hasattr(self, "vectors"):
+        if hasattr(self, "vectors") and self.settings.words != "tuned":
             parts.append(self.vectors(features.vector_ids))
         if hasattr(self, "characters"):
             parts.append(self.characters(features.character_ids, features.character_lengths))

@@ -145,7 +145,7 @@ class AttentionPooling(Pooling):
         self, carried: Carried, outputs: Float[Tensor, "batch time features"], mask: Bool[Tensor, "batch time"]
     ) -> Carried:
         peak, total, norm = carried
-        scores = self.vector(torch.tanh(self.hidden(outputs)))[..., 0].float()
+        scores = self.vector(torch.tanh(self.hidden(outputs)))[..., 0].to(outputs.dtype)
         scores = scores.masked_fill(~mask, LOWEST)
         new_peak = torch.maximum(peak, scores.amax(dim=1, keepdim=True))
         weights = torch.exp(scores - new_peak) * mask

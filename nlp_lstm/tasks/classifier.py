@@ -50,7 +50,6 @@ class Classifier(nn.Module):
         size = self.backbone.output_size
         is_bidirectional = settings.encoder == "recurrent" and settings.bidirectional
         self.pooling = poolings.get(pooling)(size, is_bidirectional=is_bidirectional)
-        self.dropout = nn.Dropout(settings.dropout)
         self.output = nn.Linear(size, num_labels)
         self.temperature: Tensor  # of the softmax in use; training has 1
         self.register_buffer("temperature", torch.ones(()))
@@ -96,12 +95,12 @@ class Classifier(nn.Module):
             output = self.backbone.encode(
                 stretch.embedded, stretch.lengths.clamp_min(1), states, need_states=following is not None
             )
-            outputs = output.outputs.float()
+            outputs = output.outputs.to(self.output.weight.dtype)  # bfloat16 would sum too coarsely
             if carried is None:
                 carried = self.pooling.start(outputs)
             carried = self.pooling.read(carried, outputs, make_mask(stretch.lengths, outputs.shape[1]))
             if following is None:
-                return self.output(self.dropout(self.pooling.finish(carried)))
+                return self.output(self.pooling.finish(carried))
             if isinstance(self.backbone.encoder, Recurrent) and output.states is not None:
                 states = self.backbone.encoder.carry(output.states)
             stretch = following

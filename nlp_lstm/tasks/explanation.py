@@ -21,7 +21,7 @@ from nlp_lstm.text.document import Document
 EXPLAINED = 100  # texts of a report on which gradients are checked against leaving words out
 SHOWN = 12  # of them in full
 LONGEST_SHOWN = 60  # words
-SHORTEST = 3  # words; below that ranks say nothing
+SHORTEST, LONGEST = 3, 100  # words; of fewer ranks say nothing, and of more every word left out is a long reading
 
 
 class WordEffect(NamedTuple):
@@ -100,23 +100,28 @@ def explanation_section(
         model: the network in evaluation mode.
         batches: makes its batches.
         labels: names of the labels.
-        documents: the texts; those of a single word have nothing to leave out.
+        documents: the texts; very short and very long ones are left out.
     """
     lines: list[MarkedLine] = []
     correlations: list[float] = []
     agreements: list[bool] = []
     for document in documents:
-        if len(document) < SHORTEST:
+        if not SHORTEST <= len(document) <= LONGEST:
             continue
         logits, (effects,) = explain_batch(model, batches.make_batch([document.words]), [document])
         left_out = leave_one_out(model, batches, document.words)
         scores = [effect.score for effect in effects]
+        if len(set(scores)) == 1 or len(set(left_out)) == 1:  # as in "no no no": there are no ranks
+            continue
         correlations.append(float(spearmanr(scores, left_out).statistic))
         agreements.append(scores.index(max(scores)) == left_out.index(max(left_out)))
         if len(lines) < SHOWN:
             lines.append(_line(effects, labels[int(logits.argmax())]))
     if not lines:
-        return Section(title="Words that moved the decision", blocks=[TextBlock(text="No text is long enough.")])
+        return Section(
+            title="Words that moved the decision",
+            blocks=[TextBlock(text=f"No text has {SHORTEST} to {LONGEST} words.")],
+        )
     text = (
         f"On {len(correlations)} texts, the effects of their words by gradient x input and by leaving each word out "
         f"have a mean rank correlation (Spearman) of {sum(correlations) / len(correlations):.2f}; the word that spoke "

@@ -182,15 +182,13 @@ class ClassificationTask(WordTask):
         say: Callable[[str], None] = lambda line: None,
     ) -> ClassificationTask:
         counts: Counter[str] = Counter()
-        shares: Counter[str] = Counter()
+        of_texts: Counter[str] = Counter()
+        of_phrases: Counter[str] = Counter()
         for example in examples:
             counts.update(example.document.words)
-            target = _own_target(example)
-            if not example.is_phrase:
-                shares.update(target)
-            else:
-                shares.update(dict.fromkeys(target, 0))
-        names = sorted(shares)
+            (of_phrases if example.is_phrase else of_texts).update(_own_target(example))
+        names = sorted({*of_texts, *of_phrases})
+        shares = of_texts or of_phrases
         check_labels({"label": names}, DataError)
         if len(names) < 2:
             raise DataError(f"the training data has the one label {', '.join(names)}; two at least are needed")
@@ -243,8 +241,8 @@ class ClassificationTask(WordTask):
         rows = [example.document.words for example in examples]
         targets = None
         if with_labels:
-            half = self.settings.longest // 2
-            rows = [row if len(row) <= 2 * half else row[:half] + row[-half:] for row in rows]
+            longest, half = self.settings.longest, self.settings.longest // 2
+            rows = [row if len(row) <= longest else row[: longest - half] + row[-half:] for row in rows]
             targets = torch.tensor([self._target_row(example) for example in examples])
         return LabelledBatch(
             tokens=self.batches.make_batch(rows, pad_to=pad_to),
@@ -297,10 +295,11 @@ class ClassificationTask(WordTask):
 
     def calibrate(self, model: nn.Module, examples: Sequence[LabelledExample]) -> None:
         """Set the temperature of the softmax on development examples (Guo et al. 2017)."""
+        temperature = _classifier(model).temperature.fill_(1)
         predictions = predict_examples(self, model, examples)
         rows = [[prediction.probabilities[name] for name in self.labels.tokens] for prediction in predictions]
         gold = [self.labels.id(str(example.label)) for example in examples]
-        _classifier(model).temperature *= best_temperature(torch.tensor(rows), torch.tensor(gold))
+        temperature.fill_(best_temperature(torch.tensor(rows), torch.tensor(gold)))
 
     def examine(
         self, model: nn.Module, examples: Sequence[LabelledExample], predictions: Sequence[LabelPrediction]

@@ -30,7 +30,14 @@ def detokenise(words: Sequence[str]) -> str:
         >>> detokenise("`` It is n't -LRB- all -RRB- bad , '' she said .".split())
         '"It isn\'t (all) bad," she said.'
     """
+    return place_words(words)[0]
+
+
+def place_words(words: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
+    """Return what ``detokenise`` does, and where each word stands in it: start and end in code points."""
     pieces: list[str] = []
+    places: list[tuple[int, int]] = []
+    end = 0  # of what is put together so far
     is_open = False  # inside a quotation
     glue = True  # the next word follows without a space
     for word in map(_unescape, words):
@@ -39,9 +46,12 @@ def detokenise(words: Sequence[str]) -> str:
             is_open = word == "``" or (word == '"' and not is_open)
         if not (glue or (is_quote and not is_open) or _goes_left(word, pieces[-1])):
             pieces.append(" ")
+            end += 1
         glue = is_open if is_quote else word in _OPENING
         pieces.append('"' if is_quote else "'" if word == "`" else word)
-    return "".join(pieces)
+        places.append((end, end + len(pieces[-1])))
+        end += len(pieces[-1])
+    return "".join(pieces), places
 
 
 def _unescape(word: str) -> str:

@@ -56,7 +56,11 @@ class Tokenizer:
 
     def tokenize(self, text: str) -> Document:
         """Return the whole text as one document; white space is never a token."""
-        tokens = [token for sentence in self.sentences(text) for token in sentence.tokens]
+        if len(check_text(text)) <= PIECE_SIZE:
+            pieces = self._read_tokens(text)
+            tokens = [Token(piece.text, piece.idx, piece.idx + len(piece)) for piece in pieces if not piece.is_space]
+        else:  # cut where a sentence ends, which the place of a piece's end does not change
+            tokens = [token for sentence in self.sentences(text) for token in sentence.tokens]
         return Document(text=text, tokens=tuple(tokens))
 
     def sentences(self, text: str) -> Iterator[Document]:
@@ -79,7 +83,7 @@ class Tokenizer:
                 yield Document(text=text, tokens=tuple(tokens))
 
     def _split_piece(self, text: str, start: int, end: int) -> list[list[Token]]:
-        doc = self._read_tokens(text[start:end])
+        doc = self._sentencize(self._read_tokens(text[start:end]))
         sentences: list[list[Token]] = []
         current: list[Token] = []
         last_end = start
@@ -105,7 +109,7 @@ class Tokenizer:
         from spacy.tokens import Doc
 
         if not _LONG_RUN.search(piece):
-            return self._sentencize(self._nlp.tokenizer(piece))
+            return self._nlp.tokenizer(piece)
         docs = []
         position = 0
         for run in _LONG_RUN.finditer(piece):
@@ -115,7 +119,7 @@ class Tokenizer:
             position = run.end()
         if position < len(piece):
             docs.append(self._nlp.tokenizer(piece[position:]))
-        return self._sentencize(Doc.from_docs(docs, ensure_whitespace=False))
+        return Doc.from_docs(docs, ensure_whitespace=False)
 
     def _sentencize(self, doc: Any) -> Any:
         return self._nlp.get_pipe("sentencizer")(doc) if len(doc) else doc

@@ -1,5 +1,6 @@
 """Laws that every registered task keeps."""
 
+import contextlib
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +11,15 @@ from typing import Any
 
 import pytest
 import torch
-from samples import SMALL_NETWORK, bundled_model, corpus_file, tagged_examples, tiny_pipeline
+from samples import (
+    SMALL_CLASSIFIER,
+    SMALL_NETWORK,
+    bundled_model,
+    corpus_file,
+    review_examples,
+    tagged_examples,
+    tiny_pipeline,
+)
 
 from nlp_lstm.artifacts import save_model
 from nlp_lstm.data.readers import read_conllu
@@ -19,6 +28,7 @@ from nlp_lstm.pipeline import Pipeline
 from nlp_lstm.recipes import load_recipe
 from nlp_lstm.runs import open_model
 from nlp_lstm.tasks import Task, predict_examples, tasks
+from nlp_lstm.tasks.sentiment import EmptyTextWarning
 from nlp_lstm.training import TrainingResult, TrainingSettings, train
 
 TOLERANCE = 1e-5  # of probabilities, in fp32, between batches; DESIGN.md, "How a sentence travels"
@@ -26,13 +36,22 @@ TOLERANCE = 1e-5  # of probabilities, in fp32, between batches; DESIGN.md, "How 
 
 @dataclass(frozen=True)
 class Sample:
-    """What the laws need to know of a task: its examples, the recipe they train with, and some texts."""
+    """What the laws need to know of a task: its examples, the recipe they train with, and some texts.
+
+    ``empty_result`` is the answer for a text without words after training on the first twenty examples, and
+    ``empty_warning`` what comes with it.
+    """
 
     examples: Callable[[], Sequence[Any]]
     recipe: str
     overrides: tuple[str, ...]
     texts: tuple[str, ...]
     empty_result: Any
+    empty_warning: type[Warning] | None = None
+
+    def expect_empty(self) -> contextlib.AbstractContextManager[Any]:
+        """Where a text without words is answered; any other warning stays an error."""
+        return pytest.warns(self.empty_warning) if self.empty_warning else contextlib.nullcontext()
 
 
 SAMPLES = {
@@ -42,7 +61,15 @@ SAMPLES = {
         overrides=SMALL_NETWORK,
         texts=("The old ferry leaves at six.", "Zzyzx qwrtplk 👍🏽 नाव Ω", "We wait. They don't!"),
         empty_result=[],
-    )
+    ),
+    "sentiment": Sample(
+        examples=review_examples,
+        recipe="sentiment",
+        overrides=SMALL_CLASSIFIER,
+        texts=("A quiet, wonderful film.", "Zzyzx qwrtplk 👍🏽 नाव Ω", "The bread is fresh. They don't answer!"),
+        empty_result={"label": "NEGATIVE", "score": 0.5},  # ten of twenty; of equal labels the first
+        empty_warning=EmptyTextWarning,
+    ),
 }
 
 every_task = pytest.mark.parametrize("name", sorted(tasks))
@@ -145,19 +172,27 @@ def test_the_vocabulary_comes_back_from_plain_values(name):
 @every_task
 @pytest.mark.parametrize("text", ["", "   ", "\n\n"])
 def test_empty_text_is_no_error(name, pipeline, text):
-    assert pipeline.predict(text) == SAMPLES[name].empty_result
-    assert pipeline.predict([text, text]) == [SAMPLES[name].empty_result] * 2
+    sample = SAMPLES[name]
+    with sample.expect_empty():
+        assert pipeline.predict(text) == sample.empty_result
+    with sample.expect_empty():
+        assert pipeline.predict([text, text]) == [sample.empty_result] * 2
 
 
 @every_task
 def test_one_text_and_many_texts_get_the_same_answers(name, pipeline):
-    texts = [*SAMPLES[name].texts, "", *SAMPLES[name].texts]
-    singles = [pipeline.predict(text) for text in texts]
-    assert_same(pipeline.predict(texts), singles)
-    assert_same(pipeline.predict(tuple(texts)), singles)
+    sample = SAMPLES[name]
+    texts = [*sample.texts, "", *sample.texts]
+    with sample.expect_empty():
+        singles = [pipeline.predict(text) for text in texts]
+    with sample.expect_empty():
+        assert_same(pipeline.predict(texts), singles)
+    with sample.expect_empty():
+        assert_same(pipeline.predict(tuple(texts)), singles)
     lazy = pipeline.predict(iter(texts))
     assert isinstance(lazy, Iterator)
-    assert_same(list(lazy), singles)
+    with sample.expect_empty():
+        assert_same(list(lazy), singles)
 
 
 @every_task

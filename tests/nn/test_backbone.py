@@ -19,7 +19,7 @@ SMALL_EMBEDDING = {"word_size": 3, "character_size": 4, "character_hidden": 2, "
 OPTIONS = [
     ("recurrent", cell, layers, bidirectional)
     for cell, layers, bidirectional in itertools.product(cells, (1, 2, 3), (True, False))
-] + [("window", "lstm", 1, True)]
+] + [("window", "lstm", 1, True), ("none", "lstm", 1, True)]
 
 
 def make_backbone(**changes: object) -> Backbone:
@@ -54,7 +54,8 @@ def test_every_option_is_zero_at_padding_and_the_same_for_one_row_alone(
     index, lengths = make_index(padding=2)
     outputs = backbone(features, index, lengths)
     assert outputs.shape == (*index.shape, backbone.output_size)
-    assert backbone.output_size == (10 if encoder == "recurrent" and bidirectional else 5)
+    sizes = {"recurrent": 10 if bidirectional else 5, "window": 5, "none": backbone.embedding.output_size}
+    assert backbone.output_size == sizes[encoder]
     assert not outputs[~make_mask(lengths, index.shape[1])].any()
     for row, length in enumerate(LENGTHS):
         alone = backbone(features, index[row : row + 1, :length], lengths[row : row + 1])
@@ -109,6 +110,25 @@ def test_the_window_equals_a_plain_loop() -> None:
     for step in range(4):
         expected = torch.relu(encoder.hidden.weight @ torch.cat(words[step : step + 3]) + encoder.hidden.bias)
         torch.testing.assert_close(found[0, step], expected, atol=1e-6, rtol=1e-5)  # float32 rounding
+
+
+def test_without_an_encoder_each_word_stands_for_itself() -> None:
+    backbone = make_backbone(encoder="none")
+    features, (index, lengths) = make_features(), make_index(padding=1)
+    expected = backbone.embedding(features, index) * make_mask(lengths, index.shape[1])[..., None]
+    assert torch.equal(backbone(features, index, lengths), expected)
+
+
+def test_encode_goes_on_from_the_given_states() -> None:
+    backbone = make_backbone(bidirectional=False)
+    features, index, lengths = make_features(), torch.randint(0, 10, (2, 7)), torch.tensor([7, 7])
+    embedded = backbone.embedding(features, index)
+    whole = backbone.encode(embedded, lengths, need_states=True)
+    first = backbone.encode(embedded[:, :4], torch.tensor([4, 4]), need_states=True)
+    rest = backbone.encode(embedded[:, 4:], torch.tensor([3, 3]), first.states, need_states=True)
+    # DESIGN.md's bound in float32: kernels differ by batch shape.
+    torch.testing.assert_close(rest.outputs, whole.outputs[:, 4:], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(rest.states[-1].cell, whole.states[-1].cell, atol=1e-5, rtol=1e-5)
 
 
 def test_unknown_cell_names_the_nearest() -> None:

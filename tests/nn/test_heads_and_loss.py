@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nlp_lstm.nn.heads import CRFTagHead, LinearTagHead
-from nlp_lstm.nn.loss import label_loss_per_token
+from nlp_lstm.nn.loss import label_loss_per_token, soft_label_loss
 from nlp_lstm.nn.recurrent import make_mask
 
 MASK = make_mask(torch.tensor([3, 1]), 3)
@@ -81,3 +81,43 @@ def test_gradient_reaches_every_parameter_of_a_head(head_type: type[LinearTagHea
     for name, parameter in head.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.any(), name
+
+
+# ---- one target distribution per row
+
+
+SURE = torch.tensor([[1.0, 0, 0], [0, 0, 1], [0, 1, 0]])
+MIXED = torch.tensor([[0.8, 0.2, 0], [0, 0, 1], [0.5, 0.25, 0.25]])
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("targets", [SURE, MIXED], ids=["sure", "mixed"])
+def test_soft_loss_without_weights_is_torchs_cross_entropy(targets: torch.Tensor, label_smoothing: float) -> None:
+    logits = torch.randn(3, 3)
+    expected = torch.nn.functional.cross_entropy(logits, targets, label_smoothing=label_smoothing)
+    found = soft_label_loss(logits, targets, label_smoothing=label_smoothing)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-6)  # float32 rounding
+
+
+def test_soft_loss_with_weights_is_torchs_weighted_mean_on_sure_labels() -> None:
+    logits, weights = torch.randn(3, 3), torch.tensor([0.5, 4.0, 1.5])
+    expected = torch.nn.functional.cross_entropy(logits, SURE.argmax(1), weight=weights)
+    torch.testing.assert_close(soft_label_loss(logits, SURE, weights), expected, atol=1e-6, rtol=1e-6)
+
+
+def test_a_row_with_a_mixed_target_has_the_mean_weight_of_its_labels() -> None:
+    # Probabilities 1/4, 3/4 and 1/2, 1/2; weights of the rows 0.5 * 1 + 0.5 * 3 = 2, and 3.
+    logits = torch.tensor([[1.0, 3.0], [2.0, 2.0]]).log()
+    targets, weights = torch.tensor([[0.5, 0.5], [0.0, 1.0]]), torch.tensor([1.0, 3.0])
+    first, second = -(math.log(1 / 4) + math.log(3 / 4)) / 2, -math.log(1 / 2)
+    expected = (2 * first + 3 * second) / 5
+    assert soft_label_loss(logits, targets, weights).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_soft_loss_is_lowest_where_the_probabilities_are_the_target() -> None:
+    target = torch.tensor([[0.7, 0.2, 0.1]])
+    logits = target.log().requires_grad_()
+    loss = soft_label_loss(logits, target)
+    assert loss.item() == pytest.approx(-sum(p * math.log(p) for p in (0.7, 0.2, 0.1)), abs=1e-6)  # its entropy
+    loss.backward()
+    assert logits.grad.abs().max() < 1e-6

@@ -92,6 +92,20 @@ def test_the_last_layers_final_states_stand_in_the_outputs() -> None:
     torch.testing.assert_close(backward.hidden, result.outputs[:, 0, 4:])
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_carried_states_go_on_forward_begin_anew_backward_and_have_no_gradient(cell: str) -> None:
+    net = Recurrent(cell, 3, 4, num_layers=2)
+    states = net(torch.randn(2, 5, 3), torch.tensor([5, 2]), need_states=True).states
+    carried = net.carry(states)
+    assert len(carried) == len(states) == 4
+    for index, (before, after) in enumerate(zip(states, carried, strict=True)):
+        assert type(after) is type(before)
+        for old, new in zip(before, after, strict=True):
+            assert old.requires_grad
+            assert not new.requires_grad
+            assert torch.equal(new, torch.zeros_like(old) if index % 2 else old)
+
+
 @pytest.mark.parametrize("is_bidirectional", [True, False])
 def test_output_size_is_what_comes_out(is_bidirectional: bool) -> None:
     net = Recurrent("gru", 3, 4, num_layers=2, is_bidirectional=is_bidirectional)

@@ -177,7 +177,9 @@ def test_the_baseline_gives_each_word_its_most_frequent_label():
         example("dog the fast", upos="VERB DET ADV"),
     ]
     task = TaggingTask.prepare(tiny_recipe().model, training)
-    [(name, predictions)] = task.baseline_predictions(training, [], [example("the dog zebra fast", upos="X X X X")]).items()
+    [(name, predictions)] = task.baseline_predictions(
+        training, [], [example("the dog zebra fast", upos="X X X X")]
+    ).items()
     assert name == "most frequent tag per word"
     # words seen once: runs VERB, jumps VERB, fast ADV; so a new word is a VERB
     assert predictions[0].labels["upos"] == ("DET", "NOUN", "VERB", "ADV")
