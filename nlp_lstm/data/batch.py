@@ -81,9 +81,9 @@ class WordVocabularies:
         characters: Counter[str] = Counter()
         affixes: Counter[str] = Counter()
         for word, count in counts.items():
-            for character in word:
+            for character in word if settings.characters != "none" else ():
                 characters[character] += count
-            for affix in word_affixes(word):
+            for affix in word_affixes(word) if settings.affix_size else ():
                 affixes[affix] += count
         return cls(
             words=Vocabulary.build(counts, min_count=settings.min_count),
