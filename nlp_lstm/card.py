@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from nlp_lstm.data.catalogue import FoundData
 from nlp_lstm.evaluation.report import Figure, Report
 from nlp_lstm.evaluation.significance import MeanAndSpread
-from nlp_lstm.recipes import Recipe, recipe_yaml
+from nlp_lstm.recipes import Recipe, model_name, recipe_yaml
 from nlp_lstm.run_data import RunData
 from nlp_lstm.tasks import Task
 from nlp_lstm.text.vectors import WordVectors
@@ -48,9 +48,9 @@ def model_card(
     materials = [_material(source) for source in data.sources]
     materials += [f"- word vectors {source.name}: {source.licence or 'licence not known'}" for source in vectors]
     lines = [
-        f"# {task.name}-{recipe.language}",
+        f"# {model_name(recipe)}",
         "",
-        f"{task.title}, language `{recipe.language}`: a recurrent network made by `nlp-lstm run {recipe.task}`.",
+        f"{task.title}, language `{recipe.language}`: a recurrent network, made by `nlp-lstm run` with the recipe below.",
         "",
         "| data | measure | value | 95 % interval | n |",
         "| --- | --- | --- | --- | --- |",

@@ -48,6 +48,8 @@ class Recipe(Settings):
     """The task's name."""
     language: str = "en"
     """Language code of the texts."""
+    kind: str = Field("", pattern="^[a-z0-9]*$")
+    """What tells the model from others of its task and language: ``questions`` makes it sentiment-en-questions."""
     data: tuple[str, ...] = Field(min_length=1)
     """Data sets by name; the first that can be had is used."""
     also_train: tuple[str, ...] = ()
@@ -142,6 +144,11 @@ def find_recipe(name_or_path: str) -> Path:
 def list_recipes() -> list[str]:
     """Return the names of the bundled recipes."""
     return sorted(path.stem for path in bundled_folder("pipelines").glob("*.yaml"))
+
+
+def model_name(recipe: Recipe) -> str:
+    """Return what the recipe's model is called, as in sentiment-en-questions."""
+    return "-".join(part for part in (recipe.task, recipe.language, recipe.kind) if part)
 
 
 def recipe_yaml(recipe: Recipe) -> str:

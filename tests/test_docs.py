@@ -1,5 +1,6 @@
 """What the README shows and what `make help` offers, run in tiny form."""
 
+import csv
 import gzip
 import json
 import re
@@ -9,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from samples import SMALL_NETWORK, TAGGED, bundled_model, tiny_model
+from samples import REVIEWS, SMALL_CLASSIFIER, SMALL_NETWORK, TAGGED, bundled_model, tiny_model, tiny_sentiment_run
 from typer.testing import CliRunner
 
 from nlp_lstm.cli import app
@@ -29,6 +30,7 @@ SHELL = [
 ]
 TARGETS = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 TINY = [*SMALL_NETWORK, "model.hidden=8", "training.tokens=400"]
+TINY_CLASSIFIER = [*SMALL_CLASSIFIER, "model.hidden=8", "training.tokens=400"]
 
 
 @pytest.fixture
@@ -37,6 +39,7 @@ def workplace(tmp_path, monkeypatch) -> Path:
     model = Path(shutil.copytree(tiny_model(), tmp_path / "models" / "pos-en"))
     config = json.loads((model / "config.json").read_text(encoding="utf-8"))
     (model / "config.json").write_text(json.dumps({**config, "data": "ud-english-ewt"}), encoding="utf-8")
+    shutil.copytree(tiny_sentiment_run() / "model", tmp_path / "models" / "sentiment-en")
     monkeypatch.setenv("NLP_LSTM_MODELS", str(tmp_path / "models"))
     treebank = tmp_path / "data" / "ud-english-ewt"
     treebank.mkdir(parents=True)
@@ -49,6 +52,10 @@ def workplace(tmp_path, monkeypatch) -> Path:
     (folder / "my_corpus").mkdir(parents=True)
     shutil.copy(TAGGED, folder / "my_treebank.conllu")
     shutil.copy(TAGGED, folder / "my_corpus" / "all.conllu")
+    rows = [line.split("\t") for line in REVIEWS.read_text(encoding="utf-8").splitlines()[1:]]
+    with (folder / "my_reviews.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["review", "verdict"], *([row[0], row[1]] for row in rows)])
+    (folder / "reviews.txt").write_text("".join(f"{row[0]}\n" for row in rows), encoding="utf-8")
     (folder / "my_text.txt").write_text("The old ferry leaves at six.\n" * 20, encoding="utf-8")
     monkeypatch.chdir(folder)
     return folder
@@ -61,7 +68,8 @@ def run_nlp_lstm(arguments: list[str], text: str = "") -> None:
         for status in Path("runs").glob("*/run.json"):  # as if it had been interrupted
             status.write_text(status.read_text(encoding="utf-8").replace("true", "false"), encoding="utf-8")
     elif arguments[0] == "run":
-        arguments = [*arguments, *TINY, *([] if "--data" in arguments else ["--data", str(TAGGED)])]
+        tiny, sample = (TINY, TAGGED) if arguments[1] == "pos" else (TINY_CLASSIFIER, REVIEWS)
+        arguments = [*arguments, *tiny, *([] if "--data" in arguments else ["--data", str(sample)])]
     result = CliRunner().invoke(app, arguments, input=text)
     assert result.exception is None, (arguments, result.exception, result.output)
 
@@ -107,8 +115,8 @@ def run_tool(line: str) -> None:
 
 @pytest.mark.parametrize(("code", "output"), PYTHON)
 def test_the_readmes_python_prints_what_it_says(code, output, capsys, tmp_path, monkeypatch):
-    if "Pipeline(" in code:
-        bundled_model("pos-en")
+    for task in re.findall(r'Pipeline\("(\w+)"\)', code):
+        bundled_model(f"{task}-en")
     monkeypatch.delenv("NLP_LSTM_MODELS", raising=False)
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
@@ -152,7 +160,7 @@ def test_make_pipeline_takes_data_and_overrides():
 
 @pytest.mark.parametrize("path", sorted(bundled_folder("pipelines").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_bundled_recipe_loads(path):
-    assert load_recipe(str(path)).task == path.stem
+    assert path.stem == load_recipe(str(path)).task or load_recipe(str(path)).kind
 
 
 def test_links_of_the_readme_lead_somewhere():

@@ -17,6 +17,7 @@ from nlp_lstm.data.example import LabelledExample
 from nlp_lstm.data.reading import ReadingSettings
 from nlp_lstm.errors import DataError, nearest_hint, shorten
 from nlp_lstm.text.detokenize import detokenise
+from nlp_lstm.text.document import Document
 from nlp_lstm.text.lines import read_lines
 from nlp_lstm.text.tokenize import Tokenizer, check_text
 
@@ -30,13 +31,17 @@ _LONGEST_FIELD = 1 << 30  # characters; the csv module's own limit is below a lo
 
 
 class LabelledRow(NamedTuple):
-    """A text and its label as a file has them, and where: ``path:line``."""
+    """A text and its label as a file has them, and where: ``path:line``.
+
+    A reader that has the text's tokens already gives them as ``document``.
+    """
 
     where: str
     text: str
     label: str
     domain: str = ""
     is_phrase: bool = False
+    document: Document | None = None
 
 
 def make_examples(
@@ -63,9 +68,12 @@ def make_examples(
         meaning = reading.meaning(label, row.where)
         if meaning is None:
             continue
+        document = row.document
+        if document is None:
+            document = tokenizer.tokenize(detokenise(text.split()) if reading.is_tokenised else text)
         examples.append(
             LabelledExample(
-                document=tokenizer.tokenize(detokenise(text.split()) if reading.is_tokenised else text),
+                document=document,
                 label=meaning if isinstance(meaning, str) else _main_label(meaning),
                 target=None if isinstance(meaning, str) else meaning,
                 domain=row.domain.strip(),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +12,8 @@ from nlp_lstm.data.example import LabelledExample
 from nlp_lstm.data.labelled import LabelledRow, make_examples
 from nlp_lstm.data.reading import ReadingSettings
 from nlp_lstm.errors import DataError, shorten
-from nlp_lstm.text.detokenize import detokenise
+from nlp_lstm.text.detokenize import place_words
+from nlp_lstm.text.document import Document, Token
 from nlp_lstm.text.lines import read_lines
 from nlp_lstm.text.tokenize import Tokenizer
 
@@ -21,10 +22,17 @@ _LOOK = "a tree looks like (3 (2 Quiet) (4 wonder))"
 
 
 class Phrase(NamedTuple):
-    """A labelled phrase: what a node of a tree spans."""
+    """A labelled phrase: what a node of a tree spans.
+
+    Args:
+        label: as the tree has it.
+        words: its words.
+        start: how many words of the sentence come before it.
+    """
 
     label: str
     words: tuple[str, ...]
+    start: int
 
 
 def read_trees(path: Path | str, reading: ReadingSettings, tokenizer: Tokenizer) -> list[LabelledExample]:
@@ -32,36 +40,68 @@ def read_trees(path: Path | str, reading: ReadingSettings, tokenizer: Tokenizer)
 
     Every tree's root is a sentence and an example. With ``reading.phrases`` so is every other phrase, once for the
     whole file, with the label that it has most often (of several, the first in the alphabet); a phrase that is also a
-    sentence is the sentence. The words are put together to text by ``detokenise``.
+    sentence is the sentence. The words are put together to text by ``place_words``, whole sentences at a time.
 
     Raises:
         DataError: a line is no tree, or what ``make_examples`` raises; with the line.
     """
     path = Path(path)
     trees = [(f"{path}:{number}", parse_tree(line, f"{path}:{number}")) for number, line in _lines(path)]
-    reading = reading.model_copy(update={"is_tokenised": False})  # the rows' texts are put together already
-    return make_examples(path, _rows(trees, reading.phrases), reading, tokenizer)
+    return make_examples(path, _rows(trees, reading.phrases, tokenizer), reading, tokenizer)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     return ((number, line) for number, line in read_lines(path) if line.strip())
 
 
-def _rows(trees: list[tuple[str, list[Phrase]]], with_phrases: bool) -> Iterator[LabelledRow]:
+def _rows(trees: list[tuple[str, list[Phrase]]], with_phrases: bool, tokenizer: Tokenizer) -> Iterator[LabelledRow]:
     seen = {phrases[-1].words for _, phrases in trees}
-    counts: dict[tuple[str, ...], Counter[str]] = {}
-    if with_phrases:
-        for _, phrases in trees:
-            for label, words in phrases[:-1]:
-                counts.setdefault(words, Counter())[label] += 1
+    labels: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
+    for _, phrases in trees if with_phrases else ():
+        for phrase in phrases[:-1]:
+            labels[phrase.words].append(phrase.label)
     for where, phrases in trees:
         root = phrases[-1]
-        yield LabelledRow(where, detokenise(root.words), root.label)
-        for _, words in phrases[:-1] if with_phrases else ():
-            if words not in seen:
-                seen.add(words)
-                label = min(counts[words], key=lambda one: (-counts[words][one], one))
-                yield LabelledRow(where, detokenise(words), label, is_phrase=True)
+        sentence = _Sentence(root.words, tokenizer)
+        yield LabelledRow(where, sentence.document.text, root.label, document=sentence.document)
+        for phrase in phrases[:-1] if with_phrases else ():
+            if phrase.words not in seen:
+                seen.add(phrase.words)
+                of_phrase = labels[phrase.words]
+                label = max(sorted(set(of_phrase)), key=of_phrase.count)
+                document = sentence.part(phrase.start, phrase.start + len(phrase.words))
+                yield LabelledRow(where, document.text, label, is_phrase=True, document=document)
+
+
+class _Sentence:
+    """A sentence that is tokenised once for all its phrases.
+
+    Args:
+        words: of the tree.
+        tokenizer: of the text's language.
+    """
+
+    def __init__(self, words: Sequence[str], tokenizer: Tokenizer) -> None:
+        text, self._places = place_words(words)
+        self._tokenizer = tokenizer
+        self.document = tokenizer.tokenize(text)
+        self._first = {token.start: index for index, token in enumerate(self.document.tokens)}
+        self._end = {token.end: index for index, token in enumerate(self.document.tokens, start=1)}
+
+    def part(self, start: int, end: int) -> Document:
+        """Return the words from number ``start`` to before ``end``, with the tokens that they have in the sentence.
+
+        These are the tokens that the words have alone as well, but for a clitic that comes first: alone, ``'ve`` is
+        split at its apostrophe. Words that begin or end inside a token are tokenised alone.
+        """
+        text_start, text_end = self._places[start][0], self._places[end - 1][1]
+        text = self.document.text[text_start:text_end]
+        first, end_token = self._first.get(text_start), self._end.get(text_end)
+        if first is None or end_token is None:
+            return self._tokenizer.tokenize(text)
+        inside = self.document.tokens[first:end_token]
+        moved = [Token(word, begin - text_start, stop - text_start) for word, begin, stop in inside]
+        return Document(text=text, tokens=tuple(moved))
 
 
 def parse_tree(line: str, where: str) -> list[Phrase]:
@@ -87,7 +127,7 @@ def parse_tree(line: str, where: str) -> list[Phrase]:
                 fault = "closes a bracket with no word in it" if open_nodes else "closes a bracket that was not opened"
                 raise DataError(f"{where}: the ) at character {piece.start()} {fault}; {_LOOK}")
             label, start = open_nodes.pop()
-            phrases.append(Phrase(label, tuple(words[start:])))
+            phrases.append(Phrase(label, tuple(words[start:]), start))
         elif previous == "(":
             if text == "(":
                 raise DataError(f"{where}: the ( at character {piece.start()} stands where a label belongs; {_LOOK}")

@@ -59,7 +59,7 @@ class Tokenizer:
         if len(check_text(text)) <= PIECE_SIZE:
             pieces = self._read_tokens(text)
             tokens = [Token(piece.text, piece.idx, piece.idx + len(piece)) for piece in pieces if not piece.is_space]
-        else:  # cut where a sentence ends, which the place of a piece's end does not change
+        else:
             tokens = [token for sentence in self.sentences(text) for token in sentence.tokens]
         return Document(text=text, tokens=tuple(tokens))
 
