@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import gc
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nlp_lstm.data.catalogue import FoundData, catalogue, find_at_hand, find_data, open_files
+from nlp_lstm.data.found import SPLITS
 from nlp_lstm.data.overlap import ProtectedTexts, remove_overlap
 from nlp_lstm.data.readers import Kind, read_examples
 from nlp_lstm.data.reading import ReadingSettings
@@ -58,6 +61,19 @@ class RunData:
         return (self.found, *self.also, *self.texts_only)
 
 
+@contextlib.contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Pause Python's search for cycles, which looks through all tokens again and again; reading makes no cycles."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@_collector_paused()
 def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None]) -> RunData:
     """Find and read the data of a run.
 
@@ -78,7 +94,7 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
     _check_kind(found, recipe)
     for note in found.notes:
         say(f"note: {note}")
-    parts = {split: read_split(found, split, recipe.reading, recipe.language) for split in ("train", "dev", "test")}
+    parts: Mapping[str, Sequence[Any]] = found.read_splits(SPLITS, _own_reading(recipe.reading), recipe.language)
     if kind == "tagged":
         _say_sizes(found.name, parts, say)
         return RunData(found=found, training=parts["train"], development=parts["dev"], test=parts["test"])
@@ -91,8 +107,8 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
         other = find_at_hand(name)
         if other is not None:
             kept_apart.append(name)
-            for split in ("dev", "test"):
-                protected[f"{name} {split}"] = [_text(example) for example in other.read(split)]
+            for split, tested in other.read_splits(("dev", "test")).items():
+                protected[f"{name} {split}"] = [_text(example) for example in tested]
     texts = ProtectedTexts(protected)
     training: list[Any] = []
     extra: list[Any] = []
@@ -130,7 +146,7 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
 
 def read_split(found: FoundData, split: str, reading: Settings, language: str) -> Sequence[Any]:
     """Read one split in the way that a task's recipe says."""
-    return found.read(split, reading if isinstance(reading, ReadingSettings) else None, language)
+    return found.read(split, _own_reading(reading), language)
 
 
 def read_files(paths: Sequence[Path], kind: Kind, reading: Settings, language: str) -> Sequence[Any]:
@@ -150,6 +166,10 @@ def _read_without_labels(found: FoundData, recipe: Recipe) -> list[Any]:
     reading = recipe.reading.model_copy(update={"labels": {}})
     examples: Sequence[Any] = found.read("train", reading, recipe.language)
     return [dataclasses.replace(example, label=None, target=None) for example in examples]
+
+
+def _own_reading(reading: Settings) -> ReadingSettings | None:
+    return reading if isinstance(reading, ReadingSettings) else None
 
 
 def _find_others(

@@ -1,5 +1,6 @@
 """What a run learns from is kept apart from what is tested on: checked here with a normalisation of its own."""
 
+import gc
 import gzip
 import html
 import json
@@ -178,6 +179,19 @@ def test_training_data_that_is_all_tested_on_is_refused(tmp_path):
         shutil.copy(REVIEWS, tmp_path / f"{split}.tsv")
     with without_corpora(), pytest.raises(DataError, match="every training text is also in dev or test data"):
         read_run_data(tiny_sentiment_recipe(), tmp_path, lambda line: None)
+
+
+def test_the_search_for_cycles_goes_on_after_reading(tmp_path):
+    split_reviews(tmp_path)
+    seen = []
+    with without_corpora():
+        read_run_data(tiny_sentiment_recipe(), tmp_path, lambda line: seen.append(gc.isenabled()))
+        assert gc.isenabled()
+        with pytest.raises(DataError):
+            read_run_data(tiny_sentiment_recipe(), tmp_path / "nothing", str)
+    assert gc.isenabled()
+    assert seen
+    assert not any(seen)
 
 
 def test_data_of_the_other_kind_is_refused(tmp_path):

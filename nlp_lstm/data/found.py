@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,32 +88,55 @@ class FoundData:
             ConfigError: the tokeniser does not know the language.
             DataError: there is no such split, or nothing is in it, or a file cannot be read.
         """
+        return self.read_splits((split,), reading, language)[split]
+
+    def read_splits(
+        self, splits: Iterable[str], reading: ReadingSettings | None = None, language: str | None = None
+    ) -> dict[str, list[Example]]:
+        """Read several splits as ``read`` does each; the file that they are carved out of is read once.
+
+        Raises:
+            ConfigError: the tokeniser does not know the language.
+            DataError: what ``read`` raises.
+        """
+        reading = reading or ReadingSettings()
+        whole: list[Example] = []  # what splits are carved out of
+        parts = {}
+        for split in splits:
+            if not self._is_carved(split):
+                examples = self._read_files(split, reading, language, with_phrases=split == "train")
+            else:
+                whole = whole or self._read_files("train", reading, language, with_phrases=False)
+                examples = self._carve(whole, split)
+            parts[split] = examples if split == "train" else self._with_labels(examples, split)
+        return parts
+
+    def _is_carved(self, split: str) -> bool:
+        """Whether a split is read from the files of train and carved out of them."""
         if split not in SPLITS:
             raise DataError(f'{self.name}: no split is called "{split}"; splits: {", ".join(SPLITS)}')
         is_carved = split not in self.splits or (split == "train" and bool(self._carved))
         if is_carved and "train" not in self.splits:
             here = ", ".join(self.splits)
             raise DataError(f"{self.name}: has no {split} split, only {here}; add a file with {split} in its name")
-        reading = self._merged(reading or ReadingSettings())
-        if split != "train" or is_carved:
+        return is_carved
+
+    def _read_files(
+        self, split: str, reading: ReadingSettings, language: str | None, *, with_phrases: bool
+    ) -> list[Example]:
+        if self.reading is not None:
+            reading = self.reading.then(reading, self.name)
+        if not with_phrases:
             reading = reading.model_copy(update={"phrases": False})
-        examples = read_examples(
-            self.splits["train" if is_carved else split],
-            self.format,
-            reading=reading,
-            language=language or self.language or "en",
+        return read_examples(
+            self.splits[split], self.format, reading=reading, language=language or self.language or "en"
         )
-        if is_carved:
-            examples = self._carve(examples, split)
-        if split == "train":
-            return examples
+
+    def _with_labels(self, examples: Sequence[Example], split: str) -> list[Example]:
         labelled = [example for example in examples if not isinstance(example, LabelledExample) or example.label]
         if not labelled:
             raise DataError(f"{self.name}: no text of the {split} split has a label of its own, only shares of several")
         return labelled
-
-    def _merged(self, reading: ReadingSettings) -> ReadingSettings:
-        return self.reading.then(reading, self.name) if self.reading is not None else reading
 
     def _carve(self, examples: Sequence[Example], split: str) -> list[Example]:
         """Return the examples of a data set without files for dev or test that belong to one split."""

@@ -7,8 +7,10 @@ import types
 import pytest
 from samples import SAMPLES
 
+from nlp_lstm.data import found as found_module
 from nlp_lstm.data import hub
 from nlp_lstm.data.catalogue import catalogue, find_at_hand, find_data, open_files
+from nlp_lstm.data.readers import read_examples
 from nlp_lstm.data.reading import ReadingSettings
 from nlp_lstm.errors import ConfigError, DataError
 
@@ -37,6 +39,19 @@ def test_a_file_of_reviews_is_split_by_each_text_alone():
     assert all(set(tally(part)) == {"POSITIVE", "NEGATIVE"} for part in parts.values())
     texts = [{example.document.text for example in part} for part in parts.values()]
     assert len(set.union(*texts)) == 62
+
+
+def test_splits_read_together_are_those_read_alone_and_their_file_is_read_once(monkeypatch):
+    found = open_files(SAMPLES / "reviews.tsv", kind="labelled")
+    alone = {split: found.read(split) for split in ("train", "dev", "test")}
+    read = []
+    monkeypatch.setattr(
+        found_module,
+        "read_examples",
+        lambda paths, *rest, **more: read.append(paths) or read_examples(paths, *rest, **more),
+    )
+    assert found.read_splits(("train", "dev", "test")) == alone
+    assert read == [(SAMPLES / "reviews.tsv",)]
 
 
 def test_all_settings_count_for_files_of_ones_own(tmp_path):

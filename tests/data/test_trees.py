@@ -97,8 +97,11 @@ def test_phrases_are_those_of_the_tree(tree):
         expected.append((label, sum(spans, ())))
         return f"({label} {' '.join(pieces)})", sum(spans, ())
 
-    line, _ = write(tree)
-    assert parse_tree(line, "a:1") == expected
+    line, sentence = write(tree)
+    phrases = parse_tree(line, "a:1")
+    assert [(phrase.label, phrase.words) for phrase in phrases] == expected
+    for phrase in phrases:
+        assert sentence[phrase.start : phrase.start + len(phrase.words)] == phrase.words
 
 
 def test_a_deep_tree_is_read():
@@ -116,6 +119,25 @@ def test_published_trees_have_their_published_counts(data_dir):
         tally = collections.Counter(example.label for example in examples)
         assert tuple(tally[name] for name in names) == expected
         assert not any(example.is_phrase for example in examples)
+
+
+def test_a_phrase_inside_a_token_is_tokenised_alone(english, tmp_path):
+    (tmp_path / "a.txt").write_text("(3 (2 (2 9) (2 p.m)) (2 .))\n")  # "9 p.m." has the token "p.m."
+    examples = read_trees(tmp_path / "a.txt", ReadingSettings(), english)
+    found = {example.document.text: example.document.words for example in examples}
+    assert found == {"9 p.m.": ["9", "p.m."], "9": ["9"], "p.m": ["p.m"], "9 p.m": ["9", "p.m"], ".": ["."]}
+
+
+def test_phrases_have_the_tokens_that_they_have_alone(english, data_dir):
+    """Of 24,773 in the dev trees all but 31, which begin with a clitic: alone, "'ve" and "'m" are split further."""
+    (path,) = find_data(["sst-trees"]).splits["dev"]
+    examples = read_trees(path, ReadingSettings(), english)
+    others = [example for example in examples if example.document != english.tokenize(example.document.text)]
+    assert len(others) < 0.005 * len(examples)
+    for example in others:
+        clitic, *words = example.document.words
+        assert clitic in ("'ve", "'m")
+        assert english.tokenize(example.document.text).words == ["'", clitic[1:], *words]
 
 
 def test_published_training_trees_give_each_phrase_once(data_dir):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples import corpus_file
 
-from nlp_lstm.text.detokenize import detokenise
+from nlp_lstm.text.detokenize import detokenise, place_words
 from nlp_lstm.text.lines import read_lines
 from nlp_lstm.text.tokenize import Tokenizer
 
@@ -48,6 +48,14 @@ def test_words_are_put_together_as_people_write_them(tokens, text):
 @given(st.lists(st.text(st.characters(blacklist_categories=["Z", "C"], blacklist_characters="\\`'-"), min_size=1)))
 def test_nothing_but_spaces_comes_or_goes(words):
     assert "".join(detokenise(words).split()) == "".join("".join(words).split())
+
+
+@given(st.lists(st.sampled_from(["It", "n't", "``", "''", '"', "`", "-LRB-", ")", "$", "a\\/b", ".", "..."])))
+def test_each_word_stands_where_it_is_said_to(words):
+    text, places = place_words(words)
+    assert text == detokenise(words)
+    assert [text[start:end] for start, end in places] == [detokenise([word]) for word in words]
+    assert "".join(text[start:end] for start, end in places) == text.replace(" ", "")
 
 
 def test_spacy_finds_the_words_of_real_sentences_again():

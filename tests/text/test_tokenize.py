@@ -104,9 +104,12 @@ def test_tokens_never_depend_on_the_piece_size(english, words, between, piece_si
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tokenize, "PIECE_SIZE", piece_size)
         cut = list(english.sentences(text))
+        at_once = english.tokenize(text)
     assert [token for sentence in cut for token in sentence.tokens] == [
         token for sentence in whole for token in sentence.tokens
     ]
+    assert at_once == english.tokenize(text)
+    assert list(at_once.tokens) == [token for sentence in whole for token in sentence.tokens]
     longest = max((sentence.tokens[-1].end - sentence.tokens[0].start for sentence in whole), default=0)
     if 2 * longest + 10 < piece_size:  # only a sentence longer than a piece is cut
         assert cut == whole
