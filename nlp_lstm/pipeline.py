@@ -214,7 +214,7 @@ class Pipeline:
         if pool is None or name in self._config.kept_apart:
             return
         trained = (self._config.data, *self._config.also_trained_on)
-        sharing = [other for other in trained if other in known and known[other].shares_text == pool]
+        sharing = [other for other in trained if other != name and other in known and known[other].shares_text == pool]
         if sharing:
             raise DataError(
                 f"{name} shares texts with {', '.join(sharing)}, which this model was trained on, so its score would "
