@@ -50,7 +50,8 @@ def model_card(
     lines = [
         f"# {model_name(recipe)}",
         "",
-        f"{task.title}, language `{recipe.language}`: a recurrent network, made by `nlp-lstm run` with the recipe below.",
+        f"{task.title}, language `{recipe.language}`: a recurrent network, made by `nlp-lstm run` with the recipe "
+        "below.",
         "",
         "| data | measure | value | 95 % interval | n |",
         "| --- | --- | --- | --- | --- |",
