@@ -24,7 +24,7 @@ from nlp_lstm.text.tokenize import Tokenizer, check_text
 TEXT_NAMES = ("text", "sentence", "review", "question", "content")
 """Column names that mean the text, the preferred one first; upper case counts as lower."""
 
-LABEL_NAMES = ("label", "sentiment", "class", "category", "rating")
+LABEL_NAMES = ("label", "sentiment", "class", "category", "rating", "stars")
 """Column names that mean the label."""
 
 _LONGEST_FIELD = 1 << 30  # characters; the csv module's own limit is below a long document
@@ -56,7 +56,8 @@ def make_examples(
         tokenizer: of the texts' language.
 
     Raises:
-        DataError: a text or a label is empty, a text holds a NUL, a label is not known, or no row is left.
+        DataError: a text or a label is empty, a text holds a NUL, a label holds a line end or is not known, or no row
+            is left.
     """
     examples = []
     for row in rows:
@@ -65,6 +66,11 @@ def make_examples(
             raise DataError(f"{row.where}: the text is {shorten(row.text)}; every row needs a text, without NULs")
         if not label:
             raise DataError(f"{row.where}: the label of {shorten(text)} is empty; every row needs a label")
+        if len(label.splitlines()) > 1:
+            raise DataError(
+                f"{row.where}: the label is {shorten(label)}; a label has no line end. Is the right column read, and "
+                "are all quotes closed?"
+            )
         meaning = reading.meaning(label, row.where)
         if meaning is None:
             continue
@@ -95,7 +101,7 @@ def read_tsv(path: Path | str, reading: ReadingSettings, tokenizer: Tokenizer) -
     """Read a table with a tab between columns; a quotation mark is a character like any other.
 
     The columns are those that ``reading`` names or numbers. Where it does neither, the first line has to be a header
-    with one of ``TEXT_NAMES`` and one of ``LABEL_NAMES``; with two columns, one of them is enough.
+    with one of ``TEXT_NAMES`` and one of ``LABEL_NAMES``. Of two columns it is enough to name or number one.
 
     Raises:
         DataError: no column can be told to be the text's or the label's, a row has another number of columns than
@@ -175,6 +181,12 @@ def _is_header(cells: Sequence[str], reading: ReadingSettings) -> bool:
 
 def _find_columns(cells: Sequence[str], is_header: bool, reading: ReadingSettings, where: str) -> _Columns:
     names = [cell.strip() for cell in cells]
+    if len(names) == 1 and (";" in names[0] or "\t" in names[0]):
+        separator = "tab" if "\t" in names[0] else "semicolon"
+        raise DataError(
+            f"{where}: {shorten(names[0])} is one column with a {separator} in it; put a comma between the columns of "
+            "a .csv file and a tab between those of a .tsv file"
+        )
     text = _position("text", reading.text, names, TEXT_NAMES if is_header else (), where)
     label = _position("label", reading.label, names, LABEL_NAMES if is_header else (), where)
     if len(names) == 2:
@@ -183,8 +195,9 @@ def _find_columns(cells: Sequence[str], is_header: bool, reading: ReadingSetting
     if text is None or label is None or text == label:
         missing = "text" if text is None else "label" if label is None else "text or the label, or is both"
         raise DataError(
-            f"{where}: {shorten(' | '.join(names))} does not tell which column is the {missing}; begin the file with "
-            'the line "text" and "label" (in its format), or name or number the columns from 1: '
+            f"{where}: {shorten(' | '.join(names))} does not tell which column is the {missing}; known "
+            f"names: {', '.join(TEXT_NAMES)} and {', '.join(LABEL_NAMES)}. Where these are other names, say which two "
+            "count: reading.text=NAME reading.label=NAME; where they are a text and its label, number the columns: "
             "reading.text=1 reading.label=2"
         )
     return _Columns(text, label, _position("domain", reading.domain, names, (), where))
@@ -204,13 +217,18 @@ def _position(
                 f'{where}: no column is called "{column}", as reading.{role} says; columns: '
                 f"{', '.join(map(shorten, names))}.{nearest_hint(column, names)}"
             )
+        if names.count(column) > 1:
+            raise DataError(
+                f'{where}: {names.count(column)} columns are called "{column}", as reading.{role} says; rename all but '
+                f"one: {', '.join(map(shorten, names))}"
+            )
         return names.index(column)
     folded = [name.casefold() for name in names]
     return next((folded.index(name) for name in known if name in folded), None)
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader((f"{line}\n" for line in _lines_without_nul(path)), strict=True)
+    reader = csv.reader((f"{line}\n" for line in _plain_lines(path)), strict=True)
     while True:
         first_line = reader.line_num + 1
         try:
@@ -224,10 +242,15 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
             ) from error
 
 
-def _lines_without_nul(path: Path) -> Iterator[str]:
+def _plain_lines(path: Path) -> Iterator[str]:
     for number, line in read_lines(path):
         if "\0" in line:  # some versions of the csv module stop at it
             raise DataError(f"{path}:{number}: {shorten(line)} holds a NUL; save the file as plain UTF-8 text")
+        if "\r" in line:  # the csv module speaks of how the file was opened
+            raise DataError(
+                f"{path}:{number}: {shorten(line)} holds a carriage return that ends no line; save the file with the "
+                "line ends of Unix or Windows"
+            )
         yield line
 
 

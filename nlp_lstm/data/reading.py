@@ -49,8 +49,8 @@ class ReadingSettings(Settings):
     def _shares_sum_to_one(cls, value: Mapping[str, Meaning]) -> Mapping[str, Meaning]:
         for label, meaning in value.items():
             if isinstance(meaning, Mapping) and (
-                any(share < 0 for share in meaning.values()) or abs(sum(meaning.values()) - 1) > 1e-3
-            ):
+                not all(share >= 0 for share in meaning.values()) or not abs(sum(meaning.values()) - 1) <= 1e-3
+            ):  # nan is neither
                 raise ValueError(f'the shares of "{label}" are {dict(meaning)}; they are 0 or more and sum to 1')
         return value
 
@@ -74,7 +74,8 @@ class ReadingSettings(Settings):
         known = [*self.labels, *sorted(names.difference(self.labels))]
         raise DataError(
             f"{where}: the label is {shorten(label)}; known labels: {', '.join(known)}.{nearest_hint(label, known)} "
-            "Say in reading.labels what it stands for (null leaves its texts out)"
+            "Say in reading.labels what it stands for (null leaves its texts out), or take every label as it is: "
+            "reading.labels={}"
         )
 
     def then(self, later: ReadingSettings, where: str) -> ReadingSettings:

@@ -38,7 +38,12 @@ from nlp_lstm.nn.loss import soft_label_loss
 from nlp_lstm.nn.pooling import poolings
 from nlp_lstm.tasks.bag_of_words import tune_bag_of_words
 from nlp_lstm.tasks.base import predict_examples, tasks
-from nlp_lstm.tasks.calibration import best_temperature, calibration_section
+from nlp_lstm.tasks.calibration import (
+    HIGHEST_TEMPERATURE,
+    LOWEST_TEMPERATURE,
+    best_temperature,
+    calibration_section,
+)
 from nlp_lstm.tasks.classifier import Classifier
 from nlp_lstm.tasks.explanation import EXPLAINED, WordEffect, explain_batch, explanation_section
 from nlp_lstm.tasks.labels import LARGEST_UNKNOWN_SHARE, check_labels
@@ -63,9 +68,9 @@ class ClassificationSettings(BackboneSettings):
     """How many recurrent layers."""
     pooling: str = "max"
     """From the outputs of all words to one vector: attention, last, max, mean."""
-    bptt_window: int = Field(256, ge=1)
+    bptt_window: int = Field(256, ge=1, le=100_000)
     """Words read at a stretch. The state is carried over to the next stretch, the gradient is not."""
-    longest: int = Field(2_048, ge=2)
+    longest: int = Field(2_048, ge=2, le=10_000_000)
     """Words of a training text that are read; of a longer one the beginning and the end, half of this each."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     """Share of the target spread over all labels."""
@@ -191,7 +196,7 @@ class ClassificationTask(WordTask):
         shares = of_texts or of_phrases
         check_labels({"label": names}, DataError)
         if len(names) < 2:
-            raise DataError(f"the training data has the one label {', '.join(names)}; two at least are needed")
+            raise DataError(f"the training data has the one label {shorten(names[0])}; two at least are needed")
         if len(names) > MOST_LABELS:
             raise DataError(
                 f"the training data has {len(names):,} labels, such as {shorten(names[0])}; at most {MOST_LABELS:,} "
@@ -213,6 +218,8 @@ class ClassificationTask(WordTask):
         is_right = isinstance(shares, list) and len(shares) == len(labels)
         if not is_right or any(not isinstance(share, float) or not 0 <= share <= 1 for share in shares or ()):
             raise CheckpointError(f"damaged vocabulary: shares is {shorten(shares)}, expected one number per label")
+        if abs(sum(shares or ()) - 1) > 1e-3:
+            raise CheckpointError(f"damaged vocabulary: the shares {shorten(shares)} do not sum to 1")
         return cls(settings, WordVocabularies.from_dict(values["words"]), labels, shares or ())
 
     def vocabulary(self) -> dict[str, Any]:
@@ -221,16 +228,20 @@ class ClassificationTask(WordTask):
     def check_examples(self, examples: Sequence[LabelledExample], where: str) -> None:
         for example in examples:
             if example.label not in self.labels:
+                known = ", ".join(self.labels.tokens[:20]) + ", …" * (len(self.labels) > 20)
                 raise DataError(
                     f"{where}: the text {shorten(example.document.text)} has the label {shorten(example.label)}; the "
-                    f"training data has {', '.join(self.labels.tokens[:20])}"
+                    f"training data has {known}. Add training texts with it, or give it another name, or null to "
+                    "leave its texts out, in reading.labels"
                 )
 
     def build_model(self) -> Classifier:
         settings = self.settings
-        return Classifier(
+        model = Classifier(
             settings, self.words.sizes, len(self.labels), pooling=settings.pooling, window=settings.bptt_window
         )
+        model.register_load_state_dict_post_hook(_check_temperature)
+        return model
 
     def size(self, example: LabelledExample) -> int:
         return len(example.document)
@@ -280,8 +291,8 @@ class ClassificationTask(WordTask):
     def predict_long(self, model: nn.Module, example: LongText, **options: Any) -> LabelPrediction:
         if options.get("explain"):
             raise DataError(
-                f"a text of {len(example.text):,} characters is too long to explain word by word; explain takes up to "
-                f"{LONG_TEXT:,}"
+                f"the text {shorten(example.text)} of {len(example.text):,} characters is too long to explain word by "
+                f"word; explain takes up to {LONG_TEXT:,}"
             )
         words = example.words()
         device = next(model.parameters()).device
@@ -468,6 +479,16 @@ def _classifier(model: nn.Module) -> Classifier:
     if not isinstance(model, Classifier):
         raise TypeError(f"{type(model).__name__} is no Classifier")
     return model
+
+
+def _check_temperature(model: nn.Module, _: object) -> None:
+    """Refuse weights whose temperature no calibration gives; it would turn scores around or into no numbers."""
+    temperature = float(_classifier(model).temperature)
+    if not LOWEST_TEMPERATURE <= temperature <= HIGHEST_TEMPERATURE:
+        raise CheckpointError(
+            f"the temperature is {temperature:g}; it is from {LOWEST_TEMPERATURE:g} to {HIGHEST_TEMPERATURE:g}. Train "
+            "the model again"
+        )
 
 
 def _own_target(example: LabelledExample) -> Mapping[str, float]:

@@ -56,6 +56,7 @@ def test_numbers_are_labels_as_yaml_has_them():
         ({"text": 0}, r"text is 0: .*columns count from 1"),
         ({"labels": {"3": {"bad": 0.5, "good": 0.6}}}, r'the shares of "3" are .*sum to 1'),
         ({"labels": {"3": {"bad": -0.5, "good": 1.5}}}, r'the shares of "3" are .*sum to 1'),
+        ({"labels": {"3": {"bad": float("nan"), "good": 0.5}}}, r'the shares of "3" are .*sum to 1'),
         ({"labels": {True: "good"}}, "labels"),
         ({"labels": "good"}, "labels"),
         ({"lable": 1}, 'Did you mean "label"'),

@@ -62,7 +62,7 @@ def test_where_there_are_phrases_alone_their_labels_have_the_shares():
 
 
 def test_training_data_with_one_label_is_refused():
-    with pytest.raises(DataError, match="has the one label POSITIVE; two at least are needed"):
+    with pytest.raises(DataError, match="has the one label 'POSITIVE'; two at least are needed"):
         prepare([example("a", "POSITIVE"), example("b", "POSITIVE")])
 
 
@@ -84,13 +84,23 @@ def test_a_training_text_without_a_label_is_refused():
 def test_development_labels_that_training_lacks_are_named():
     task = prepare([example("a", "no"), example("b", "yes")])
     task.check_examples([example("c", "no")], "mine, dev")
-    with pytest.raises(DataError, match=r"mine, dev: the text 'c d' has the label 'maybe'; .* has no, yes"):
+    with pytest.raises(
+        DataError, match=r"mine, dev: the text 'c d' has the label 'maybe'; .* has no, yes\. Add training"
+    ):
         task.check_examples([example("c d", "maybe")], "mine, dev")
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"words": None}, {"labels": None}, {"shares": [0.5]}, {"shares": [0.5, 2.0]}, {"shares": "ab"}, {"shares": None}],
+    [
+        {"words": None},
+        {"labels": None},
+        {"shares": [0.5]},
+        {"shares": [0.5, 2.0]},
+        {"shares": "ab"},
+        {"shares": None},
+        {"shares": [0.5, 0.1]},
+    ],
 )
 def test_a_damaged_vocabulary_is_refused(change):
     task = prepare(review_examples())
@@ -101,6 +111,12 @@ def test_a_damaged_vocabulary_is_refused(change):
 def test_an_unknown_pooling_names_the_nearest():
     with pytest.raises(ConfigError, match=r'unknown pooling "maxx"; known poolings?: attention, last, max, mean'):
         tiny_sentiment_recipe("model.pooling=maxx")
+
+
+@pytest.mark.parametrize("setting", ["bptt_window=100_001", "bptt_window=0", "longest=1", f"longest={10**30}"])
+def test_a_length_that_cannot_be_held_is_refused(setting):
+    with pytest.raises(ConfigError, match=f"{setting.split('=')[0]} is .* input should be"):
+        tiny_sentiment_recipe(f"model.{setting}")
 
 
 # ---- what is learnt
@@ -395,6 +411,14 @@ def test_a_stored_model_has_its_temperature():
     expected = (logits / opened.model.temperature).softmax(1)[0].tolist()
     found = pipeline.predict(["quiet", "film"], pretokenized=True, top_k=None)
     assert sorted(answer["score"] for answer in found) == pytest.approx(sorted(expected), abs=1e-6)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.5, 1e-30, 1e30])
+def test_a_temperature_that_no_calibration_gives_is_refused(temperature):
+    opened = open_model(tiny_sentiment_run() / "model")
+    weights = {**opened.model.state_dict(), "temperature": torch.tensor(temperature)}
+    with pytest.raises(CheckpointError, match=r"the temperature is .*; it is from 0\.1 to 10"):
+        opened.model.load_state_dict(weights, assign=True)
 
 
 # ---- many labels
