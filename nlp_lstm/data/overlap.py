@@ -27,18 +27,30 @@ _LEAST_INSIDE = 30  # letters and digits; shorter sentences ("It's a good film."
 _OVER = (4, 5)  # Jaccard similarity over 0.8, as whole numbers: comparisons stay exact
 _BRACKET_NAMES = re.compile(r"-[LR][RSC]B-", re.IGNORECASE)
 _NO_LETTER_OR_DIGIT = re.compile(r"[\W_]+")
+_ACCENT_OR_GLYPH = re.compile(
+    "[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+)
 
 
 def normal_form(text: str) -> str:
     """Return the letters and digits of a text in lower case, without accents.
 
     HTML entities are undone, bracket names of the Penn Treebank (``-LRB-``) dropped; spaces go too, so ``ca n't`` and
-    ``can't`` are the same. A text of punctuation alone has the empty form.
+    ``can't`` are the same. Vowel signs and other marks that belong to the letters of a script, as in Hindi, stay. A
+    text of punctuation alone has the empty form.
     """
     text = _BRACKET_NAMES.sub(" ", html.unescape(text))
-    if not text.isascii():  # folding can make new accents ("İ"), hence decomposed twice
-        text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    return _NO_LETTER_OR_DIGIT.sub("", text.casefold())
+    if text.isascii():
+        return _NO_LETTER_OR_DIGIT.sub("", text.casefold())
+    # Folding can make new accents ("İ"), hence decomposed twice.
+    text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold()).casefold()
+    return "".join(character for character in text if character.isalnum() or _is_letter_mark(character))
+
+
+def _is_letter_mark(character: str) -> bool:
+    """Whether a combining mark makes another letter: not the accents of European scripts, nor a choice of glyph."""
+    is_mark = unicodedata.category(character) in ("Mn", "Mc")
+    return is_mark and not _ACCENT_OR_GLYPH.match(character)
 
 
 class ProtectedTexts:

@@ -126,13 +126,9 @@ class Task(ABC):
         with torch.inference_mode():
             return self.decode(model, model(batch), batch)
 
-    def is_long(self, example: Any) -> bool:
-        """Return whether an example is read by `predict_long`, alone and stretch by stretch."""
-        return False
-
     def predict_long(self, model: nn.Module, example: Any, **options: Any) -> Any:
-        """Return the prediction for an example that is too long for a batch, in the memory of one stretch."""
-        raise NotImplementedError
+        """Return the prediction for an example too long for a batch, in the memory of one stretch; None for others."""
+        return None
 
     def calibrate(self, model: nn.Module, examples: Sequence[Any]) -> None:  # noqa: B027
         """Set what the network needs besides its weights, such as a temperature, on development examples."""
@@ -244,16 +240,11 @@ def predict_examples(
     model.eval()
     device = next(model.parameters()).device
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=use_bf16)
-    cuts = [[(example, 0, 0)] if task.is_long(example) else task.cut_long(example) for example in examples]
+    cuts = [task.cut_long(example) for example in examples]
     pieces = [piece for cut in cuts for piece, _, _ in cut]
-    answers: list[Any] = [None] * len(pieces)
-    short = []
-    for index, piece in enumerate(pieces):
-        if task.is_long(piece):
-            with autocast:
-                answers[index] = task.predict_long(model, piece, **(options or {}))
-        else:
-            short.append(index)
+    with autocast:
+        answers = [task.predict_long(model, piece, **(options or {})) for piece in pieces]
+    short = [index for index, answer in enumerate(answers) if answer is None]
     for places in batch_by_length([task.size(pieces[index]) for index in short], batch_tokens):
         indices = [short[place] for place in places]
         batch = task.make_batch([pieces[index] for index in indices], pad_to=pad_to).to(device)

@@ -13,7 +13,6 @@ import dataclasses
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, ClassVar, Literal
 
@@ -21,7 +20,7 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from nlp_lstm.data.batch import TokenBatch, WordVocabularies
+from nlp_lstm.data.batch import WordVocabularies
 from nlp_lstm.data.example import LabelledExample
 from nlp_lstm.data.reading import ReadingSettings
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError, shorten
@@ -45,8 +44,9 @@ from nlp_lstm.tasks.calibration import (
     calibration_section,
 )
 from nlp_lstm.tasks.classifier import Classifier
-from nlp_lstm.tasks.explanation import EXPLAINED, WordEffect, explain_batch, explanation_section
+from nlp_lstm.tasks.explanation import EXPLAINED, explain_batch, explanation_section
 from nlp_lstm.tasks.labels import LARGEST_UNKNOWN_SHARE, check_labels
+from nlp_lstm.tasks.texts import LabelledBatch, LabelPrediction, LongText
 from nlp_lstm.tasks.words import WordTask, choose_words
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.tokenize import Tokenizer
@@ -85,61 +85,6 @@ class ClassificationSettings(BackboneSettings):
         return name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabelPrediction:
-    """What the network says of one text.
-
-    Args:
-        probabilities: label to probability, all labels.
-        effects: how much each word moved the decision, where asked for.
-    """
-
-    probabilities: Mapping[str, float]
-    effects: tuple[WordEffect, ...] | None = None
-
-    @property
-    def label(self) -> str:
-        """The most probable label."""
-        return max(self.probabilities, key=lambda label: self.probabilities[label])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LongText:
-    """A text that is tokenised while it is read, so that its tokens are never all in memory."""
-
-    text: str
-    tokenizer: Tokenizer
-
-    def words(self) -> Iterator[str]:
-        """Yield the words of the text."""
-        return (token.text for sentence in self.tokenizer.sentences(self.text) for token in sentence.tokens)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabelledBatch:
-    """Texts as tensors.
-
-    Args:
-        tokens: the words.
-        documents: the texts that they come from.
-        targets: float32, `batch label`, a distribution per row; None when nothing is known.
-    """
-
-    tokens: TokenBatch
-    documents: tuple[Document, ...]
-    targets: Tensor | None
-
-    @property
-    def num_tokens(self) -> int:
-        """Real tokens in the batch."""
-        return self.tokens.num_tokens
-
-    def to(self, device: torch.device) -> LabelledBatch:
-        """Return the batch on ``device``."""
-        targets = None if self.targets is None else self.targets.to(device)
-        return LabelledBatch(tokens=self.tokens.to(device), documents=self.documents, targets=targets)
-
-
 @tasks.register("sentiment")
 class ClassificationTask(WordTask):
     """Classification of whole texts.
@@ -154,13 +99,13 @@ class ClassificationTask(WordTask):
     name: ClassVar[str] = "sentiment"
     title: ClassVar[str] = "Sentiment and other labels of whole texts"
     intended_use: ClassVar[str] = (
-        "Judging sentences and reviews like those of the training data; longer documents are read as a whole. The "
+        "Labelling texts like those of the training data; longer documents are read as a whole. The "
         "score is calibrated on development data: of the answers given with 0.8, about 80 % are right on such text."
     )
     known_failures: ClassVar[str] = (
         "There is no neutral label unless the training data has one: neutral text gets a label with a score near one "
-        "half, so ask for a minimum score where text may be neutral. Irony, sentiment that needs knowledge of the "
-        "world, and sentences that praise one thing to fault another are often wrong; the run's report lists the worst."
+        "half, so ask for a minimum score where text may be neutral. Of sentiment, negation, contrast, irony and what "
+        "needs knowledge of the world are often judged wrong; the run's report lists the worst errors."
     )
     settings_type = ClassificationSettings
     data_kind = "labelled"
@@ -243,8 +188,8 @@ class ClassificationTask(WordTask):
         model.register_load_state_dict_post_hook(_check_temperature)
         return model
 
-    def size(self, example: LabelledExample) -> int:
-        return len(example.document)
+    def size(self, example: LabelledExample | LongText) -> int:
+        return len(example.document) if isinstance(example, LabelledExample) else self.settings.bptt_window
 
     def make_batch(
         self, examples: Sequence[LabelledExample], *, pad_to: int = 0, with_labels: bool = False
@@ -285,10 +230,11 @@ class ClassificationTask(WordTask):
             for prediction, found in zip(predictions, effects, strict=True)
         ]
 
-    def is_long(self, example: LabelledExample | LongText) -> bool:
-        return isinstance(example, LongText)
-
-    def predict_long(self, model: nn.Module, example: LongText, **options: Any) -> LabelPrediction:
+    def predict_long(
+        self, model: nn.Module, example: LabelledExample | LongText, **options: Any
+    ) -> LabelPrediction | None:
+        if not isinstance(example, LongText):
+            return None
         if options.get("explain"):
             raise DataError(
                 f"the text {shorten(example.text)} of {len(example.text):,} characters is too long to explain word by "

@@ -32,6 +32,12 @@ def test_a_form_is_letters_and_digits_and_its_own_form():
     assert normal_form(" !!! \u2026 :-)") == ""
 
 
+def test_vowel_signs_of_hindi_tell_words_apart():
+    assert len({normal_form(word) for word in ("दिन", "दीन", "दाना")}) == 3
+    assert normal_form("अच्छी है") != normal_form("अच्छा हो")
+    assert normal_form("❤️ cafe\u0301") == "cafe"
+
+
 @given(st.text())
 def test_forms_are_stable(text):
     form = normal_form(text)

@@ -16,7 +16,8 @@ from nlp_lstm.data.example import LabelledExample
 from nlp_lstm.nn.pooling import poolings
 from nlp_lstm.tasks import predict_examples
 from nlp_lstm.tasks.classifier import Classifier
-from nlp_lstm.tasks.sentiment import ClassificationTask, LongText
+from nlp_lstm.tasks.sentiment import ClassificationTask
+from nlp_lstm.tasks.texts import LongText
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.tokenize import Tokenizer
 

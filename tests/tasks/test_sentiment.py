@@ -15,7 +15,8 @@ from nlp_lstm.errors import CheckpointError, ConfigError, DataError
 from nlp_lstm.pipeline import Pipeline
 from nlp_lstm.runs import open_model
 from nlp_lstm.tasks import predict_examples
-from nlp_lstm.tasks.sentiment import LONG_TEXT, MOST_LABELS, ClassificationTask, EmptyTextWarning, LabelPrediction
+from nlp_lstm.tasks.sentiment import LONG_TEXT, MOST_LABELS, ClassificationTask, EmptyTextWarning
+from nlp_lstm.tasks.texts import LabelPrediction
 from nlp_lstm.text.document import Document
 from nlp_lstm.training import train
 

@@ -1,0 +1,69 @@
+"""What the task of labelling whole texts hands on: long texts, batches and predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nlp_lstm.data.batch import TokenBatch
+from nlp_lstm.tasks.explanation import WordEffect
+from nlp_lstm.text.document import Document
+from nlp_lstm.text.tokenize import Tokenizer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelPrediction:
+    """What the network says of one text.
+
+    Args:
+        probabilities: label to probability, all labels.
+        effects: how much each word moved the decision, where asked for.
+    """
+
+    probabilities: Mapping[str, float]
+    effects: tuple[WordEffect, ...] | None = None
+
+    @property
+    def label(self) -> str:
+        """The most probable label."""
+        return max(self.probabilities, key=lambda label: self.probabilities[label])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LongText:
+    """A text that is tokenised while it is read, so that its tokens are never all in memory."""
+
+    text: str
+    tokenizer: Tokenizer
+
+    def words(self) -> Iterator[str]:
+        """Yield the words of the text."""
+        return (token.text for sentence in self.tokenizer.sentences(self.text) for token in sentence.tokens)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledBatch:
+    """Texts as tensors.
+
+    Args:
+        tokens: the words.
+        documents: the texts that they come from.
+        targets: float32, `batch label`, a distribution per row; None when nothing is known.
+    """
+
+    tokens: TokenBatch
+    documents: tuple[Document, ...]
+    targets: Tensor | None
+
+    @property
+    def num_tokens(self) -> int:
+        """Real tokens in the batch."""
+        return self.tokens.num_tokens
+
+    def to(self, device: torch.device) -> LabelledBatch:
+        """Return the batch on ``device``."""
+        targets = None if self.targets is None else self.targets.to(device)
+        return LabelledBatch(tokens=self.tokens.to(device), documents=self.documents, targets=targets)
