@@ -95,7 +95,7 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
     for note in found.notes:
         say(f"note: {note}")
     parts: Mapping[str, Sequence[Any]] = found.read_splits(SPLITS, _own_reading(recipe.reading), recipe.language)
-    if kind == "tagged":
+    if kind != "labelled":
         _say_sizes(found.name, parts, say)
         return RunData(found=found, training=parts["train"], development=parts["dev"], test=parts["test"])
     also = [] if data is not None else _find_others(recipe.also_train, [found], recipe, say)
@@ -156,7 +156,7 @@ def read_files(paths: Sequence[Path], kind: Kind, reading: Settings, language: s
         DataError: a file is broken, or a labelled text has none.
     """
     if not isinstance(reading, ReadingSettings):
-        return read_examples(paths, kind=kind)
+        return read_examples(paths, kind=kind, language=language)
     examples: Sequence[Any] = read_examples(paths, kind=kind, reading=reading, language=language)
     return [example for example in examples if example.label is not None]
 

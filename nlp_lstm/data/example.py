@@ -62,4 +62,15 @@ class LabelledExample:
             raise DataError(f"the target {dict(self.target)} is no distribution; its shares are 0 or more and sum to 1")
 
 
-Example: TypeAlias = "TaggedExample | LabelledExample"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextExample:
+    """A line of running text.
+
+    Args:
+        document: the line.
+    """
+
+    document: Document
+
+
+Example: TypeAlias = "TaggedExample | LabelledExample | TextExample"

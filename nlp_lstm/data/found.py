@@ -1,6 +1,7 @@
 """A data set whose files are on this machine: its splits, its papers, and a user's own files as one.
 
-Where a dev or test split has no file, it is carved out of train by a rule that looks at each sentence alone.
+Where a dev or test split has no file, it is carved out of train: by a rule that looks at each sentence alone, or, of
+running text, as a stretch of lines at the end.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from pathlib import Path
 from nlp_lstm.data.example import Example, LabelledExample
 from nlp_lstm.data.readers import Kind, formats, guess_format, known_endings, read_examples
 from nlp_lstm.data.reading import ReadingSettings
+from nlp_lstm.data.running import RunningText
 from nlp_lstm.data.sources import sha256_of
 from nlp_lstm.errors import ConfigError, DataError
 
 SPLITS = ("train", "dev", "test")
+
+_NUM_STRETCHES = 20  # running text is cut into; the last ones become dev and test
 
 _SPLIT_PATTERNS = {
     "train": r"train(ing)?",
@@ -57,12 +61,17 @@ class FoundData:
 
     @property
     def kind(self) -> Kind:
-        """What it holds: "tagged" sentences or "labelled" texts."""
+        """What it holds: "tagged" sentences, "labelled" texts or "running" text."""
         return formats.get(self.format).kind
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a report should say besides: which splits are carved, and what that costs."""
+        if self.kind == "running":
+            return tuple(
+                f"no {split} file: a twentieth of the lines at the end of train, in one piece, is kept for {split}"
+                for split in self._carved
+            )
         notes = [
             f"no {split} file: every sentence whose sha256 falls in one fixed tenth is taken out of train for {split}"
             for split in self._carved
@@ -71,18 +80,24 @@ class FoundData:
             notes.append("phrases are not read, as they may be parts of the sentences that were taken out")
         return tuple(notes)
 
-    def read(self, split: str, reading: ReadingSettings | None = None, language: str | None = None) -> list[Example]:
+    def read(
+        self, split: str, reading: ReadingSettings | None = None, language: str | None = None
+    ) -> Sequence[Example]:
         """Read one split: "train", "dev" or "test".
 
         Where dev or test has no files, its sentences are those of train that ``carved_split`` gives it, and
         train is without them. Phrases of trees are for training and come with "train" alone, and only where dev and
         test have files of their own. In dev and test every text has a label.
 
+        Running text is cut in stretches instead: the last twentieth of the lines of train is test, the one before it
+        dev. It comes as a ``RunningText``, which reads the files anew in every pass.
+
         Args:
             split: the split.
             reading: how to read labelled texts. Of a data set of the catalogue, which has columns and labels of its
                 own, it names the labels once more and chooses phrases; for other files all of it counts.
-            language: language code of the tokeniser for labelled texts; None takes the data set's, else English.
+            language: language code of the tokeniser for labelled texts and running text; None takes the data set's,
+                else English.
 
         Raises:
             ConfigError: the tokeniser does not know the language.
@@ -92,7 +107,7 @@ class FoundData:
 
     def read_splits(
         self, splits: Iterable[str], reading: ReadingSettings | None = None, language: str | None = None
-    ) -> dict[str, list[Example]]:
+    ) -> dict[str, Sequence[Example]]:
         """Read several splits as ``read`` does each; the file that they are carved out of is read once.
 
         Raises:
@@ -100,15 +115,16 @@ class FoundData:
             DataError: what ``read`` raises.
         """
         reading = reading or ReadingSettings()
-        whole: list[Example] = []  # what splits are carved out of
-        parts = {}
+        whole: Sequence[Example] = []  # what splits are carved out of
+        parts: dict[str, Sequence[Example]] = {}
         for split in splits:
             if not self._is_carved(split):
                 examples = self._read_files(split, reading, language, with_phrases=split == "train")
             else:
                 whole = whole or self._read_files("train", reading, language, with_phrases=False)
                 examples = self._carve(whole, split)
-            parts[split] = examples if split == "train" else self._with_labels(examples, split)
+            is_whole = split == "train" or self.kind == "running"
+            parts[split] = examples if is_whole else self._with_labels(examples, split)
         return parts
 
     def _is_carved(self, split: str) -> bool:
@@ -123,7 +139,7 @@ class FoundData:
 
     def _read_files(
         self, split: str, reading: ReadingSettings, language: str | None, *, with_phrases: bool
-    ) -> list[Example]:
+    ) -> Sequence[Example]:
         if self.reading is not None:
             reading = self.reading.then(reading, self.name)
         if not with_phrases:
@@ -138,8 +154,10 @@ class FoundData:
             raise DataError(f"{self.name}: no text of the {split} split has a label of its own, only shares of several")
         return labelled
 
-    def _carve(self, examples: Sequence[Example], split: str) -> list[Example]:
+    def _carve(self, examples: Sequence[Example], split: str) -> Sequence[Example]:
         """Return the examples of a data set without files for dev or test that belong to one split."""
+        if isinstance(examples, RunningText):
+            return self._cut(examples, split)
         part = []
         for example in examples:
             carved = carved_split(example.document.text)
@@ -151,6 +169,20 @@ class FoundData:
                 f"file, and here there are too few; add sentences, or a file with {split} in its name"
             )
         return part
+
+    def _cut(self, text: RunningText, split: str) -> RunningText:
+        """Return the stretch of running text without files for dev or test that belongs to one split."""
+        size = len(text) // _NUM_STRETCHES
+        if not size:
+            files = ", ".join(str(path) for path in self.splits["train"])
+            raise DataError(
+                f"{files}: {len(text)} lines of text are too few to keep a twentieth for {' and '.join(self._carved)}; "
+                f"give at least {_NUM_STRETCHES} lines, or files with {' and '.join(self._carved)} in their names"
+            )
+        ends = {"train": len(text) - size * len(self._carved)}
+        for name in self._carved:  # dev before test, as benchmarks are cut: the lines of one article stay together
+            ends[name] = max(ends.values()) + size
+        return text[: ends[split]] if split == "train" else text[ends[split] - size : ends[split]]
 
     @property
     def _carved(self) -> tuple[str, ...]:
@@ -173,15 +205,15 @@ def open_files(path: Path | str, format: str | None = None, kind: Kind = "tagged
 
     In a folder, a file whose name has train, dev (or valid, val) or test in it as a word belongs to that split; when
     no name has any of them, all files together are taken as one. A single file, or a folder without dev or test, is
-    split by ``carved_split``.
+    split by ``carved_split``, or where it holds running text, cut.
 
     Args:
-        path: a file of tagged sentences or labelled texts, or a folder with such files.
+        path: a file of tagged sentences, labelled texts or running text, or a folder with such files.
         format: a name in ``readers.formats``; None goes by the endings.
-        kind: what the files hold: "tagged" sentences or "labelled" texts.
+        kind: what the files hold: "tagged" sentences, "labelled" texts or "running" text.
 
     Raises:
-        ConfigError: no format has that name, or it is for the other kind of data.
+        ConfigError: no format has that name, or it is for another kind of data.
         DataError: there is nothing usable at ``path``.
     """
     path = Path(path)
@@ -237,7 +269,7 @@ def digests_of(splits: Mapping[str, tuple[Path, ...]]) -> dict[str, str]:
 
 
 def _split_of(file: Path) -> str | None:
-    stem = file.name.lower().split(".", 1)[0]
+    stem = Path(file.name.lower().removesuffix(".gz")).stem  # of wiki.train.tokens.gz: wiki.train
     for split, pattern in _SPLIT_PATTERNS.items():
         if re.search(rf"(?<![a-z])({pattern})(?![a-z])", stem):
             return split

@@ -1,6 +1,6 @@
 """Data sets from the Hugging Face hub, written as the files of the other sources, so that one reader serves all.
 
-Treebanks become CoNLL-U, labelled texts a table with the columns of the catalogue entry.
+Treebanks become CoNLL-U, labelled texts a table with the columns of the catalogue entry, running text its lines.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def fetch_hub(
         name: the catalogue entry.
         source: repository and configuration.
         splits: split to the one file name that the entry has for it; gzipped if it ends in ``.gz``.
-        format: the entry's format, "conllu" or "tsv".
+        format: the entry's format, "conllu", "tsv", "text" or "tokens".
         reading: the entry's columns, for "tsv".
         say: called with a line of progress.
 
@@ -96,8 +96,10 @@ def fetch_hub(
                 text = "".join(conllu_sentences(rows, _class_names(rows)))
             elif format == "tsv":
                 text = "".join(table_lines(rows, reading))
+            elif format in ("text", "tokens"):
+                text = "".join(text_lines(rows))
             else:
-                raise SourceError(f"rows of the hub are not written as {format}, only as conllu or tsv")
+                raise SourceError(f"rows of the hub are not written as {format}, only as conllu, tsv, text or tokens")
             content = text.encode("utf-8")
             (folder / file_name).write_bytes(gzip.compress(content, mtime=0) if file_name.endswith(".gz") else content)
 
@@ -121,6 +123,19 @@ def table_lines(rows: Iterable[Mapping[str, Any]], reading: ReadingSettings) -> 
             raise SourceError(f"row {index} has no text or no label; it has {', '.join(row)}")
         cells = [str(label), " ".join(text.split())]
         yield "\t".join(cells if reading.label == 1 else cells[::-1]) + "\n"
+
+
+def text_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    r"""Turn the hub's rows of ``text`` into lines, each with one ``\n`` at its end, whether the row has one or not.
+
+    Raises:
+        SourceError: a row has no text.
+    """
+    for index, row in enumerate(rows):
+        text = row.get("text")
+        if not isinstance(text, str):
+            raise SourceError(f"row {index} has no text; it has {', '.join(row)}")
+        yield text.rstrip("\r\n") + "\n"
 
 
 def conllu_sentences(rows: Iterable[Mapping[str, Any]], upos_names: Sequence[str] | None = None) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """Readers: from files of examples to examples, strict, with file and line in every complaint.
 
-There are two kinds of data: sentences with a label on every token ("tagged"), which this module reads, and texts with
-one label ("labelled"; see ``nlp_lstm.data.labelled``). Formats are known by name. Each reader takes plain files and, by
+There are three kinds of data: sentences with a label on every token ("tagged"), which this module reads, texts with
+one label ("labelled"; see ``nlp_lstm.data.labelled``), and text as such ("running"; see ``nlp_lstm.data.running``),
+which is not held but read anew in every pass. Formats are known by name. Each reader takes plain files and, by
 the ending ``.gz``, gzip files. All files are UTF-8.
 """
 
@@ -18,6 +19,7 @@ from nlp_lstm.data.brown import universal_tag
 from nlp_lstm.data.example import Example, LabelledExample, TaggedExample
 from nlp_lstm.data.labelled import read_csv, read_labelled_jsonl, read_tsv
 from nlp_lstm.data.reading import ReadingSettings
+from nlp_lstm.data.running import LineReader, RunningText
 from nlp_lstm.data.trees import read_trees
 from nlp_lstm.data.vader import read_vader
 from nlp_lstm.errors import DataError, shorten
@@ -26,8 +28,8 @@ from nlp_lstm.text.document import Document
 from nlp_lstm.text.lines import read_lines
 from nlp_lstm.text.tokenize import Tokenizer, check_text
 
-Kind: TypeAlias = Literal["tagged", "labelled"]
-"""What a data set holds: sentences with a label per token, or texts with one label."""
+Kind: TypeAlias = Literal["tagged", "labelled", "running"]
+"""What a data set holds: sentences with a label per token, texts with one label, or text as such, line by line."""
 
 TaggedReader = TypeVar("TaggedReader", bound=Callable[[Path], list[TaggedExample]])
 LabelledReader: TypeAlias = Callable[[Path, ReadingSettings, Tokenizer], list[LabelledExample]]
@@ -60,6 +62,7 @@ _ENDINGS: dict[Kind, dict[str, str]] = {
         ".bio": "columns",
     },
     "labelled": {".tsv": "tsv", ".csv": "csv", ".jsonl": "labelled-jsonl"},
+    "running": {".txt": "text", ".tokens": "tokens"},
 }
 
 _CONLLU_COLUMNS = {"lemma": 2, "upos": 3, "xpos": 4, "feats": 5, "deprel": 7}
@@ -74,7 +77,7 @@ def read_examples(
     kind: Kind = "tagged",
     reading: ReadingSettings | None = None,
     language: str = "en",
-) -> list[Example]:
+) -> Sequence[Example]:
     """Read files of one data set, in the order given.
 
     Args:
@@ -82,20 +85,27 @@ def read_examples(
         format: a name in ``formats``; None goes by each file's ending.
         kind: what the files hold, where their endings have to tell the format.
         reading: where text and label stand in labelled files; None goes by the names of the columns.
-        language: language code of the tokeniser for labelled texts.
+        language: language code of the tokeniser for labelled texts and running text.
 
     Returns:
-        The examples of all files.
+        The examples of all files: a list, or of running text a ``RunningText``.
 
     Raises:
         ConfigError: no format has that name, or the tokeniser does not know the language.
         DataError: a file cannot be read as its format, or holds no example.
     """
-    examples: list[Example] = []
-    for path in map(Path, paths):
+    files = list(map(Path, paths))
+    parts = []
+    for path in files:
         chosen = formats.get(format or guess_format(path, kind))
-        examples.extend(chosen.read(path, reading or ReadingSettings(), language))
-    return examples
+        parts.append(chosen.read(path, reading or ReadingSettings(), language))
+    texts = [part for part in parts if isinstance(part, RunningText)]
+    if texts:
+        joined = RunningText.join(texts)
+        if not joined:
+            raise DataError(f"{', '.join(map(str, files))}: holds no text at all; give a file with at least one line")
+        return joined
+    return [example for part in parts for example in part]
 
 
 def guess_format(path: Path | str, kind: Kind = "tagged") -> str:
@@ -145,6 +155,23 @@ _register_labelled("csv", read_csv)
 _register_labelled("labelled-jsonl", read_labelled_jsonl)
 _register_labelled("trees", read_trees)
 _register_labelled("vader", read_vader)
+
+
+def _register_running(name: str, line_reader: Callable[[str], LineReader]) -> None:
+    """File a format of running text under ``name``; ``line_reader`` takes the language."""
+    formats.register(name)(
+        Format(kind="running", read=lambda path, reading, language: RunningText([path], line_reader(language)))
+    )
+
+
+def _plain_line(language: str) -> LineReader:
+    tokenizer = Tokenizer(language)
+    return lambda where, line: tokenizer.tokenize(line)
+
+
+_register_running("text", _plain_line)
+_register_running("tokens", lambda language: lambda where, line: Document.from_words(line.split()))
+_register_running("brown-text", lambda language: lambda where, line: _brown_sentence(where, line).document)
 
 
 @_tagged("conllu")
