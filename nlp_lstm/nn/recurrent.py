@@ -122,6 +122,8 @@ class Recurrent(nn.Module):
         num_layers: how many layers.
         is_bidirectional: whether a second net reads each row from its end.
         dropout_rate: locked dropout between the layers and on the outputs.
+        recurrent_dropout_rate: share of each cell's recurrent weights dropped in a training pass, the same at every
+            step (DropConnect, Wan et al. 2013; as Merity et al. 2018 use it).
         use_native: whether torch's own kernels may be used.
     """
 
@@ -134,10 +136,12 @@ class Recurrent(nn.Module):
         num_layers: int = 1,
         is_bidirectional: bool = True,
         dropout_rate: float = 0.0,
+        recurrent_dropout_rate: float = 0.0,
         use_native: bool = True,
     ) -> None:
         super().__init__()
         self.is_bidirectional = is_bidirectional
+        self.recurrent_dropout_rate = recurrent_dropout_rate
         self.use_native = use_native
         self.dropout = LockedDropout(dropout_rate)
         directions = 2 if is_bidirectional else 1
@@ -189,6 +193,8 @@ class Recurrent(nn.Module):
         )
 
     def _unroll(self, cell: Cell, inputs: Tensor, lengths: Tensor, state: State, final: bool) -> tuple[Tensor, State]:
+        if self.training and self.recurrent_dropout_rate:
+            cell = cell.with_dropped_weights(self.recurrent_dropout_rate)
         if self.use_native:
             result = unroll_natively(cell, inputs, lengths, state, final)
             if result is not None:

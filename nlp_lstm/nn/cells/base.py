@@ -5,8 +5,9 @@ Unrolling over time, masking, direction and stacking live in `nlp_lstm.nn.recurr
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -26,6 +27,9 @@ class Cell(nn.Module, ABC):
         input_size: features per input vector.
         hidden_size: features of the hidden state.
     """
+
+    recurrent_weights: ClassVar[tuple[str, ...]] = ("weight_hh",)
+    """Names of the matrices that read the state."""
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
@@ -55,6 +59,21 @@ class Cell(nn.Module, ABC):
             The outputs, in the form of the inputs, and the state after the last step.
         """
         return None
+
+    def with_dropped_weights(self, rate: float) -> Cell:
+        """Return the same cell with a share of its recurrent weights set to zero, and the rest made larger for it.
+
+        The cell itself stays as it is; gradients of what is returned reach its parameters.
+
+        Args:
+            rate: the share dropped, in [0, 1).
+        """
+        view = copy.copy(self)
+        view._parameters = dict(self._parameters)
+        for name in self.recurrent_weights:
+            del view._parameters[name]
+            setattr(view, name, nn.functional.dropout(getattr(self, name), rate))
+        return view
 
 
 def initialise_recurrent(weight: Tensor, hidden_size: int) -> None:

@@ -1,0 +1,131 @@
+"""Words in and words out on the same tables, for vocabularies of any size.
+
+A full softmax over a large vocabulary is over half of a language model's work, and its table over half of the weights,
+though most of its rows are hardly ever needed. Here the frequent words have a full row and rarer words shorter ones,
+cluster by cluster, and a word's probability is that of its cluster times that of the word within it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from nlp_lstm.errors import ConfigError
+
+SMALLEST_ROW = 8  # features
+
+
+class TiedSoftmax(nn.Module):
+    """An input embedding whose tables are also the weights of the softmax over the next word.
+
+    Ids count from the most frequent word. Without cutoffs all words are in one table and the softmax is a plain one.
+    With cutoffs the words from one cutoff to the next make a cluster, whose rows have ``size / shrink**cluster``
+    features and a matrix up to ``size``; the softmax over the first words has one more row for each cluster.
+
+    Args:
+        num_words: words in the vocabulary.
+        size: features of an embedded word.
+        cutoffs: the first id of each further cluster, ascending.
+        shrink: how many times shorter the rows of each further cluster are.
+
+    Raises:
+        ConfigError: the cutoffs do not ascend between 0 and the number of words.
+
+    Source: tied tables: Inan, Khosravi and Socher 2017, Press and Wolf 2017; the adaptive softmax: Grave et al., ICML
+    2017; adaptive input tables, tied to it: Baevski and Auli, ICLR 2019.
+    """
+
+    def __init__(self, num_words: int, size: int, *, cutoffs: Sequence[int] = (), shrink: int = 4) -> None:
+        super().__init__()
+        bounds = [0, *cutoffs, num_words]
+        if any(start >= end for start, end in zip(bounds, bounds[1:], strict=False)):
+            raise ConfigError(
+                f"the cutoffs {', '.join(map(str, cutoffs))} do not ascend between 0 and the {num_words:,} words of the "
+                "vocabulary; change model.cutoffs"
+            )
+        self.num_words = num_words
+        self.size = size
+        self.bounds = tuple(zip(bounds, bounds[1:], strict=False))
+        sizes = [max(SMALLEST_ROW, size // shrink**cluster) for cluster in range(len(self.bounds))]
+        self.tables = nn.ParameterList(
+            nn.Parameter(torch.randn(end - start, row_size) * row_size**-0.5)
+            for (start, end), row_size in zip(self.bounds, sizes, strict=True)
+        )
+        self.projections = nn.ParameterList(
+            nn.Parameter(torch.randn(row_size, size) * size**-0.5) for row_size in sizes[1:]
+        )
+        self.clusters = nn.Parameter(torch.zeros(len(self.bounds) - 1, size))
+        self.bias = nn.Parameter(torch.zeros(num_words))
+        self.cluster_bias = nn.Parameter(torch.zeros(len(self.bounds) - 1))
+
+    def embed(
+        self, ids: Int[Tensor, "batch time"], kept: Bool[Tensor, " vocab"] | None = None
+    ) -> Float[Tensor, "batch time {self.size}"]:
+        """Return the input vectors of words.
+
+        Args:
+            ids: the words.
+            kept: False for words whose vector is dropped everywhere (embedding dropout); None keeps all.
+        """
+        flat = ids.flatten()
+        if len(self.bounds) == 1:
+            vectors = nn.functional.embedding(flat, self.tables[0])
+        else:
+            vectors = self.tables[0].new_zeros(flat.shape[0], self.size)
+            for cluster, (start, end) in enumerate(self.bounds):
+                places = ((flat >= start) & (flat < end)).nonzero()[:, 0]
+                rows = nn.functional.embedding(flat[places] - start, self.tables[cluster])
+                if cluster:
+                    rows = rows @ self.projections[cluster - 1]
+                vectors = vectors.index_copy(0, places, rows.to(vectors.dtype))
+        if kept is not None:
+            vectors = vectors * (kept[flat] / kept.float().mean().clamp_min(1e-6))[:, None]
+        return vectors.view(*ids.shape, self.size)
+
+    def log_probability(
+        self, outputs: Float[Tensor, "items {self.size}"], ids: Int[Tensor, " items"]
+    ) -> Float[Tensor, " items"]:
+        """Return the log-probability of one word after each output, in nats; the work of all others is left out.
+
+        Args:
+            outputs: of the recurrent layers.
+            ids: the words.
+        """
+        head = self._head(outputs)
+        norm = head.logsumexp(dim=1)
+        first_end = self.bounds[0][1]
+        place = ids.clamp_max(first_end - 1)
+        for cluster, (start, _) in enumerate(self.bounds[1:]):
+            place = torch.where(ids >= start, first_end + cluster, place)
+        result = head.gather(1, place[:, None])[:, 0] - norm
+        for cluster, (start, end) in enumerate(self.bounds[1:], start=1):
+            places = ((ids >= start) & (ids < end)).nonzero()[:, 0]
+            within = self._tail(outputs[places], cluster)
+            gathered = within.gather(1, (ids[places] - start)[:, None])[:, 0] - within.logsumexp(dim=1)
+            result = result.index_add(0, places, gathered)
+        return result
+
+    def log_probabilities(self, outputs: Float[Tensor, "items {self.size}"]) -> Float[Tensor, "items {self.num_words}"]:
+        """Return the log-probability of every word after each output, in nats."""
+        head = self._head(outputs).log_softmax(dim=1)
+        first_end = self.bounds[0][1]
+        parts = [head[:, :first_end]]
+        for cluster in range(1, len(self.bounds)):
+            within = self._tail(outputs, cluster).log_softmax(dim=1)
+            parts.append(head[:, first_end + cluster - 1, None] + within)
+        return torch.cat(parts, dim=1)
+
+    def _head(self, outputs: Tensor) -> Tensor:
+        """The logits of the first words and of the further clusters, in fp32."""
+        weight = torch.cat((self.tables[0], self.clusters))
+        bias = torch.cat((self.bias[: self.bounds[0][1]], self.cluster_bias))
+        return nn.functional.linear(outputs, weight, bias).float()
+
+    def _tail(self, outputs: Tensor, cluster: int) -> Tensor:
+        """The logits of the words of one further cluster, in fp32."""
+        start, end = self.bounds[cluster]
+        shortened = nn.functional.linear(outputs, self.projections[cluster - 1])
+        return nn.functional.linear(shortened, self.tables[cluster], self.bias[start:end]).float()
