@@ -1,1 +1,1 @@
-"""From scores to answers: the best label path, and later generated text. Tensors only."""
+"""From scores to answers: the best label path, and generated text. Tensors only."""
