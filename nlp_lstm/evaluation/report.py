@@ -4,8 +4,8 @@
     metrics.json   the same numbers for programs
 
 Every task fills the same model: a `Report` has `Figure`s (cards on top) and `Section`s; a section has blocks,
-each a `TextBlock`, `Table`, `Plot`, `CodeBlock` or `MarkedText`. All text is escaped by the template; the only
-markup taken as it is are the plots' own SVG elements.
+each a `TextBlock`, `Table`, `Plot`, `CodeBlock`, `MarkedText` or `ShadedText`. All text is escaped by the template;
+the only markup taken as it is are the plots' own SVG elements.
 """
 
 from __future__ import annotations
@@ -163,7 +163,34 @@ class MarkedText:
     kind: ClassVar[str] = "marked"
 
 
-Block: TypeAlias = TextBlock | Table | Plot | CodeBlock | MarkedText
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ShadedToken:
+    """A piece of running text on a background as strong as ``shade``, from 0 (none) to 1.
+
+    ``tip`` says what the shade means, such as ``12.3 bits``.
+    """
+
+    text: str
+    shade: float = 0.0
+    tip: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.shade <= 1:
+            raise DataError(f"{shorten(self.text)} has shade {self.shade}; it must lie between 0 and 1")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ShadedText:
+    """Running text whose tokens are shaded one by one; ``is_spaced`` puts a space between them."""
+
+    lines: Sequence[Sequence[ShadedToken]]
+    title: str = ""
+    note: str = ""
+    is_spaced: bool = True
+    kind: ClassVar[str] = "shaded"
+
+
+Block: TypeAlias = TextBlock | Table | Plot | CodeBlock | MarkedText | ShadedText
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

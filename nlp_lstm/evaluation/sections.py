@@ -11,6 +11,9 @@ from nlp_lstm.evaluation.report import Block, CodeBlock, Plot, Section, Table, T
 _MAX_POINTS = 400
 """Points of one learning curve; longer ones are averaged down."""
 
+_LOG_PROBABILITY, _PERPLEXITY = "dev_log_probability", "dev_perplexity"
+"""What training of a language model watches (nats per token, below 0), and the same as people know it."""
+
 
 def history_section(history: Sequence[Mapping[str, Any]]) -> Section:
     """Draw the learning curves.
@@ -27,18 +30,22 @@ def history_section(history: Sequence[Mapping[str, Any]]) -> Section:
     curves = {key: points for key, points in curves.items() if points}
     losses = {_curve_name(key): points for key, points in curves.items() if key.endswith("loss")}
     scores = {key: points for key, points in curves.items() if key.startswith("dev_") and not key.endswith("loss")}
+    if _PERPLEXITY in scores:  # which says the same as this, in the unit that people compare
+        scores.pop(_LOG_PROBABILITY, None)
     blocks: list[Block] = []
     text = _training_text(history)
     if text:
         blocks.append(TextBlock(text=text))
-    first = dict(list(scores.items())[:1]) if losses else {}
+    first = {} if _PERPLEXITY in scores or not losses else dict(list(scores.items())[:1])
     if losses:
         second = {_curve_name(key): points for key, points in first.items()}
         blocks.append(_curve_plot("Loss" + (" and score" if second else ""), losses, "loss (nats)", second))
     for key in [key for key in scores if key not in first] + ["gradient_norm", "learning_rate", "tokens_per_second"]:
         if key in curves:
             name = _curve_name(key)
-            blocks.append(_curve_plot(name.capitalize(), {name: curves[key]}, name))
+            values = [y for _, y in curves[key]]
+            is_wide = key == _PERPLEXITY and min(values) > 0 and max(values) >= 10 * min(values)
+            blocks.append(_curve_plot(name.capitalize(), {name: curves[key]}, name, log_y=is_wide))
     return Section(title="Training", blocks=blocks)
 
 
@@ -97,9 +104,17 @@ def _curve_plot(
     series: Mapping[str, list[tuple[float, float]]],
     y_label: str,
     second: Mapping[str, list[tuple[float, float]]] | None = None,
+    *,
+    log_y: bool = False,
 ) -> Plot:
     svg = plots.line_plot(
-        series, title=title, x_label="step", y_label=y_label, second=second, second_label=", ".join(second or {})
+        series,
+        title=title,
+        x_label="step",
+        y_label=y_label,
+        second=second,
+        second_label=", ".join(second or {}),
+        log_y=log_y,
     )
     return Plot(title=title, svg=svg)
 
@@ -115,9 +130,20 @@ def _training_text(history: Sequence[Mapping[str, Any]]) -> str:
     if last.get("seconds") and "tokens" in last:
         parts.append(f"{last['tokens'] / last['seconds']:,.0f} tokens per second, development evaluations included")
     text = ", ".join(parts) + "." if parts else ""
+    return " ".join(filter(None, (text, _best_text(history))))
+
+
+def _best_text(history: Sequence[Mapping[str, Any]]) -> str:
+    """The best development score, as people read it: a share in percent, of a language model the perplexity."""
     decisive = next((key for entry in history for key in entry if key.startswith("dev_")), "")
-    best = [(entry[decisive], entry.get("step")) for entry in history if entry.get(decisive) is not None]
-    if best:
-        score, step = max(best, key=lambda pair: pair[0])
-        text += f" Best {_curve_name(decisive)}: {format_share(score, 2)}" + (f" at step {step:,}." if step else ".")
-    return text.strip()
+    scored = [entry for entry in history if entry.get(decisive) is not None]
+    if not scored:
+        return ""
+    best = max(scored, key=lambda entry: entry[decisive])
+    if decisive == _LOG_PROBABILITY and best.get(_PERPLEXITY) is not None:
+        name, shown = _PERPLEXITY, f"{best[_PERPLEXITY]:,.2f}"
+    else:
+        is_share = all(0 <= entry[decisive] <= 1 for entry in scored)
+        name, shown = decisive, format_share(best[decisive], 2) if is_share else f"{best[decisive]:.4g}"
+    step = best.get("step")
+    return f"Best {_curve_name(name)}: {shown}" + (f" at step {step:,}." if step else ".")

@@ -10,7 +10,17 @@ from nlp_lstm.errors import DataError
 from nlp_lstm.evaluation import plots
 from nlp_lstm.evaluation import report as report_module
 from nlp_lstm.evaluation.metrics import tagging_metrics
-from nlp_lstm.evaluation.report import CodeBlock, Figure, Plot, Report, Section, Table, TextBlock, format_json
+from nlp_lstm.evaluation.report import (
+    CodeBlock,
+    Figure,
+    Plot,
+    Report,
+    Section,
+    ShadedText,
+    ShadedToken,
+    Table,
+    format_json,
+)
 from nlp_lstm.evaluation.sections import data_section, environment_section, history_section, recipe_section
 from nlp_lstm.evaluation.tagging_report import comparison_table, tagging_report, tagging_sections, worst_errors
 
@@ -195,14 +205,22 @@ def test_comparison_tests_each_system_against_the_first(tagged):
         comparison_table([("gold", good), ("other", other)])
 
 
-def test_history_draws_only_what_was_logged():
-    assert history_section([]).blocks == []
-    section = history_section([{"step": 1, "loss": 2.0}, {"step": 2, "loss": None, "dev_accuracy": 0.5}])
-    assert isinstance(section.blocks[0], TextBlock)
-    assert "50.00 % at step 2" in section.blocks[0].text
-    assert [block.title for block in section.blocks[1:]] == ["Loss and score"]
+def test_shaded_text_is_coloured_without_scripts_and_escaped():
+    line = [ShadedToken(text=ATTACK, shade=0.25, tip=f"{ATTACK} bits"), ShadedToken(text="dog", shade=1)]
+    for is_spaced, between in ((True, "</span> <span"), (False, "</span><span")):
+        block = ShadedText(title="Excerpt", note="The stronger, the rarer.", lines=[line, []], is_spaced=is_spaced)
+        page = Report(title="T", task="lm", sections=[Section(title="S", blocks=[block])]).to_html()
+        outline = Outline(page)
+        assert outline.open == []
+        assert "script" not in outline.tags
+        assert ATTACK not in page
+        assert 'style="--shade:0.250" title="&lt;script&gt;alert(1)&lt;/script&gt; bits">&lt;script&gt;' in page
+        assert f'{between} style="--shade:1.000">dog</span></p>' in page
+        assert "<h3>Excerpt</h3>" in page
+        assert "The stronger, the rarer." in page
 
 
-def test_long_histories_are_thinned():
-    history = [{"step": step, "loss": 1 / step} for step in range(1, 50_001)]
-    assert len(history_section(history).blocks[1].svg) < 60_000
+@pytest.mark.parametrize("shade", [-0.1, 1.1, float("nan")])
+def test_shades_lie_between_nothing_and_full(shade):
+    with pytest.raises(DataError, match="'dog' has shade"):
+        ShadedToken(text="dog", shade=shade)
