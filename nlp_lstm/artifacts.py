@@ -3,6 +3,7 @@
     config.json         task, settings, precision, and the size and sha256 of each other file
     vocab.json          words, characters, affixes, labels
     model.safetensors   weights
+    *.model             sentencepiece models
     metrics.json, training.log, README.md
 
 A model folder is untrusted input. Only these kinds of file are read, each within a size limit, and the weights must
@@ -84,12 +85,14 @@ class ModelFolder:
         path: the folder.
         config: its config.json.
         vocabulary: its vocab.json.
+        vocabulary_files: what belongs to the vocabulary beside it, by file name.
         weights: name to tensor, as fp32 where they were stored in less.
     """
 
     path: Path
     config: ModelConfig
     vocabulary: dict[str, Any]
+    vocabulary_files: dict[str, bytes]
     weights: dict[str, Tensor]
 
 
@@ -104,6 +107,7 @@ def save_model(
     reading: Settings | None = None,
     model_settings: Settings,
     vocabulary: Mapping[str, Any],
+    vocabulary_files: Mapping[str, bytes] | None = None,
     weights: Mapping[str, Tensor],
     precision: Precision,
     documents: Mapping[str, str] | None = None,
@@ -120,6 +124,7 @@ def save_model(
         reading: how that data was read.
         model_settings: the task's model settings.
         vocabulary: plain values.
+        vocabulary_files: what belongs to the vocabulary beside them, by file name ending in ``.model``.
         weights: name to tensor.
         precision: how matrices are stored; int8 rounds each row to 8 bits with a scale of its own.
         documents: further text files by name, such as metrics.json and README.md.
@@ -134,6 +139,8 @@ def save_model(
         save_file({name: tensor.contiguous() for name, tensor in packed.items()}, draft / WEIGHTS_NAME)
         (draft / WEIGHTS_NAME).chmod(0o644)  # safetensors makes files that only their owner can read
         _write_text(draft / VOCABULARY_NAME, json.dumps(vocabulary, ensure_ascii=False, separators=(",", ":")))
+        for name, content in (vocabulary_files or {}).items():
+            (draft / name).write_bytes(content)
         for name, text in (documents or {}).items():
             _write_text(draft / name, text)
         config = ModelConfig(
@@ -252,7 +259,13 @@ def load_model(folder: Path) -> ModelFolder:
                 f"{facts.size}; or its sha256 differs); copy the model folder again, or train anew"
             )
     vocabulary = _read_json(folder / VOCABULARY_NAME)
-    return ModelFolder(path=folder, config=config, vocabulary=vocabulary, weights=_read_weights(folder / WEIGHTS_NAME))
+    return ModelFolder(
+        path=folder,
+        config=config,
+        vocabulary=vocabulary,
+        vocabulary_files={name: (folder / name).read_bytes() for name in config.files if name.endswith(".model")},
+        weights=_read_weights(folder / WEIGHTS_NAME),
+    )
 
 
 def load_weights(model: torch.nn.Module, folder: ModelFolder) -> None:

@@ -20,7 +20,7 @@ from nlp_lstm.run_data import read_files, read_split
 from nlp_lstm.run_folders import new_run_folder
 from nlp_lstm.runs import open_model, run_recipe
 from nlp_lstm.settings import parse_settings
-from nlp_lstm.tasks import predict_examples, tasks
+from nlp_lstm.tasks import LanguageTask, predict_examples, tasks
 from nlp_lstm.text.tokenize import Tokenizer, check_text
 
 Answer: TypeAlias = "tuple[int, Any, Any]"
@@ -28,6 +28,7 @@ Answer: TypeAlias = "tuple[int, Any, Any]"
 
 TEXTS_AT_A_TIME = 256  # of a lazy iterable
 EXAMPLES_AT_A_TIME = 2_048  # sentences whose batches are sorted by length together
+_SAME_MODEL = {"generate": "lm"}  # a use that has another task's model
 
 
 class Pipeline:
@@ -141,6 +142,49 @@ class Pipeline:
         for chunk in _checked_chunks(texts, pretokenized):
             for _, example, prediction in self._answers(chunk, pretokenized, {}):
                 yield format_conllu(example.document, prediction.labels)
+
+    def score(self, texts: Any) -> Any:
+        """Return how probable each token of a text is after those before it, in nats, and the text's perplexity.
+
+        Args:
+            texts: a string gives one result, a list a list of results.
+
+        Raises:
+            ConfigError: the task is no language model.
+            DataError: an input is not text; names its index.
+        """
+        task = self._language_task()
+        if isinstance(texts, str):
+            texts, is_single = [texts], True
+        elif isinstance(texts, (list, tuple)):
+            is_single = False
+        else:
+            raise DataError(f"input is {shorten(texts)} ({type(texts).__name__}); give a string or a list of strings")
+        for index, text in enumerate(texts):
+            check_text(text, "input" if is_single else f"input {index}")
+        tokenizer = self._tokenizer = self._tokenizer or Tokenizer(self.language)
+        results = [task.score_text(self._model, text, tokenizer) for text in texts]
+        return results[0] if is_single else results
+
+    def stream(self, prompt: str = "", **options: Any) -> Iterator[str]:
+        """Yield a text that a language model writes on a beginning, piece by piece as it is written.
+
+        Args:
+            prompt: the beginning; it is not part of what is yielded.
+            options: those of `predict`.
+
+        Raises:
+            ConfigError: the task is no language model, or an option is not known.
+        """
+        task = self._language_task()
+        self._check_options(options)
+        tokenizer = self._tokenizer = self._tokenizer or Tokenizer(self.language)
+        return task.stream(self._model, check_text(prompt, "prompt"), tokenizer, **options)
+
+    def _language_task(self) -> LanguageTask:
+        if not isinstance(self.task, LanguageTask):
+            raise ConfigError(f"the task {self.task.name} neither scores nor writes text; open a language model")
+        return self.task
 
     def evaluate(
         self,
@@ -298,7 +342,7 @@ def _locate(name_or_path: str | Path, language: str) -> Path:
     path = existing_folder(Path(name_or_path))
     if isinstance(name_or_path, Path) or (path / CONFIG_NAME).is_file() or len(path.parts) > 1:
         return path
-    name = str(name_or_path)
+    name = _SAME_MODEL.get(str(name_or_path), str(name_or_path))
     if name in tasks:
         name = f"{name}-{language}"
     roots = model_roots()

@@ -250,7 +250,7 @@ def open_model(folder: Path) -> OpenModel:
     try:
         task_type = tasks.get(stored.config.task)
         settings = parse_settings(task_type.settings_type, stored.config.model, "config.json: model")
-        task = task_type.from_vocabulary(settings, stored.vocabulary)
+        task = task_type.from_folder(settings, stored.vocabulary, stored.vocabulary_files)
         with torch.device("meta"):
             model = task.build_model()
     except (NlpLstmError, RuntimeError, TypeError, OverflowError) as error:  # torch's own on absurd sizes
@@ -301,6 +301,7 @@ def _save(
         reading=recipe.reading,
         model_settings=task.settings,
         vocabulary=task.vocabulary(),
+        vocabulary_files=task.vocabulary_files(),
         weights=model.state_dict(),
         precision=precision,
         documents=documents,

@@ -47,9 +47,10 @@ class Workshop:
         self, task: Task, examples: Sequence[Any], settings: TrainingSettings, name: str, description: str
     ) -> TrainingResult:
         """Train a network in the folder ``name`` of the run; its checkpoint stays until the run is finished."""
+        (self.folder / name).mkdir(parents=True, exist_ok=True)
         return train(
             task,
-            examples,
+            task.encode(examples, self.folder / name),
             self.data.development,
             settings,
             self.folder / name,

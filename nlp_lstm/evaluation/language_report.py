@@ -105,7 +105,7 @@ def language_report(
             else []
         ),
         Section(title="Place in the line", blocks=_position_blocks(metrics)),
-        *([Section(title="Samples", blocks=_sample_blocks(samples))] if samples else []),
+        *([samples_section(samples)] if samples else []),
         Section(
             title="Where the surprise lies",
             blocks=[excerpt_block(lines, vocabulary_size, unit), surprising_block(lines, surprising, unit)],
@@ -346,14 +346,16 @@ def _band_plot(bands: Sequence[Band], title: str) -> Plot:
     return Plot(title=title, svg=svg)
 
 
-def _sample_blocks(samples: Sequence[tuple[str, Sequence[str]]]) -> list[Block]:
-    return [
+def samples_section(samples: Sequence[tuple[str, Sequence[str]]]) -> Section:
+    """Show texts that the model wrote: under each heading, such as "Temperature 0.8", its texts."""
+    blocks: list[Block] = [
         MarkedText(
             title=heading,
             lines=[MarkedLine(tokens=[MarkedToken(text=text.strip().replace("\n", " ↵ "))]) for text in texts],
         )
         for heading, texts in samples
     ]
+    return Section(title="Samples", blocks=blocks)
 
 
 def _decimals(value: float) -> int:

@@ -10,7 +10,8 @@ Keskar and Socher, "Regularizing and Optimizing LSTM Language Models", ICLR 2018
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -32,6 +33,20 @@ class LanguageOutput(NamedTuple):
     """
 
     outputs: Float[Tensor, "batch time embed"]
+    hidden: Float[Tensor, "batch time hidden"]
+    states: tuple[State, ...]
+
+
+class StreamOutput(NamedTuple):
+    """What the network makes of a batch of a stream.
+
+    Args:
+        log_probability: of each next word, in nats.
+        hidden: the last layer's hidden states, after dropout.
+        states: one state a layer after the last step.
+    """
+
+    log_probability: Float[Tensor, "batch time"]
     hidden: Float[Tensor, "batch time hidden"]
     states: tuple[State, ...]
 
@@ -80,10 +95,16 @@ class LanguageModel(nn.Module):
             recurrent_dropout_rate=recurrent_dropout,
         )
         self.projection = nn.Linear(hidden_size, embed_size, bias=False) if hidden_size != embed_size else None
+        self.adaptation: Tensor  # how the network adapts to a text: see nlp_lstm.tasks.adaptation; zeros until tuned
+        self.register_buffer("adaptation", torch.zeros(4))
 
-    def forward(
-        self, ids: Int[Tensor, "batch time"], states: tuple[State, ...] | None = None
-    ) -> LanguageOutput:
+    def forward(self, batch: Any) -> StreamOutput:
+        """Return how probable a batch's next words are. It has ``ids``, ``next_ids`` and ``carried`` states."""
+        read = self.read(batch.ids, self.unpack_states(batch.carried))
+        log_probability = self.words.log_probability(read.outputs.flatten(0, 1), batch.next_ids.flatten())
+        return StreamOutput(log_probability.view_as(batch.next_ids), read.hidden, read.states)
+
+    def read(self, ids: Int[Tensor, "batch time"], states: tuple[State, ...] | None = None) -> LanguageOutput:
         """Read a stretch of words.
 
         Args:
@@ -98,3 +119,32 @@ class LanguageModel(nn.Module):
         read = self.encoder(embedded, lengths, states, need_states=True)
         outputs = read.outputs if self.projection is None else self.projection(read.outputs)
         return LanguageOutput(outputs=outputs, hidden=read.outputs, states=read.states or ())
+
+    @property
+    def is_tuned(self) -> bool:
+        """Whether it is known how fast the network adapts."""
+        return bool(self.adaptation.any())
+
+    def initial_states(self) -> tuple[State, ...]:
+        """Return the states before the first word of one row."""
+        inputs = self.words.bias.new_zeros(1, 1, self.words.size)
+        return tuple(layer[0].initial_state(inputs) for layer in self.encoder.layers)
+
+    def unpack_states(self, packed: Mapping[str, Tensor]) -> tuple[State, ...] | None:
+        """Return the states that `pack_states` named; None for nothing."""
+        if not packed:
+            return None
+        types = [type(state) for state in self.initial_states()]
+        return tuple(
+            state_type(**{name: packed[f"{number}/{name}"] for name in state_type._fields})
+            for number, state_type in enumerate(types)
+        )
+
+
+def pack_states(states: tuple[State, ...]) -> dict[str, Tensor]:
+    """Return recurrent states as named tensors, in fp32 and cut off from the gradient."""
+    return {
+        f"{number}/{name}": tensor.detach().float()
+        for number, state in enumerate(states)
+        for name, tensor in state._asdict().items()
+    }

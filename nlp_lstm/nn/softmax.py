@@ -8,6 +8,7 @@ cluster by cluster, and a word's probability is that of its cluster times that o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -38,17 +39,17 @@ class TiedSoftmax(nn.Module):
     2017; adaptive input tables, tied to it: Baevski and Auli, ICLR 2019.
     """
 
-    def __init__(self, num_words: int, size: int, *, cutoffs: Sequence[int] = (), shrink: int = 4) -> None:
+    def __init__(self, num_words: int, size: int, *, cutoffs: Sequence[int] = (), shrink: int = 2) -> None:
         super().__init__()
         bounds = [0, *cutoffs, num_words]
-        if any(start >= end for start, end in zip(bounds, bounds[1:], strict=False)):
+        if any(start >= end for start, end in pairwise(bounds)):
             raise ConfigError(
-                f"the cutoffs {', '.join(map(str, cutoffs))} do not ascend between 0 and the {num_words:,} words of the "
-                "vocabulary; change model.cutoffs"
+                f"the cutoffs {', '.join(map(str, cutoffs))} do not ascend between 0 and the {num_words:,} words of "
+                "the vocabulary; change model.cutoffs"
             )
         self.num_words = num_words
         self.size = size
-        self.bounds = tuple(zip(bounds, bounds[1:], strict=False))
+        self.bounds = tuple(pairwise(bounds))
         sizes = [max(SMALLEST_ROW, size // shrink**cluster) for cluster in range(len(self.bounds))]
         self.tables = nn.ParameterList(
             nn.Parameter(torch.randn(end - start, row_size) * row_size**-0.5)
@@ -60,6 +61,17 @@ class TiedSoftmax(nn.Module):
         self.clusters = nn.Parameter(torch.zeros(len(self.bounds) - 1, size))
         self.bias = nn.Parameter(torch.zeros(num_words))
         self.cluster_bias = nn.Parameter(torch.zeros(len(self.bounds) - 1))
+
+    @torch.no_grad()
+    def start_from(self, shares: Float[Tensor, " vocab"]) -> None:
+        """Set the biases so that an untrained network gives each word its share in the training text.
+
+        Args:
+            shares: one per word, all above 0.
+        """
+        self.bias.copy_(shares.log())
+        for cluster, (start, end) in enumerate(self.bounds[1:]):
+            self.cluster_bias[cluster] = shares[start:end].sum().log()
 
     def embed(
         self, ids: Int[Tensor, "batch time"], kept: Bool[Tensor, " vocab"] | None = None

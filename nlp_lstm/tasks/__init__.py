@@ -1,12 +1,15 @@
 """Tasks, one file each. Importing this package registers them all."""
 
 from nlp_lstm.tasks.base import Task, predict_examples, tasks
+from nlp_lstm.tasks.lm import LanguageSettings, LanguageTask
 from nlp_lstm.tasks.pos import TaggingSettings, TaggingTask
 from nlp_lstm.tasks.sentiment import ClassificationSettings, ClassificationTask
 
 __all__ = [
     "ClassificationSettings",
     "ClassificationTask",
+    "LanguageSettings",
+    "LanguageTask",
     "TaggingSettings",
     "TaggingTask",
     "Task",

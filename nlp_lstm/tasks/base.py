@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from nlp_lstm.data.sampling import batch_by_length
+from nlp_lstm.data.sampling import batch_by_length, shuffled_batches
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.evaluation.report import Figure, Report, Section
 from nlp_lstm.registry import Registry
@@ -73,6 +74,21 @@ class Task(ABC):
     def vocabulary(self) -> dict[str, Any]:
         """Return all vocabularies as plain values, for the model folder."""
 
+    @classmethod
+    def from_folder(
+        cls: type[TaskType], settings: Any, values: Mapping[str, Any], files: Mapping[str, bytes]
+    ) -> TaskType:
+        """Build from what `vocabulary` and `vocabulary_files` gave.
+
+        Raises:
+            CheckpointError: they are not this task's vocabulary.
+        """
+        return cls.from_vocabulary(settings, values)
+
+    def vocabulary_files(self) -> dict[str, bytes]:
+        """Return what belongs to the vocabulary and is no plain values, by file name, such as a subword model."""
+        return {}
+
     def facts(self) -> dict[str, str]:
         """Return what a report should say of the preparation, such as the coverage of the vectors."""
         return {}
@@ -125,6 +141,52 @@ class Task(ABC):
         """
         with torch.inference_mode():
             return self.decode(model, model(batch), batch)
+
+    def encode(self, examples: Sequence[Any], folder: Path) -> Sequence[Any]:
+        """Return what training goes through again and again; by default the examples themselves.
+
+        Args:
+            examples: training examples.
+            folder: where a task may keep what is too large for memory.
+        """
+        return examples
+
+    def identify(self, examples: Sequence[Any]) -> Iterator[bytes]:
+        """Yield bytes that tell these examples from any others, so that only the same training is resumed."""
+        return (repr(example).encode() for example in examples)
+
+    def plan_epoch(self, examples: Sequence[Any], batch_tokens: int, *, seed: int, epoch: int) -> Sequence[Any]:
+        """Return the parts that one pass through what `encode` gave is cut into, one for each step of training.
+
+        Args:
+            examples: what `encode` gave.
+            batch_tokens: tokens per batch, padding included.
+            seed: the run's.
+            epoch: how many passes there were before; the same seed and epoch give the same plan.
+        """
+        return shuffled_batches([self.size(example) for example in examples], batch_tokens, seed=seed, epoch=epoch)
+
+    def training_batch(self, examples: Sequence[Any], part: Any, carried: Mapping[str, Tensor]) -> Any:
+        """Return the batch of one part of the plan.
+
+        Args:
+            examples: what `encode` gave.
+            part: the part.
+            carried: what `carry` gave after the step before.
+        """
+        return self.make_batch([examples[index] for index in part], with_labels=True)
+
+    def carry(self, outputs: Any) -> dict[str, Tensor]:
+        """Return what the next batch begins with, such as recurrent states, cut off from the gradient."""
+        return {}
+
+    def score_development(self, model: nn.Module, examples: Sequence[Any], *, use_bf16: bool) -> dict[str, float]:
+        """Return the scores that training watches, the decisive one first; more is better."""
+        return self.score(examples, predict_examples(self, model, examples, batch_tokens=4_000, use_bf16=use_bf16))
+
+    def predict_in_context(self, model: nn.Module, examples: Sequence[Any]) -> list[Any] | None:
+        """Return one prediction per example where each depends on the examples before it; None for other tasks."""
+        return None
 
     def predict_long(self, model: nn.Module, example: Any, **options: Any) -> Any:
         """Return the prediction for an example too long for a batch, in the memory of one stretch; None for others."""
@@ -235,11 +297,16 @@ def predict_examples(
         batch_tokens: tokens per batch, padding included.
         use_bf16: whether products run in bfloat16 (scores then differ in the third digit).
         pad_to: pad every batch to at least this many steps.
-        options: the task's own, such as ``explain``.
+        options: the task's own, such as ``explain``; None where the examples are evaluated and not used.
     """
     model.eval()
     device = next(model.parameters()).device
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=use_bf16)
+    if options is None:
+        with autocast:
+            answers_in_context = task.predict_in_context(model, examples)
+        if answers_in_context is not None:
+            return answers_in_context
     cuts = [task.cut_long(example) for example in examples]
     pieces = [piece for cut in cuts for piece, _, _ in cut]
     with autocast:

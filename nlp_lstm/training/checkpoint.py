@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from nlp_lstm.errors import CheckpointError
 from nlp_lstm.training.optim import WeightAverage
 
+_GROUPS = ("model", "average", "best", "carried", "optimizer")
+
 
 @dataclass(kw_only=True)
 class TrainingState:
@@ -34,6 +36,8 @@ class TrainingState:
         best_score: the best development score.
         evaluations_since_best: how many evaluations ago that was.
         next_evaluation: tokens at which the next evaluation is due.
+        average_start: the step after which plain gradient descent began to average its weights; 0 before it.
+        scores: the decisive development score of each evaluation.
         history: what was recorded on the way.
     """
 
@@ -46,6 +50,8 @@ class TrainingState:
     best_score: float = float("-inf")
     evaluations_since_best: int = 0
     next_evaluation: int = 0
+    average_start: int = 0
+    scores: list[float] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -55,15 +61,28 @@ def save_checkpoint(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     average: WeightAverage,
+    *,
     best: Mapping[str, Tensor],
+    carried: Mapping[str, Tensor],
 ) -> None:
-    """Write everything that the next step depends on."""
+    """Write everything that the next step depends on.
+
+    Args:
+        path: the file.
+        state: the counters.
+        model: its parameters.
+        optimizer: its state.
+        average: of the weights.
+        best: the best weights so far.
+        carried: what the next batch begins with, such as recurrent states.
+    """
     from safetensors.torch import save_file
 
     tensors: dict[str, Tensor] = {"random": torch.get_rng_state()}
     tensors |= {f"model/{name}": tensor for name, tensor in model.named_parameters()}
     tensors |= {f"average/{name}": tensor for name, tensor in average.tensors.items()}
     tensors |= {f"best/{name}": tensor for name, tensor in best.items()}
+    tensors |= {f"carried/{name}": tensor for name, tensor in carried.items()}
     for number, values in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{number}/{key}": value for key, value in values.items()}
     counters = {"state": json.dumps(vars(state))}
@@ -78,11 +97,12 @@ def load_checkpoint(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     average: WeightAverage,
-) -> tuple[TrainingState, dict[str, Tensor]]:
+) -> tuple[TrainingState, dict[str, Tensor], dict[str, Tensor]]:
     """Put a checkpoint back.
 
     Returns:
-        The counters, and the best weights so far (empty when there was no evaluation yet).
+        The counters, the best weights so far (empty when there was no evaluation yet), and what the next batch begins
+        with.
 
     Raises:
         CheckpointError: the file is damaged, or belongs to another recipe or other data.
@@ -99,7 +119,7 @@ def load_checkpoint(
         raise CheckpointError(
             f"{path} belongs to another recipe or other data; resume with the same ones, or start anew without --resume"
         )
-    groups: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "best": {}, "optimizer": {}}
+    groups: dict[str, dict[str, Tensor]] = {name: {} for name in _GROUPS}
     for name, tensor in tensors.items():
         group, _, rest = name.partition("/")
         if group in groups:
@@ -117,4 +137,4 @@ def load_checkpoint(
         torch.set_rng_state(tensors["random"])
     except (KeyError, RuntimeError, ValueError) as error:
         raise CheckpointError(f"{path} does not fit the network ({error}); start anew without --resume") from error
-    return state, groups["best"]
+    return state, groups["best"], groups["carried"]

@@ -22,13 +22,12 @@ from pydantic import Field
 from rich.console import Console
 from torch import Tensor, nn
 
-from nlp_lstm.data.sampling import shuffled_batches
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.settings import Settings
-from nlp_lstm.tasks import Task, predict_examples
+from nlp_lstm.tasks import Task
 from nlp_lstm.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from nlp_lstm.training.interrupt import InterruptFlag
-from nlp_lstm.training.optim import WeightAverage, learning_rate_factor, make_optimizer
+from nlp_lstm.training.optim import WeightAverage, learning_rate_factor, make_optimizer, should_start_average
 from nlp_lstm.training.tracking import Tracker
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
@@ -45,16 +44,19 @@ class TrainingSettings(Settings):
     """Of the weights, the dropout and the order of the batches."""
     batch_tokens: int = Field(1_000, ge=1)
     """Tokens per batch, padding included."""
+    optimizer: Literal["adamw", "nt-asgd"] = "adamw"
+    """AdamW; or plain gradient descent whose weights are averaged from the first time that the development score has
+    not improved for five evaluations (NT-ASGD, Merity et al. 2018)."""
     learning_rate: float = Field(2e-3, gt=0)
-    """Of AdamW, at its highest."""
+    """At its highest; for nt-asgd some 10 to 30."""
     warmup_steps: int = Field(100, ge=0)
-    """Steps until the full learning rate; from there it falls to zero as half a cosine."""
+    """Steps until the full learning rate; from there that of AdamW falls to zero as half a cosine."""
     weight_decay: float = Field(0.0, ge=0)
-    """Of AdamW."""
+    """Of the weights in each step, times the learning rate."""
     clip_norm: float = Field(1.0, gt=0)
     """Gradients with a larger norm are scaled down to it (Pascanu et al. 2013)."""
     average_decay: float = Field(0.998, ge=0, lt=1)
-    """Of the moving average of the weights; 0 keeps the last weights."""
+    """Of AdamW's moving average of the weights; 0 keeps the last weights."""
     evaluations: int = Field(10, ge=1)
     """How many times the development data is evaluated, evenly over the run."""
     patience: int = Field(5, ge=1)
@@ -155,11 +157,13 @@ class _Run:
         except (RuntimeError, OverflowError) as error:  # torch's own words on absurd sizes
             raise ConfigError(f"the network cannot be built: {str(error).splitlines()[0]}") from error
         task.fill_model(model)
-        optimizer = make_optimizer(model.parameters(), settings.learning_rate, settings.weight_decay)
+        optimizer = make_optimizer(
+            settings.optimizer, model.parameters(), settings.learning_rate, settings.weight_decay
+        )
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
-        self.average = WeightAverage(self.model, settings.average_decay)
+        self.average = WeightAverage(self.model)
         self.best: dict[str, Tensor] = {}
-        self.lengths = [task.size(example) for example in training]
+        self.carried: dict[str, Tensor] = {}
         self.interval = max(1, settings.tokens // settings.evaluations)
         self.state = TrainingState(fingerprint=self._fingerprint(model), next_evaluation=self.interval)
 
@@ -171,13 +175,15 @@ class _Run:
 
     def resume(self) -> None:
         """Go back to the checkpoint."""
-        self.state, self.best = load_checkpoint(
+        self.state, self.best, self.carried = load_checkpoint(
             self.checkpoint, self.state.fingerprint, self.model, self.optimizer, self.average
         )
 
     def save(self) -> None:
         """Write the checkpoint."""
-        save_checkpoint(self.checkpoint, self.state, self.model, self.optimizer, self.average, self.best)
+        save_checkpoint(
+            self.checkpoint, self.state, self.model, self.optimizer, self.average, best=self.best, carried=self.carried
+        )
 
     def steps(self, tracker: Tracker) -> Iterator[int]:
         """Train until done; yield after each step, when a checkpoint can be written."""
@@ -186,9 +192,9 @@ class _Run:
         last_saved = time.monotonic()
         meter = _Meter(state.tokens)
         while not self.is_done:
-            batches = shuffled_batches(self.lengths, settings.batch_tokens, seed=settings.seed, epoch=state.epoch)
-            for indices in batches[state.batch :]:
-                meter.add(*self._take_step(indices))
+            plan = self.task.plan_epoch(self.training, settings.batch_tokens, seed=settings.seed, epoch=state.epoch)
+            for part in plan[state.batch :]:
+                meter.add(*self._take_step(part))
                 state.seconds = time.monotonic() - started
                 is_evaluation_due = state.tokens >= min(state.next_evaluation, settings.tokens)
                 if is_evaluation_due or state.step % STEPS_BETWEEN_RECORDS == 0:
@@ -215,8 +221,9 @@ class _Run:
         settings = [self.task.name, self.task.settings.model_dump(mode="json"), self.settings.model_dump(mode="json")]
         machine = [self.use_bf16, torch.get_num_threads()]
         digest = hashlib.sha256(json.dumps([settings, machine], sort_keys=True).encode())
-        for example in (*self.training, *self.development):
-            digest.update(repr(example).encode())
+        for examples in (self.training, self.development):
+            for piece in self.task.identify(examples):
+                digest.update(piece)
         for tensor in model.state_dict().values():  # fresh weights and what was copied in
             digest.update(tensor.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
@@ -234,13 +241,16 @@ class _Run:
             used_bf16=self.use_bf16,
         )
 
-    def _take_step(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def _take_step(self, part: Any) -> tuple[Tensor, Tensor]:
         """Learn from one batch; return the loss in nats and the gradient's norm before clipping."""
         state, settings = self.state, self.settings
-        batch = self.task.make_batch([self.training[index] for index in indices], with_labels=True)
+        batch = self.task.training_batch(self.training, part, self.carried)
         batch = batch.to(self.accelerator.device)
         factor = learning_rate_factor(
-            state.step, progress=state.tokens / settings.tokens, warmup_steps=settings.warmup_steps
+            settings.optimizer,
+            state.step,
+            progress=state.tokens / settings.tokens,
+            warmup_steps=settings.warmup_steps,
         )
         for group in self.optimizer.param_groups:
             group["lr"] = settings.learning_rate * factor
@@ -255,20 +265,30 @@ class _Run:
         state.step += 1
         state.batch += 1
         state.tokens += batch.num_tokens
-        self.average.update(self.model, state.step)
+        self.carried = self.task.carry(outputs)
+        self.average.update(self.model, self._average_decay())
         return loss.detach(), norm.detach()
 
     def _evaluate(self, tracker: Tracker) -> None:
         """Score the averaged weights on the development data, and keep them if they are the best so far."""
         self.average.swap(self.model)
-        predictions = predict_examples(
-            self.task, self.model, self.development, batch_tokens=4_000, use_bf16=self.use_bf16
-        )
-        _note_scores(self.state, self.task.score(self.development, predictions), tracker)
+        scores = self.task.score_development(self.model, self.development, use_bf16=self.use_bf16)
+        _note_scores(self.state, scores, tracker)
+        if self.settings.optimizer == "nt-asgd" and not self.state.average_start:
+            if should_start_average(self.state.scores):
+                self.state.average_start = self.state.step
+                tracker.say("the weights are averaged from here on")
         if self.state.evaluations_since_best == 0:
             self.best = {name: tensor.detach().clone() for name, tensor in self.model.named_parameters()}
         self.average.swap(self.model)
         self.state.next_evaluation += self.interval
+
+    def _average_decay(self) -> float:
+        """The share of the old average that the next one keeps."""
+        step, start = self.state.step, self.state.average_start
+        if self.settings.optimizer == "adamw":
+            return min(self.settings.average_decay, (step + 1) / (step + 10))  # less at first, when little was seen
+        return (step - start - 1) / (step - start) if start else 0.0  # the plain mean of all weights since the start
 
 
 class _Meter:
@@ -308,7 +328,8 @@ def _note_scores(state: TrainingState, scores: dict[str, float], tracker: Tracke
     """Record the development scores and whether the decisive one, the first, is the best so far."""
     decisive = next(iter(scores.values()))
     if not math.isfinite(decisive):
-        decisive = 0.0
+        decisive = -1e9
+    state.scores.append(decisive)
     is_best = decisive > state.best_score
     state.best_score = max(decisive, state.best_score)
     state.evaluations_since_best = 0 if is_best else state.evaluations_since_best + 1

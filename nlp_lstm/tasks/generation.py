@@ -1,0 +1,169 @@
+"""One-to-many: from a beginning, or from nothing, to a text, by a language model.
+
+The old man            The old man and his wife were in the house .
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from nlp_lstm.decoding.beam import beam_search
+from nlp_lstm.decoding.generation import sample
+from nlp_lstm.decoding.sampling import SamplingSettings
+from nlp_lstm.errors import ConfigError
+from nlp_lstm.nn.language_model import LanguageModel
+from nlp_lstm.settings import parse_settings
+from nlp_lstm.text.units import BOS_ID, EOS_ID, PAD_ID, UNK_ID, TextWriter, Units
+
+NEVER_WRITTEN = (PAD_ID, UNK_ID, BOS_ID)
+
+
+class GenerationOptions(SamplingSettings):
+    """How a text is written; the names are those of Hugging Face's text generation."""
+
+    max_new_tokens: int = Field(50, ge=1, le=100_000)
+    """The most tokens that are written."""
+    num_beams: int = Field(1, ge=1, le=100)
+    """More than 1 looks for the most probable text with this many beams, and draws nothing."""
+    num_return_sequences: int = Field(1, ge=1, le=100)
+    """Texts for each beginning."""
+    seed: int = Field(0, ge=0, lt=2**31)
+    """Of the drawing; the same seed writes the same text."""
+    return_full_text: bool = True
+    """Whether the beginning is in the result."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generated:
+    """What was written on one beginning: as many texts as asked for, without the beginning."""
+
+    texts: tuple[str, ...]
+
+
+def generation_options(values: Mapping[str, Any]) -> GenerationOptions:
+    """Check options given by name.
+
+    Raises:
+        ConfigError: a value is not one of those accepted, or two do not go together.
+    """
+    options = parse_settings(GenerationOptions, values, "options")
+    if 1 < options.num_beams < options.num_return_sequences:
+        raise ConfigError(
+            f"num_return_sequences is {options.num_return_sequences}, more than the {options.num_beams} of num_beams"
+        )
+    if options.num_beams == 1 and options.num_return_sequences > 1 and not options.do_sample:
+        raise ConfigError("without drawing there is one text; set num_beams, or leave out num_return_sequences")
+    return options
+
+
+def generate(
+    model: LanguageModel, units: Units, prompts: Sequence[Sequence[int]], options: GenerationOptions
+) -> list[Generated]:
+    """Write a text on each beginning, up to the end of its line.
+
+    Args:
+        model: the network in evaluation mode.
+        units: what its ids stand for.
+        prompts: the ids of each beginning; none begins a line.
+        options: how.
+    """
+    states, first = _read_prompts(model, prompts)
+    num_texts = options.num_return_sequences
+    if options.num_beams > 1:
+        found = beam_search(
+            _step(model),
+            states,
+            first,
+            num_beams=options.num_beams,
+            eos_id=EOS_ID,
+            max_steps=options.max_new_tokens,
+            no_repeat_ngram_size=options.no_repeat_ngram_size,
+            num_return=num_texts,
+            excluded_ids=NEVER_WRITTEN,
+        )
+        ids = [[list(hypothesis.ids) for hypothesis in row] for row in found]
+    else:
+        repeated = torch.arange(len(prompts)).repeat_interleave(num_texts)
+        written: list[list[int]] = [[] for _ in repeated]
+        for step in sample(
+            _step(model),
+            tuple(type(state)(*(part[repeated] for part in state)) for state in states),
+            first[repeated],
+            options,
+            eos_id=EOS_ID,
+            max_steps=options.max_new_tokens,
+            seeds=[options.seed + number for _ in prompts for number in range(num_texts)],
+            excluded_ids=NEVER_WRITTEN,
+            prompt_history=[prompt for prompt in prompts for _ in range(num_texts)],
+        ):
+            for row, token in zip(step.rows.tolist(), step.tokens.tolist(), strict=True):
+                written[row].append(token)
+        ids = [written[start : start + num_texts] for start in range(0, len(written), num_texts)]
+    return [
+        Generated(texts=tuple(_written(units, prompt, row) for row in rows))
+        for prompt, rows in zip(prompts, ids, strict=True)
+    ]
+
+
+def stream_text(model: LanguageModel, units: Units, prompt: Sequence[int], options: GenerationOptions) -> Iterator[str]:
+    """Yield a text piece by piece as it is written, in memory that does not grow.
+
+    Args:
+        model: the network in evaluation mode.
+        units: what its ids stand for.
+        prompt: the ids of the beginning.
+        options: how; beams do not stream.
+
+    Raises:
+        ConfigError: ``num_beams`` or ``num_return_sequences`` is more than 1.
+    """
+    if options.num_beams > 1 or options.num_return_sequences > 1:
+        raise ConfigError("a stream is one text that is drawn; leave out num_beams and num_return_sequences")
+    states, first = _read_prompts(model, [prompt])
+    writer = TextWriter(units, prompt)
+    for step in sample(
+        _step(model),
+        states,
+        first,
+        options,
+        eos_id=EOS_ID,
+        max_steps=options.max_new_tokens,
+        seeds=[options.seed],
+        excluded_ids=NEVER_WRITTEN,
+        prompt_history=[prompt],
+    ):
+        yield writer.write(int(step.tokens[0]))
+
+
+def _written(units: Units, prompt: Sequence[int], ids: Sequence[int]) -> str:
+    """The text of some ids, with the spacing that the beginning before them calls for."""
+    writer = TextWriter(units, prompt)
+    return "".join(writer.write(id) for id in ids)
+
+
+@torch.inference_mode()
+def _read_prompts(model: LanguageModel, prompts: Sequence[Sequence[int]]) -> tuple[Any, Tensor]:
+    """Read each beginning but its last token, one by one, and return the states and the last tokens."""
+    rows = []
+    for prompt in prompts:
+        ids = torch.tensor([[EOS_ID, *prompt]])
+        states = model.read(ids[:, :-1]).states if len(prompt) else model.initial_states()
+        rows.append(states)
+    joined = tuple(
+        type(layer[0])(*(torch.cat(parts) for parts in zip(*layer, strict=True))) for layer in zip(*rows, strict=True)
+    )
+    return joined, torch.tensor([prompt[-1] if len(prompt) else EOS_ID for prompt in prompts])
+
+
+def _step(model: LanguageModel) -> Any:
+    def step(tokens: Tensor, states: Any) -> tuple[Tensor, Any]:
+        read = model.read(tokens[:, None], states)
+        return model.words.log_probabilities(read.outputs[:, 0]), read.states
+
+    return step

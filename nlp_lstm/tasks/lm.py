@@ -1,0 +1,547 @@
+"""Language modelling: from the words so far to the next one, and so to whole texts.
+
+    the old man ___        sleeps 0.04   said 0.03   was 0.03   …
+
+Training reads a text as a few long rows, window by window, and carries the states over (truncated backpropagation
+through time). Perplexity counts every real token and one ``<eos>`` for each line that is not empty.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+
+from nlp_lstm.data.example import TextExample
+from nlp_lstm.data.stream import StreamPart, TokenStream
+from nlp_lstm.errors import CheckpointError, ConfigError
+from nlp_lstm.evaluation.language_report import language_report, samples_section
+from nlp_lstm.evaluation.perplexity import END, ScoredLine
+from nlp_lstm.evaluation.report import Report, Section
+from nlp_lstm.nn.cells import cells
+from nlp_lstm.nn.language_model import LanguageModel, StreamOutput, pack_states
+from nlp_lstm.settings import Settings
+from nlp_lstm.tasks.adaptation import ADAPTATIONS, score_adaptively, tune_adaptation
+from nlp_lstm.tasks.base import Task, tasks
+from nlp_lstm.tasks.generation import Generated, GenerationOptions, generate, generation_options, stream_text
+from nlp_lstm.tasks.ngrams import NgramModel
+from nlp_lstm.text.document import Document, Token
+from nlp_lstm.text.tokenize import Tokenizer
+from nlp_lstm.text.units import EOS_ID, NUM_UNPREDICTED, UNK_ID, UnitName, Units, build_units, units_from_dict
+from nlp_lstm.text.vectors import WordVectors
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SCORED_AT_ONCE = 256  # tokens of a text that are scored in one go
+DEVELOPMENT_ROWS = 16  # rows of the development text that training scores side by side
+SAMPLED_TEMPERATURES = (0.5, 0.8, 1.0)
+NGRAM_ORDER = 5
+NGRAM_TOKENS = 5_000_000  # at the end of a training text; the n-gram baseline holds them in memory
+
+
+class LanguageSettings(Settings):
+    """The language model."""
+
+    unit: UnitName = "word"
+    """What a token is: word, subword or character."""
+    vocabulary: int = Field(50_000, ge=1, le=10_000_000)
+    """At most this many words or characters, the most frequent; of subwords just as many."""
+    min_count: int = Field(1, ge=1)
+    """Rarer words or characters are unknown."""
+    direction: Literal["forward", "backward"] = "forward"
+    """Whether each token is predicted from those before it, or from those after it."""
+    cell: str = "lstm"
+    """The recurrent cell's name: gru, lstm, rnn."""
+    hidden: int = Field(512, ge=1)
+    """Features of the hidden state."""
+    layers: int = Field(2, ge=1, le=64)
+    """How many recurrent layers."""
+    embed: int = Field(256, ge=1)
+    """Features of a word, whose table is also that of the softmax."""
+    cutoffs: tuple[int, ...] | None = None
+    """Of the adaptive softmax: words beyond each get shorter vectors. [] for a plain softmax; null takes 4,000 and
+    16,000 where the vocabulary is larger."""
+    embedding_dropout: float = Field(0.1, ge=0, lt=1)
+    """Share of the vocabulary that is dropped in a batch."""
+    input_dropout: float = Field(0.3, ge=0, lt=1)
+    """Locked dropout on the word vectors."""
+    dropout: float = Field(0.3, ge=0, lt=1)
+    """Locked dropout between the layers and on the outputs."""
+    recurrent_dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of the recurrent weights that is dropped in a batch (DropConnect)."""
+    activation_penalty: float = Field(0.0, ge=0)
+    """Weight of the outputs' mean square in the loss (AR of Merity et al. 2017)."""
+    change_penalty: float = Field(0.0, ge=0)
+    """Weight of the mean square of the outputs' change from step to step (TAR)."""
+    window: int = Field(70, ge=2, le=10_000)
+    """Steps that a gradient goes back at most."""
+    window_varies: bool = True
+    """Whether windows are of different lengths, so that no place in the text is always at an edge."""
+    adapt: bool = True
+    """Whether evaluation also measures the model when it adapts to the text that it reads."""
+
+    @field_validator("cell")
+    @classmethod
+    def _check_cell(cls, name: str) -> str:
+        if name not in cells:
+            raise ValueError(cells.unknown_message(name))
+        return name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamBatch:
+    """A part of a text as tensors.
+
+    Args:
+        ids: int64, `batch time`.
+        next_ids: the same a step later.
+        carried: the recurrent states before it, by name; empty at the beginning of a text.
+    """
+
+    ids: Tensor
+    next_ids: Tensor
+    carried: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens that are predicted."""
+        return self.next_ids.numel()
+
+    def to(self, device: torch.device) -> StreamBatch:
+        """Return the batch on ``device``."""
+        carried = {name: tensor.to(device) for name, tensor in self.carried.items()}
+        return StreamBatch(ids=self.ids.to(device), next_ids=self.next_ids.to(device), carried=carried)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptBatch:
+    """The beginnings of texts to be written, each with its ids."""
+
+    prompts: tuple[Sequence[int], ...]
+    documents: tuple[Document, ...]
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens in all of them."""
+        return sum(map(len, self.prompts))
+
+    def to(self, device: torch.device) -> PromptBatch:
+        """Return the batch as it is; its tensors are made later."""
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LinePrediction:
+    """What a language model says of one line that it reads.
+
+    Args:
+        log_probability: float32, nats, of each token in the order read, the end of the line last.
+        adapted: the same from each way of adapting to the text, by its name.
+    """
+
+    log_probability: NDArray[np.float32]
+    adapted: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+
+
+@tasks.register("lm")
+class LanguageTask(Task):
+    """Language modelling.
+
+    Args:
+        settings: the model.
+        units: what a token is.
+    """
+
+    name: ClassVar[str] = "lm"
+    title: ClassVar[str] = "Language model"
+    intended_use: ClassVar[str] = (
+        "Scoring how likely a text is, word by word; writing on from a beginning, for study and play; a beginning for "
+        "other tasks' models."
+    )
+    known_failures: ClassVar[str] = (
+        "It writes fluent nonsense: it knows which words go together, not what is true. What it writes repeats the "
+        "views, names and errors of its training text. Text of another kind or time surprises it more than it should."
+    )
+    settings_type = LanguageSettings
+    data_kind = "running"
+    option_names: ClassVar[tuple[str, ...]] = tuple(GenerationOptions.model_fields)
+
+    def __init__(self, settings: LanguageSettings, units: Units) -> None:
+        self.settings = settings
+        self.units = units
+        self._counts: Counter[str] = Counter()
+        self._num_lines = 0
+
+    @classmethod
+    def prepare(
+        cls,
+        settings: LanguageSettings,
+        examples: Sequence[TextExample],
+        vectors: Sequence[WordVectors] = (),
+        say: Callable[[str], None] = lambda line: None,
+    ) -> LanguageTask:
+        documents = (example.document for example in examples)
+        units, counts = build_units(
+            settings.unit, documents, min_count=settings.min_count, max_size=settings.vocabulary
+        )
+        task = cls(settings, units)
+        task._counts, task._num_lines = counts, len(examples)
+        say(f"vocabulary: {task.vocabulary_size:,} {settings.unit}s, <unk> and <eos> among them")
+        return task
+
+    @classmethod
+    def from_vocabulary(cls, settings: LanguageSettings, values: Mapping[str, Any]) -> LanguageTask:
+        return cls.from_folder(settings, values, {})
+
+    @classmethod
+    def from_folder(
+        cls, settings: LanguageSettings, values: Mapping[str, Any], files: Mapping[str, bytes]
+    ) -> LanguageTask:
+        units = units_from_dict(values, files)
+        if units.name != settings.unit:
+            raise CheckpointError(f"the settings say {settings.unit}, the vocabulary {units.name}")
+        return cls(settings, units)
+
+    def vocabulary(self) -> dict[str, Any]:
+        return self.units.to_dict()
+
+    def vocabulary_files(self) -> dict[str, bytes]:
+        return self.units.files()
+
+    @property
+    def vocabulary_size(self) -> int:
+        """How many tokens can come next."""
+        return len(self.units) - NUM_UNPREDICTED
+
+    def facts(self) -> dict[str, str]:
+        return {"vocabulary": f"{self.vocabulary_size:,} {self.settings.unit}s, <unk> and <eos> among them"}
+
+    def fill_model(self, model: nn.Module) -> None:
+        """Begin with the words' frequencies."""
+        if not self._counts:
+            return
+        counts = torch.tensor([self._counts[self.units.token(id)] for id in range(len(self.units))]).float()
+        counts[UNK_ID] += sum(self._counts.values()) - counts.sum()
+        counts[EOS_ID] = self._num_lines
+        counts = counts.clamp_min(0.1)  # nothing is impossible
+        _network(model).words.start_from(counts / counts.sum())
+
+    def build_model(self) -> LanguageModel:
+        settings, num_words = self.settings, len(self.units)
+        cutoffs = settings.cutoffs
+        if cutoffs is None:
+            cutoffs = tuple(cutoff for cutoff in (4_000, 16_000) if cutoff < 0.75 * num_words)
+        return LanguageModel(
+            num_words,
+            embed_size=settings.embed,
+            cell=settings.cell,
+            hidden_size=settings.hidden,
+            num_layers=settings.layers,
+            cutoffs=cutoffs,
+            embedding_dropout=settings.embedding_dropout,
+            input_dropout=settings.input_dropout,
+            dropout=settings.dropout,
+            recurrent_dropout=settings.recurrent_dropout,
+        )
+
+    @property
+    def _is_backward(self) -> bool:
+        return self.settings.direction == "backward"
+
+    def _lines(self, examples: Iterable[TextExample]) -> Iterator[list[int]]:
+        return (self.units.encode(example.document) for example in examples)
+
+    def encode(self, examples: Sequence[TextExample], folder: Path) -> Any:
+        return TokenStream.write(
+            folder / "training.ids", self._lines(examples), end_id=EOS_ID, is_backward=self._is_backward
+        )
+
+    def identify(self, examples: Any) -> Iterator[bytes]:
+        stream = examples if isinstance(examples, TokenStream) else self._collect(examples)
+        yield stream.digest()
+
+    def _collect(self, examples: Iterable[TextExample]) -> TokenStream:
+        return TokenStream.collect(self._lines(examples), end_id=EOS_ID, is_backward=self._is_backward)
+
+    def plan_epoch(self, examples: Any, batch_tokens: int, *, seed: int, epoch: int) -> Sequence[StreamPart]:
+        noise = random.Random(f"{seed}/{epoch}") if self.settings.window_varies else None
+        parts: Sequence[StreamPart] = examples.plan(batch_tokens, window=self.settings.window, noise=noise)
+        return parts
+
+    def training_batch(self, examples: Any, part: StreamPart, carried: Mapping[str, Tensor]) -> StreamBatch:
+        ids = torch.from_numpy(examples.read(part))
+        return StreamBatch(ids=ids[:, :-1], next_ids=ids[:, 1:], carried=carried if part.start else {})
+
+    def carry(self, outputs: StreamOutput) -> dict[str, Tensor]:
+        return pack_states(outputs.states)
+
+    def loss(self, model: nn.Module, outputs: StreamOutput, batch: StreamBatch) -> Tensor:
+        """Return the mean negative log-likelihood in nats per token, with the penalties of the settings."""
+        loss = -outputs.log_probability.mean()
+        hidden = outputs.hidden.float()
+        if self.settings.activation_penalty:
+            loss = loss + self.settings.activation_penalty * hidden.square().mean()
+        if self.settings.change_penalty and hidden.shape[1] > 1:
+            loss = loss + self.settings.change_penalty * (hidden[:, 1:] - hidden[:, :-1]).square().mean()
+        return loss
+
+    def score_development(
+        self, model: nn.Module, examples: Sequence[TextExample], *, use_bf16: bool
+    ) -> dict[str, float]:
+        """Return the mean log-probability of the text's tokens, which is read as several rows to save time."""
+        model.eval()
+        stream = self._collect(examples)
+        rows = max(1, min(DEVELOPMENT_ROWS, len(stream) // SCORED_AT_ONCE))
+        carried: Mapping[str, Tensor] = {}
+        total, count = 0.0, 0
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=use_bf16):
+            for part in stream.plan(rows * SCORED_AT_ONCE, window=SCORED_AT_ONCE):
+                batch = self.training_batch(stream, part, carried)
+                outputs = model(batch)
+                carried = self.carry(outputs)
+                total += float(outputs.log_probability.sum(dtype=torch.float64))
+                count += batch.num_tokens
+        return {"log_probability": total / count, "perplexity": math.exp(min(700.0, -total / count))}
+
+    def predict_in_context(self, model: nn.Module, examples: Sequence[TextExample]) -> list[LinePrediction]:
+        """Score every token of a text in order; the states go on from line to line."""
+        network = _network(model)
+        lengths = [len(self.units.encode(example.document)) + 1 for example in examples]
+        if self._is_backward:
+            lengths.reverse()
+        stream = self._collect(examples)
+        scores = {"": score_stream(network, stream)}
+        if self.settings.adapt and network.is_tuned:
+            scores |= score_adaptively(network, stream)
+        ends = np.cumsum(lengths)[:-1]
+        lines = {name: np.split(values, ends) for name, values in scores.items()}
+        predictions = [
+            LinePrediction(log_probability=lines[""][row], adapted={name: lines[name][row] for name in lines if name})
+            for row in range(len(lengths))
+        ]
+        return predictions[::-1] if self._is_backward else predictions
+
+    def calibrate(self, model: nn.Module, examples: Sequence[TextExample]) -> None:
+        """Choose on development text how fast the network adapts when it is evaluated that way."""
+        if self.settings.adapt:
+            tune_adaptation(_network(model), self._collect(examples))
+
+    def examine(
+        self, model: nn.Module, examples: Sequence[TextExample], predictions: Sequence[LinePrediction]
+    ) -> list[Section]:
+        if self._is_backward:
+            return []
+        first = next(iter(examples)).document
+        beginning = self.units.encode(first)[:5]
+        samples = []
+        for temperature in SAMPLED_TEMPERATURES:
+            options = GenerationOptions(temperature=temperature, max_new_tokens=60)
+            written = generate(_network(model), self.units, [[], beginning], options)
+            samples.append((f"Temperature {temperature}", [text for row in written for text in row.texts]))
+        return [samples_section(samples)]
+
+    def size(self, example: TextExample) -> int:
+        return max(1, len(example.document))
+
+    def make_batch(self, examples: Sequence[TextExample], *, pad_to: int = 0, with_labels: bool = False) -> PromptBatch:
+        documents = tuple(example.document for example in examples)
+        return PromptBatch(prompts=tuple(self.units.encode(document) for document in documents), documents=documents)
+
+    def decode(self, model: nn.Module, outputs: Any, batch: Any) -> list[Any]:
+        raise ConfigError("a language model writes token by token; use predict_batch")
+
+    def predict_batch(self, model: nn.Module, batch: PromptBatch, **options: Any) -> list[Generated]:
+        """Write on from each beginning."""
+        self._check_forward()
+        return generate(_network(model), self.units, batch.prompts, generation_options(options))
+
+    def score(self, examples: Sequence[TextExample], predictions: Sequence[LinePrediction]) -> dict[str, float]:
+        """Return the mean log-probability and the perplexity of a text."""
+        total = sum(float(line.log_probability.sum(dtype=np.float64)) for line in predictions)
+        count = sum(len(line.log_probability) for line in predictions)
+        return {"log_probability": total / count, "perplexity": math.exp(min(700.0, -total / count))}
+
+    def score_text(self, model: nn.Module, text: str, tokenizer: Tokenizer) -> dict[str, Any]:
+        """Return how probable each token of a text is after those before it, and the perplexity.
+
+        Args:
+            model: the network in evaluation mode.
+            text: lines of text; each that is not empty has an end, which is scored, too.
+            tokenizer: of the text's language.
+
+        Returns:
+            ``tokens``: for each its ``token``, ``log_probability`` in nats, ``start`` and ``end`` in the text (both
+            null for subwords); their sum; and the ``perplexity``, null for a text without tokens.
+        """
+        examples, offsets = [], []
+        position = 0
+        for line in text.splitlines(keepends=True):
+            if line.strip():
+                examples.append(TextExample(document=tokenizer.tokenize(line.strip())))
+                offsets.append(position + len(line) - len(line.lstrip()))
+            position += len(line)
+        if not examples:
+            return {"tokens": [], "log_probability": 0.0, "perplexity": None}
+        with torch.inference_mode():
+            stream = self._collect(examples)
+            scores = score_stream(_network(model), stream)
+        if self._is_backward:
+            scores = scores[::-1]
+        tokens: list[dict[str, Any]] = []
+        remaining = iter(scores.tolist())
+        for example, offset in zip(examples, offsets, strict=True):
+            line_end = len(example.document.text)
+            pieces = [*self.units.pieces(example.document), Token(END, line_end, line_end)]
+            if self._is_backward:  # what ends a line that is read backwards stands at its beginning
+                pieces = [Token(END, 0, 0), *pieces[:-1]]
+            for piece in pieces:
+                has_place = self.settings.unit != "subword" or piece.text == END
+                tokens.append(
+                    {
+                        "token": piece.text,
+                        "log_probability": next(remaining),
+                        "start": piece.start + offset if has_place else None,
+                        "end": piece.end + offset if has_place else None,
+                    }
+                )
+        total = sum(token["log_probability"] for token in tokens)
+        return {"tokens": tokens, "log_probability": total, "perplexity": math.exp(min(700.0, -total / len(tokens)))}
+
+    def stream(self, model: nn.Module, prompt: str, tokenizer: Tokenizer, **options: Any) -> Iterator[str]:
+        """Yield what is written on a beginning, piece by piece; see `nlp_lstm.tasks.generation`."""
+        self._check_forward()
+        ids = self.units.encode(tokenizer.tokenize(prompt))
+        return stream_text(_network(model), self.units, ids, generation_options(options))
+
+    def _check_forward(self) -> None:
+        if self._is_backward:
+            raise ConfigError("this model reads from the end of a text to its beginning; it cannot write on")
+
+    def read_text(self, text: Any, tokenizer: Tokenizer | None, *, is_pretokenized: bool) -> Iterator[TextExample]:
+        if is_pretokenized:
+            yield TextExample(document=Document.from_words(text))
+        elif tokenizer is not None:
+            yield TextExample(document=tokenizer.tokenize(text))
+
+    def check_options(self, **options: Any) -> None:
+        generation_options(options)
+
+    def format(  # type: ignore[override]
+        self, answers: Iterable[tuple[TextExample, Generated]], **options: Any
+    ) -> dict[str, Any] | list[dict[str, Any]]:
+        """Return what was written, in the shape of Hugging Face's text generation."""
+        settings = generation_options(options)
+        example, written = next(iter(answers))
+        beginning = example.document.text if settings.return_full_text else ""
+        results = [{"generated_text": beginning + text} for text in written.texts]
+        return results if settings.num_return_sequences > 1 else results[0]
+
+    def baseline_predictions(
+        self, training: Sequence[TextExample], development: Sequence[TextExample], test: Sequence[TextExample]
+    ) -> dict[str, list[LinePrediction]]:
+        """Return those of an n-gram model with modified Kneser-Ney smoothing."""
+        if self.settings.unit == "character":
+            return {}
+        ids = self._collect(training).ids[1:][-NGRAM_TOKENS:]
+        model = NgramModel(ids, vocab_size=len(self.units), eos=EOS_ID, order=NGRAM_ORDER)
+        scores = model.log_probabilities(self._collect(test).ids[1:])
+        lengths = [len(line) + 1 for line in self._lines(test)]
+        if self._is_backward:
+            lengths.reverse()
+        lines = [LinePrediction(log_probability=part) for part in np.split(scores, np.cumsum(lengths)[:-1])]
+        name = f"{NGRAM_ORDER}-grams, modified Kneser-Ney"
+        return {name: lines[::-1] if self._is_backward else lines}
+
+    def report(
+        self,
+        examples: Sequence[TextExample],
+        predictions: Sequence[LinePrediction],
+        *,
+        title: str,
+        subtitle: str = "",
+        training: Sequence[TextExample] | None = None,
+        rivals: Mapping[str, Sequence[LinePrediction]] | None = None,
+    ) -> Report:
+        counts = None
+        if training is not None and self.settings.unit != "subword":
+            counts = (
+                self._counts
+                or build_units(
+                    self.settings.unit,
+                    (example.document for example in training),
+                    min_count=1,
+                    max_size=len(self.units),
+                )[1]
+            )
+        adapted = {
+            name: self._scored(examples, [line.adapted[name] for line in predictions])
+            for name in ADAPTATIONS
+            if predictions and name in predictions[0].adapted
+        }
+        return language_report(
+            self._scored(examples, [line.log_probability for line in predictions]),
+            title=title,
+            subtitle=subtitle,
+            task=self.name,
+            vocabulary_size=self.vocabulary_size,
+            unit=self.settings.unit,
+            training_counts=counts,
+            rivals={
+                name: self._scored(examples, [line.log_probability for line in lines])
+                for name, lines in (rivals or {}).items()
+            },
+            adapted=adapted,
+        )
+
+    def _scored(self, examples: Iterable[TextExample], scores: Sequence[NDArray[np.float32]]) -> list[ScoredLine]:
+        """Return lines in the order of the text, with what was said of them in the order that it was read."""
+        lines = []
+        for example, values in zip(examples, scores, strict=True):
+            names = [self.units.token(id) for id in self.units.encode(example.document)]
+            lines.append(
+                ScoredLine(
+                    tokens=(*(reversed(names) if self._is_backward else names), END),
+                    log_probabilities=values,
+                    has_end=True,
+                    num_characters=len(example.document.text),
+                    num_words=len(example.document),
+                )
+            )
+        return lines
+
+
+def score_stream(model: LanguageModel, stream: TokenStream) -> NDArray[np.float32]:
+    """Return the log-probability of every id of a stream but the first, in nats, each after all before it.
+
+    Args:
+        model: the network, which is left in evaluation mode.
+        stream: the text.
+    """
+    model.eval()
+    scores = []
+    carried: Mapping[str, Tensor] = {}
+    with torch.inference_mode():
+        for part in stream.plan(SCORED_AT_ONCE, window=SCORED_AT_ONCE):
+            ids = torch.from_numpy(stream.read(part))
+            batch = StreamBatch(ids=ids[:, :-1], next_ids=ids[:, 1:], carried=carried)
+            outputs = model(batch)
+            carried = pack_states(outputs.states)
+            scores.append(outputs.log_probability[0].float().numpy())
+    return np.concatenate(scores)
+
+
+def _network(model: nn.Module) -> LanguageModel:
+    """The network as what `build_model` makes."""
+    if not isinstance(model, LanguageModel):
+        raise TypeError(f"{type(model).__name__} is no LanguageModel")
+    return model
