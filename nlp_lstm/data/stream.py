@@ -75,7 +75,7 @@ class TokenStream:
         """Return a checksum of all ids."""
         digest = hashlib.sha256()
         for start in range(0, len(self.ids), _IDS_AT_A_TIME):
-            digest.update(np.ascontiguousarray(self.ids[start : start + _IDS_AT_A_TIME]))
+            digest.update(self.ids[start : start + _IDS_AT_A_TIME].tobytes())
         return digest.digest()
 
     def plan(self, batch_tokens: int, *, window: int, noise: random.Random | None = None) -> list[StreamPart]:

@@ -128,7 +128,8 @@ class LanguageModel(nn.Module):
     def initial_states(self) -> tuple[State, ...]:
         """Return the states before the first word of one row."""
         inputs = self.words.bias.new_zeros(1, 1, self.words.size)
-        return tuple(layer[0].initial_state(inputs) for layer in self.encoder.layers)
+        cells = (layer.get_submodule("0") for layer in self.encoder.layers)
+        return tuple(cell.initial_state(inputs) for cell in cells)  # type: ignore[operator]
 
     def unpack_states(self, packed: Mapping[str, Tensor]) -> tuple[State, ...] | None:
         """Return the states that `pack_states` named; None for nothing."""

@@ -436,7 +436,7 @@ class LanguageTask(Task):
     def check_options(self, **options: Any) -> None:
         generation_options(options)
 
-    def format(  # type: ignore[override]
+    def format(
         self, answers: Iterable[tuple[TextExample, Generated]], **options: Any
     ) -> dict[str, Any] | list[dict[str, Any]]:
         """Return what was written, in the shape of Hugging Face's text generation."""

@@ -212,7 +212,7 @@ class TextWriter:
 
     def write(self, id: int) -> str:
         """Return the text that an id adds to that of the ids before it."""
-        before = self._units.decode(self._last)  # type: ignore[arg-type]
+        before = self._units.decode(self._last)
         after = self._units.decode([*self._last, id])
         self._last.append(id)
         return after[len(before) :] if after.startswith(before) else " " + self._units.decode([id])

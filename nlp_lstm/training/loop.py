@@ -274,10 +274,10 @@ class _Run:
         self.average.swap(self.model)
         scores = self.task.score_development(self.model, self.development, use_bf16=self.use_bf16)
         _note_scores(self.state, scores, tracker)
-        if self.settings.optimizer == "nt-asgd" and not self.state.average_start:
-            if should_start_average(self.state.scores):
-                self.state.average_start = self.state.step
-                tracker.say("the weights are averaged from here on")
+        is_waiting = self.settings.optimizer == "nt-asgd" and not self.state.average_start
+        if is_waiting and should_start_average(self.state.scores):
+            self.state.average_start = self.state.step
+            tracker.say("the weights are averaged from here on")
         if self.state.evaluations_since_best == 0:
             self.best = {name: tensor.detach().clone() for name, tensor in self.model.named_parameters()}
         self.average.swap(self.model)
