@@ -88,22 +88,29 @@ def model_card(
     return "\n".join(lines) + "\n"
 
 
-def add_spread(card: str, scores: Mapping[str, MeanAndSpread], num_runs: int) -> str:
+def add_spread(card: str, figures: Sequence[Figure], scores: Mapping[str, MeanAndSpread], num_runs: int) -> str:
     """Return a card with the means over several training runs put behind its scores.
 
     Args:
         card: of the run whose development score is the median.
+        figures: of that run, which say what is shown in percent.
         scores: mean and standard deviation of each measure on the same test data.
         num_runs: how many runs, which differ in their seed.
     """
-    rows = [f"| {name} | {100 * of.mean:.2f} % | {100 * (of.spread or 0):.2f} |" for name, of in scores.items()]
+    rows = [
+        f"| {figure.name} | {100 * of.mean:.2f} % | {100 * (of.spread or 0):.2f} |"
+        if figure.is_share
+        else f"| {figure.name} | {of.mean:,.{figure.decimals}f} | {of.spread or 0:,.{figure.decimals}f} |"
+        for figure in figures
+        if (of := scores.get(figure.name))
+    ]
     lines = [
         "## Spread over training runs",
         "",
         f"The same recipe with {num_runs} seeds, same data and measures. The model here is the one whose development "
         "score is the median.",
         "",
-        "| measure | mean | standard deviation, points |",
+        "| measure | mean | standard deviation (points of percent for shares) |",
         "| --- | --- | --- |",
         *rows,
         "",

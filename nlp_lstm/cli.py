@@ -1,4 +1,4 @@
-"""The command line: `nlp-lstm run | predict | evaluate | data | models | vectors`.
+"""The command line: `nlp-lstm run | predict | generate | score | evaluate | data | models | vectors`.
 
 Heavy parts are imported inside the commands, so that `--help` answers at once.
 """
@@ -129,6 +129,50 @@ def predict(
             return
         for result in pipeline.predict(texts, pretokenized=pretokenized, **options):
             target.write(_to_json(result, pipeline.folder) + "\n")
+
+
+@app.command()
+def generate(
+    model: Annotated[str, typer.Argument(help="A language model's name or folder.")] = "generate",
+    prompt: Annotated[str, typer.Argument(help="The beginning of the text; may be empty.")] = "",
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Options such as temperature=0.8 top_p=0.9 max_new_tokens=100 seed=3.")
+    ] = None,
+    language: Annotated[str, typer.Option(help="Language code; chooses the model.")] = "en",
+) -> None:
+    """Write on from a beginning; a single text that is drawn appears as it is written."""
+    from nlp_lstm.pipeline import Pipeline
+    from nlp_lstm.settings import apply_overrides
+
+    options = apply_overrides({}, overrides or ())
+    pipeline = Pipeline(model, language=language)
+    with open_output(None) as target:
+        if options.get("num_beams", 1) != 1 or options.get("num_return_sequences", 1) != 1:
+            results = pipeline.predict(prompt, **options)
+            texts = [result["generated_text"] for result in (results if isinstance(results, list) else [results])]
+            target.writelines(text + "\n" for text in texts)
+            return
+        has_prompt = options.pop("return_full_text", True)
+        pieces = pipeline.stream(prompt, **options)
+        for piece in itertools.chain([prompt] if has_prompt else [], pieces, ["\n"]):
+            target.write(piece)
+            target.flush()
+
+
+@app.command()
+def score(
+    model: Annotated[str, typer.Argument(help="A language model's name or folder.")],
+    files: Annotated[list[Path] | None, typer.Argument(help="Text files, one text a line; none reads stdin.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Default: stdout.")] = None,
+    language: Annotated[str, typer.Option(help="Language code; chooses the model.")] = "en",
+) -> None:
+    """Say how probable each token of each line of text is: one JSON object a line."""
+    from nlp_lstm.pipeline import Pipeline
+
+    pipeline = Pipeline(model, language=language)
+    with open_output(output) as target:
+        for text in read_texts(files or []):
+            target.write(_to_json(pipeline.score(text), pipeline.folder) + "\n")
 
 
 @app.command()

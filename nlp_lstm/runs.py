@@ -216,7 +216,8 @@ def run_seeds(
     summary = {name: mean_and_spread(values) for name, values in figures.items()}
     scores = {name: {"mean": of.mean, "spread": of.spread, "values": figures[name]} for name, of in summary.items()}
     write_whole(folder / "seeds.json", json.dumps({"median": median.folder.name, "scores": scores}, indent=1) + "\n")
-    card = add_spread((median.model_folder / "README.md").read_text(encoding="utf-8"), summary, num_seeds)
+    card = (median.model_folder / "README.md").read_text(encoding="utf-8")
+    card = add_spread(card, median.report.figures, summary, num_seeds)
     copy_model(median.model_folder, folder / MODEL_FOLDER, {"README.md": card})
     for name in ("report.html", "metrics.json"):
         write_whole(folder / name, (median.folder / name).read_text(encoding="utf-8"))

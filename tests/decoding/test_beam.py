@@ -23,15 +23,16 @@ class Carried(NamedTuple):
 class ToyModel:
     """A random recurrent net in float64, whose state is a nest of all allowed kinds. It counts the rows it is given."""
 
-    def __init__(self, vocab_size: int, seed: int, num_rows: int = 1, sharpness: float = 1.5) -> None:
+    def __init__(self, vocab_size: int, seed: int, num_rows: int = 1, end_bias: float = 0.0) -> None:
         generator = torch.Generator().manual_seed(seed)
 
         def normal(*shape: int) -> Tensor:
             return torch.randn(*shape, dtype=torch.float64, generator=generator)
 
         self.recurrent, self.embedding = normal(5, 5), normal(vocab_size, 5)
-        self.readout = sharpness * normal(5, vocab_size)
+        self.readout = 1.5 * normal(5, vocab_size)
         self.initial, self.bias = normal(num_rows, 5), normal(num_rows, vocab_size)
+        self.bias[:, EOS] += end_bias
         self.rows_seen: list[int] = []
 
     def state(self, rows: slice = slice(None)) -> Carried:
@@ -120,24 +121,28 @@ def test_with_enough_beams_the_answer_is_that_of_brute_force(
 
 @given(
     vocab_size=st.integers(3, 7),
-    num_beams=st.integers(1, 5),
-    max_steps=st.integers(1, 8),
-    alpha=st.sampled_from([-0.5, 0.0, 0.6, 2.0]),
+    num_beams=st.integers(1, 4),
+    is_whole_beam_returned=st.booleans(),
+    max_steps=st.integers(1, 7),
+    alpha=st.sampled_from([-1.0, 0.0, 0.6, 2.0]),
     ngram_size=st.integers(0, 3),
     excluded=st.sampled_from([(), (0,), (2, 0)]),
+    end_bias=st.sampled_from([0.0, 2.0]),
     seed=st.integers(0, 10_000),
 )
 def test_narrow_beams_find_what_plain_loops_without_early_stop_find(
     vocab_size: int,
     num_beams: int,
+    is_whole_beam_returned: bool,
     max_steps: int,
     alpha: float,
     ngram_size: int,
     excluded: tuple[int, ...],
+    end_bias: float,
     seed: int,
 ) -> None:
-    num_return = (num_beams + 1) // 2
-    model = ToyModel(vocab_size, seed, num_rows=3)
+    num_return = num_beams if is_whole_beam_returned else 1
+    model = ToyModel(vocab_size, seed, num_rows=5, end_bias=end_bias)
     found = search(
         model,
         num_beams=num_beams,
@@ -147,7 +152,7 @@ def test_narrow_beams_find_what_plain_loops_without_early_stop_find(
         no_repeat_ngram_size=ngram_size,
         excluded_ids=excluded,
     )
-    for row in range(3):
+    for row in range(5):
         expected = search_by_hand(
             model,
             row,
@@ -159,6 +164,35 @@ def test_narrow_beams_find_what_plain_loops_without_early_stop_find(
             excluded=excluded,
         )
         assert_same(found[row], expected)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "end_rates", "expected"),
+    [
+        (
+            2.0,
+            [0.6, 0.0, 0.0, 0.0, 0.0, 0.0],
+            Hypothesis((2,) * 6, math.log(0.4), math.log(0.4) / (11 / 6) ** 2, False),
+        ),
+        (-1.0, [0.45, 1.0, 1.0, 1.0, 1.0, 1.0], Hypothesis((2,), math.log(0.55), math.log(0.55) / (6 / 7), True)),
+        (0.0, [0.6, 0.0, 0.0, 0.0, 0.0, 0.0], Hypothesis((), math.log(0.6), math.log(0.6), True)),
+    ],
+)
+def test_a_beam_that_may_still_win_by_its_later_length_is_followed(
+    alpha: float, end_rates: list[float], expected: Hypothesis
+) -> None:
+    """Each step gives the end token or token 2; the first step finishes a sequence that loses in the end."""
+
+    def step(tokens: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
+        probs = torch.zeros(len(tokens), 3, dtype=torch.float64)
+        probs[:, EOS] = torch.tensor(end_rates, dtype=torch.float64)[times]
+        probs[:, 2] = 1 - probs[:, EOS]
+        return probs.log(), times + 1
+
+    found = beam_search(
+        step, torch.tensor([0]), torch.tensor([0]), num_beams=2, eos_id=EOS, max_steps=6, length_penalty=alpha
+    )
+    assert_same(found[0], [expected])
 
 
 @pytest.mark.parametrize("seed", range(5))
