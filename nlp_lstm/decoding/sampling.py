@@ -113,10 +113,14 @@ def block_ngrams(
     latest_tokens = history.gather(1, latest.clamp(min=0))[:, None]  # batch 1 size-1
     is_repeat = (windows[..., :-1] == latest_tokens).all(dim=2) & (starts + size <= ends)  # batch window
     rows, repeats = is_repeat.nonzero(as_tuple=True)
+    if not len(rows):
+        return logits
     blocked = logits.clone()
     blocked[rows, windows[rows, repeats, -1]] = -math.inf
-    has_none_left = (blocked == -math.inf).all(dim=1, keepdim=True)
-    return torch.where(has_none_left, logits, blocked)
+    touched = rows.unique()
+    emptied = touched[(blocked[touched] == -math.inf).all(dim=1)]
+    blocked[emptied] = logits[emptied]
+    return blocked
 
 
 def filter_logits(logits: Float[Tensor, "batch vocab"], settings: SamplingSettings) -> Float[Tensor, "batch vocab"]:
@@ -125,7 +129,7 @@ def filter_logits(logits: Float[Tensor, "batch vocab"], settings: SamplingSettin
     Every row keeps at least one token. Among equally good tokens the lowest ids are kept.
 
     Args:
-        logits: the scores of one step; excluded tokens stay excluded.
+        logits: the scores of one step, each row with a token that is not excluded; excluded ones stay so.
         settings: the temperature and the filters; repetition is not treated here.
 
     Returns:

@@ -28,6 +28,7 @@ class TrainingState:
 
     Args:
         fingerprint: of the recipe and the data; a checkpoint of another run is refused.
+        machine: what makes roundings differ between machines; on another one training goes on with a note.
         step: optimiser steps taken.
         epoch: how many times the data was gone through.
         batch: batches done in this epoch.
@@ -42,6 +43,7 @@ class TrainingState:
     """
 
     fingerprint: str
+    machine: str = ""
     step: int = 0
     epoch: int = 0
     batch: int = 0

@@ -131,6 +131,8 @@ def train(
         run.resume()
     tracker = Tracker(folder, settings.tokens, description=description, console=console, done_tokens=run.state.tokens)
     with tracker, InterruptFlag() as interrupt:
+        for note in run.notes:
+            tracker.say(note)
         for _ in run.steps(tracker):
             if interrupt.is_set:
                 run.save()
@@ -164,8 +166,11 @@ class _Run:
         self.average = WeightAverage(self.model)
         self.best: dict[str, Tensor] = {}
         self.carried: dict[str, Tensor] = {}
+        self.notes: list[str] = []
         self.interval = max(1, settings.tokens // settings.evaluations)
-        self.state = TrainingState(fingerprint=self._fingerprint(model), next_evaluation=self.interval)
+        self.state = TrainingState(
+            fingerprint=self._fingerprint(model), machine=self._machine(), next_evaluation=self.interval
+        )
 
     @property
     def is_done(self) -> bool:
@@ -178,6 +183,12 @@ class _Run:
         self.state, self.best, self.carried = load_checkpoint(
             self.checkpoint, self.state.fingerprint, self.model, self.optimizer, self.average
         )
+        if self.state.machine != self._machine():
+            self.notes.append(
+                f"note: begun on {self.state.machine}, goes on on {self._machine()}; the weights will differ a little "
+                "from those of a run without a stop"
+            )
+            self.state.machine = self._machine()
 
     def save(self) -> None:
         """Write the checkpoint."""
@@ -217,14 +228,15 @@ class _Run:
             state.batch = 0
 
     def _fingerprint(self, model: nn.Module) -> str:
-        """A checksum of everything that the course of training depends on."""
+        """A checksum of everything that the course of training depends on, the machine left out."""
         settings = [self.task.name, self.task.settings.model_dump(mode="json"), self.settings.model_dump(mode="json")]
-        machine = [self.use_bf16, torch.get_num_threads()]
-        digest = hashlib.sha256(json.dumps([settings, machine], sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
         for examples in (self.training, self.development):
             for piece in self.task.identify(examples):
                 digest.update(piece)
-        for tensor in model.state_dict().values():  # fresh weights and what was copied in
+        for name, parameter in model.named_parameters():
+            digest.update(f"{name} {list(parameter.shape)}".encode())
+        for tensor in model.buffers():  # what was copied in, such as pretrained vectors
             digest.update(tensor.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
 
@@ -240,6 +252,12 @@ class _Run:
             tokens=self.state.tokens,
             used_bf16=self.use_bf16,
         )
+
+    def _machine(self) -> str:
+        """What makes roundings differ: precision, threads and the processor's instructions."""
+        precision = "bf16" if self.use_bf16 else "fp32"
+        capability = torch.backends.cpu.get_cpu_capability()
+        return f"{torch.get_num_threads()} threads, {precision}, {capability}"
 
     def _take_step(self, part: Any) -> tuple[Tensor, Tensor]:
         """Learn from one batch; return the loss in nats and the gradient's norm before clipping."""

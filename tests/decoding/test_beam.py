@@ -166,6 +166,7 @@ def test_narrow_beams_find_what_plain_loops_without_early_stop_find(
         assert_same(found[row], expected)
 
 
+@pytest.mark.parametrize("num_beams", [1, 2])
 @pytest.mark.parametrize(
     ("alpha", "end_rates", "expected"),
     [
@@ -179,7 +180,7 @@ def test_narrow_beams_find_what_plain_loops_without_early_stop_find(
     ],
 )
 def test_a_beam_that_may_still_win_by_its_later_length_is_followed(
-    alpha: float, end_rates: list[float], expected: Hypothesis
+    alpha: float, end_rates: list[float], expected: Hypothesis, num_beams: int
 ) -> None:
     """Each step gives the end token or token 2; the first step finishes a sequence that loses in the end."""
 
@@ -190,7 +191,7 @@ def test_a_beam_that_may_still_win_by_its_later_length_is_followed(
         return probs.log(), times + 1
 
     found = beam_search(
-        step, torch.tensor([0]), torch.tensor([0]), num_beams=2, eos_id=EOS, max_steps=6, length_penalty=alpha
+        step, torch.tensor([0]), torch.tensor([0]), num_beams=num_beams, eos_id=EOS, max_steps=6, length_penalty=alpha
     )
     assert_same(found[0], [expected])
 

@@ -16,19 +16,20 @@ class Parts:
     def __init__(self, seed: int, size: int = 4, steps: int = 3) -> None:
         torch.manual_seed(seed)
         self.model = nn.Linear(size, size)
-        self.optimizer = make_optimizer(self.model.parameters(), 0.1, 0.0)
-        self.average = WeightAverage(self.model, 0.5)
-        for step in range(1, steps + 1):
-            self.step(step)
+        self.optimizer = make_optimizer("adamw", self.model.parameters(), 0.1, 0.0)
+        self.average = WeightAverage(self.model)
+        for _ in range(steps):
+            self.step()
 
-    def step(self, number: int) -> None:
+    def step(self) -> None:
         self.optimizer.zero_grad()
         self.model(torch.randn(2, self.model.in_features)).square().sum().backward()
         self.optimizer.step()
-        self.average.update(self.model, number)
+        self.average.update(self.model, 0.5)
 
-    def save(self, path, state, best) -> None:
-        save_checkpoint(path, state, self.model, self.optimizer, self.average, best)
+    def save(self, path, state, best=None, carried=None) -> None:
+        held = {"best": best or {}, "carried": carried or {}}
+        save_checkpoint(path, state, self.model, self.optimizer, self.average, **held)
 
     def load(self, path, fingerprint="same"):
         return load_checkpoint(path, fingerprint, self.model, self.optimizer, self.average)
@@ -53,34 +54,37 @@ def test_everything_that_the_next_step_depends_on_comes_back(path):
     history = [{"step": 1, "loss": 0.5}, {"step": 2, "dev_accuracy": math.nan}]
     given = state(step=3, epoch=1, batch=2, tokens=77, seconds=1.5, best_score=0.25, history=history)
     best = {"weight": torch.randn(4, 4)}
-    before.save(path, given, best)
-    before.step(4)
+    carried = {"0/hidden": torch.randn(2, 3), "0/cell": torch.randn(2, 3)}
+    before.save(path, given, best, carried)
+    before.step()
 
     after = Parts(seed=2)
-    found, found_best = after.load(path)
+    found, found_best, found_carried = after.load(path)
     assert {**vars(found), "history": None} == {**vars(given), "history": None}
     assert found.history[0] == history[0]
     assert torch.equal(found_best["weight"], best["weight"])
-    after.step(4)  # draws its inputs from the restored random numbers
+    assert found_carried.keys() == carried.keys()
+    assert all(torch.equal(found_carried[name], carried[name]) for name in carried)
+    after.step()  # draws its inputs from the restored random numbers
     assert all(torch.equal(left, right) for left, right in zip(after.tensors(), before.tensors(), strict=True))
 
 
 def test_a_checkpoint_before_any_evaluation_has_no_best_weights(path):
-    Parts(seed=1).save(path, state(), {})
-    found, best = Parts(seed=2).load(path)
-    assert best == {}
+    Parts(seed=1).save(path, state())
+    found, best, carried = Parts(seed=2).load(path)
+    assert best == carried == {}
     assert found.best_score == -math.inf
 
 
 def test_another_runs_checkpoint_is_refused(path):
-    Parts(seed=1).save(path, state(), {})
+    Parts(seed=1).save(path, state())
     with pytest.raises(CheckpointError, match="belongs to another recipe or other data"):
         Parts(seed=1).load(path, fingerprint="other")
 
 
 @pytest.mark.parametrize("keep", [0, 5, 100, -1])
 def test_a_truncated_checkpoint_is_refused(path, keep):
-    Parts(seed=1).save(path, state(), {})
+    Parts(seed=1).save(path, state())
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(CheckpointError, match=r"is damaged .* start anew without --resume"):
         Parts(seed=1).load(path)
@@ -95,7 +99,7 @@ def test_a_checkpoint_without_its_counters_is_refused(path, header):
 
 @pytest.mark.parametrize("missing", ["model/weight", "average/weight", "random"])
 def test_a_checkpoint_that_lacks_a_tensor_is_refused(path, missing):
-    Parts(seed=1).save(path, state(), {})
+    Parts(seed=1).save(path, state())
     tensors = load_file(path)
     tensors.pop(missing)
     save_file(tensors, path, metadata={"state": '{"fingerprint": "same"}'})
@@ -104,13 +108,13 @@ def test_a_checkpoint_that_lacks_a_tensor_is_refused(path, missing):
 
 
 def test_a_checkpoint_of_another_size_is_refused(path):
-    Parts(seed=1, size=5).save(path, state(), {})
+    Parts(seed=1, size=5).save(path, state())
     with pytest.raises(CheckpointError, match="does not fit the network"):
         Parts(seed=1).load(path)
 
 
 def test_a_failed_save_leaves_the_old_checkpoint(path, monkeypatch):
-    Parts(seed=1).save(path, state(step=1), {})
+    Parts(seed=1).save(path, state(step=1))
 
     def fail(*args, **kwargs):
         raise OSError("disk full")
@@ -118,5 +122,5 @@ def test_a_failed_save_leaves_the_old_checkpoint(path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("safetensors.torch.save_file", fail)
         with pytest.raises(OSError, match="disk full"):
-            Parts(seed=1).save(path, state(step=2), {})
+            Parts(seed=1).save(path, state(step=2))
     assert Parts(seed=2).load(path)[0].step == 1

@@ -222,11 +222,11 @@ def test_the_log_and_the_events_are_written(tmp_path):
 
 
 def test_the_learning_rate_warms_up_and_falls_to_zero():
-    assert learning_rate_factor(0, progress=0, warmup_steps=10) == pytest.approx(0.1)
-    assert learning_rate_factor(9, progress=0, warmup_steps=10) == 1
-    assert learning_rate_factor(50, progress=0.5, warmup_steps=10) == pytest.approx(0.5)
-    assert learning_rate_factor(99, progress=1, warmup_steps=10) == pytest.approx(0, abs=1e-12)
-    assert learning_rate_factor(0, progress=0, warmup_steps=0) == 1
+    assert learning_rate_factor("adamw", 0, progress=0, warmup_steps=10) == pytest.approx(0.1)
+    assert learning_rate_factor("adamw", 9, progress=0, warmup_steps=10) == 1
+    assert learning_rate_factor("adamw", 50, progress=0.5, warmup_steps=10) == pytest.approx(0.5)
+    assert learning_rate_factor("adamw", 99, progress=1, warmup_steps=10) == pytest.approx(0, abs=1e-12)
+    assert learning_rate_factor("adamw", 0, progress=0, warmup_steps=0) == 1
 
 
 def test_the_average_is_the_exponential_one_of_a_plain_loop():
@@ -258,5 +258,5 @@ def test_swapping_twice_restores_both():
 def test_frozen_weights_are_left_out_of_the_optimiser():
     model = torch.nn.Linear(2, 1)
     model.bias.requires_grad_(False)
-    optimizer = make_optimizer(model.parameters(), 0.1, 0.0)
+    optimizer = make_optimizer("adamw", model.parameters(), 0.1, 0.0)
     assert [parameter.shape for parameter in optimizer.param_groups[0]["params"]] == [model.weight.shape]
