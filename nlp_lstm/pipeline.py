@@ -14,6 +14,7 @@ from nlp_lstm.data.catalogue import catalogue, find_data, open_files
 from nlp_lstm.data.writers import format_conllu
 from nlp_lstm.errors import ConfigError, DataError, nearest_hint, shorten
 from nlp_lstm.evaluation.report import Report
+from nlp_lstm.nn.precision import check_bf16
 from nlp_lstm.paths import model_roots
 from nlp_lstm.recipes import list_recipes, load_recipe
 from nlp_lstm.run_data import read_files, read_split
@@ -63,6 +64,8 @@ class Pipeline:
     ) -> None:
         if precision not in ("fp32", "bf16"):
             raise ConfigError(f'precision is "{precision}"; known: fp32, bf16')
+        if precision == "bf16":
+            check_bf16()
         if batch_tokens is not None and (not isinstance(batch_tokens, int) or batch_tokens < 1):
             raise ConfigError(f"batch_tokens is {shorten(batch_tokens)}; give a whole number of at least 1")
         self.folder = _locate(name_or_path, language)

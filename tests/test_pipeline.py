@@ -13,6 +13,7 @@ from nlp_lstm import pipeline as pipeline_module
 from nlp_lstm.artifacts import CONFIG_NAME, load_model
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError, NotTrainedError
 from nlp_lstm.evaluation.report import Report
+from nlp_lstm.nn.precision import can_run_bf16
 from nlp_lstm.pipeline import TEXTS_AT_A_TIME, Pipeline
 
 TEXT = "The old ferry leaves at six. We wait!\n\nMaria doesn't like it."
@@ -232,6 +233,7 @@ def test_a_wrong_option_value_is_refused(options, message):
         Pipeline(tiny_model(), **options)
 
 
+@pytest.mark.skipif(not can_run_bf16(), reason="this processor's kernels have no bfloat16")
 def test_bf16_gives_the_same_labels(tagger):
     other = Pipeline(tiny_model(), precision="bf16")
     texts = [example.document.text for example in tagged_examples()[:20]]

@@ -23,6 +23,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from nlp_lstm.errors import ConfigError
+from nlp_lstm.nn.precision import check_bf16, has_fast_bf16
 from nlp_lstm.settings import Settings
 from nlp_lstm.tasks import Task
 from nlp_lstm.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
@@ -90,12 +91,6 @@ class TrainingResult:
     used_bf16: bool
 
 
-def has_fast_bf16() -> bool:
-    """Return whether this processor has bfloat16 instructions that torch uses."""
-    is_supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return bool(is_supported and is_supported())
-
-
 def train(
     task: Task,
     training: Sequence[Any],
@@ -123,6 +118,7 @@ def train(
         The trained network and the record of the run.
 
     Raises:
+        ConfigError: the network cannot be built, or not trained in the given precision here.
         CheckpointError: the folder's checkpoint belongs to another run or is damaged.
         KeyboardInterrupt: Ctrl-C; a checkpoint has been written.
     """
@@ -151,6 +147,8 @@ class _Run:
         if settings.threads:
             torch.set_num_threads(settings.threads)
         self.task, self.training, self.development, self.settings = task, training, development, settings
+        if settings.precision == "bf16":
+            check_bf16()
         self.checkpoint = folder / CHECKPOINT_NAME
         self.use_bf16 = settings.precision == "bf16" or (settings.precision == "auto" and has_fast_bf16())
         self.accelerator = Accelerator(cpu=settings.device == "cpu")

@@ -11,6 +11,7 @@ from samples import tagged_examples, tiny_recipe
 
 import nlp_lstm
 from nlp_lstm.errors import CheckpointError
+from nlp_lstm.nn.precision import can_run_bf16
 from nlp_lstm.tasks import TaggingTask, predict_examples
 from nlp_lstm.training import TrainingResult, loop, train
 from nlp_lstm.training.interrupt import InterruptFlag
@@ -191,7 +192,10 @@ def test_patience_ends_a_run_that_no_longer_gets_better(tmp_path):
     assert result.tokens < 2_500
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16", "auto"])
+needs_bf16 = pytest.mark.skipif(not can_run_bf16(), reason="this processor's kernels have no bfloat16")
+
+
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=needs_bf16), "auto"])
 def test_each_precision_trains(tmp_path, precision):
     result = fit(tmp_path, f"training.precision={precision}", "training.learning_rate=0.02", tokens=1_500)
     losses = [record["loss"] for record in result.history if "loss" in record]
