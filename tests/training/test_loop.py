@@ -15,7 +15,6 @@ from nlp_lstm.nn.precision import can_run_bf16
 from nlp_lstm.tasks import TaggingTask, predict_examples
 from nlp_lstm.training import TrainingResult, loop, train
 from nlp_lstm.training.interrupt import InterruptFlag
-from nlp_lstm.training.optim import WeightAverage, learning_rate_factor, make_optimizer
 
 TRAINING, DEVELOPMENT = tagged_examples()[:40], tagged_examples()[40:]
 OVERRIDES = ("model.hidden=8", "model.dropout=0.3", "training.batch_tokens=100", "training.evaluations=4")
@@ -222,45 +221,56 @@ def test_the_log_and_the_events_are_written(tmp_path):
     assert not list(tmp_path.glob("*.part"))
 
 
-# ---- learning rate and average
+# ---- the average of the weights
 
 
-def test_the_learning_rate_warms_up_and_falls_to_zero():
-    assert learning_rate_factor("adamw", 0, progress=0, warmup_steps=10) == pytest.approx(0.1)
-    assert learning_rate_factor("adamw", 9, progress=0, warmup_steps=10) == 1
-    assert learning_rate_factor("adamw", 50, progress=0.5, warmup_steps=10) == pytest.approx(0.5)
-    assert learning_rate_factor("adamw", 99, progress=1, warmup_steps=10) == pytest.approx(0, abs=1e-12)
-    assert learning_rate_factor("adamw", 0, progress=0, warmup_steps=0) == 1
+def watch_weights(monkeypatch) -> list[tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]]:
+    """Collect copies of the weights and of their average after each step of the runs that follow."""
+    seen: list[tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]] = []
+    take_step = loop._Run._take_step
+
+    def watched(run, part):
+        taken = take_step(run, part)
+        weights = {name: parameter.detach().clone() for name, parameter in run.model.named_parameters()}
+        seen.append((weights, {name: tensor.clone() for name, tensor in run.average.tensors.items()}))
+        return taken
+
+    monkeypatch.setattr(loop._Run, "_take_step", watched)
+    return seen
 
 
-def test_the_average_is_the_exponential_one_of_a_plain_loop():
-    model = torch.nn.Linear(2, 1, bias=False)
-    average = WeightAverage(model, 0.5)
-    expected = model.weight.detach().clone()
-    for step in range(1, 6):
-        with torch.no_grad():
-            model.weight.add_(step)
-        average.update(model, step)
+def test_adamws_average_is_the_exponential_one_of_a_plain_loop(tmp_path, monkeypatch):
+    seen = watch_weights(monkeypatch)
+    fit(tmp_path, "training.average_decay=0.5", tokens=900)
+    assert len(seen) > 5
+    expected = dict(seen[0][1])
+    for step, (weights, average) in enumerate(seen[1:], start=2):
         decay = min(0.5, (step + 1) / (step + 10))
-        expected = decay * expected + (1 - decay) * model.weight.detach()
-    torch.testing.assert_close(average.tensors["weight"], expected)
+        expected = {name: decay * expected[name] + (1 - decay) * weights[name] for name in weights}
+        for name, tensor in average.items():
+            torch.testing.assert_close(tensor, expected[name], atol=1e-6, rtol=1e-5)  # fp32, another order of sums
 
 
-def test_swapping_twice_restores_both():
-    model = torch.nn.Linear(2, 1)
-    average = WeightAverage(model, 0.5)
-    with torch.no_grad():
-        model.weight.add_(1)
-    current, held = model.weight.clone(), average.tensors["weight"].clone()
-    average.swap(model)
-    assert torch.equal(model.weight, held)
-    average.swap(model)
-    assert torch.equal(model.weight, current)
-    assert torch.equal(average.tensors["weight"], held)
+def test_without_an_average_the_last_weights_count(tmp_path, monkeypatch):
+    seen = watch_weights(monkeypatch)
+    fit(tmp_path, "training.average_decay=0", tokens=300)
+    assert all(torch.equal(weights[name], average[name]) for weights, average in seen for name in weights)
 
 
-def test_frozen_weights_are_left_out_of_the_optimiser():
-    model = torch.nn.Linear(2, 1)
-    model.bias.requires_grad_(False)
-    optimizer = make_optimizer("adamw", model.parameters(), 0.1, 0.0)
-    assert [parameter.shape for parameter in optimizer.param_groups[0]["params"]] == [model.weight.shape]
+@pytest.mark.parametrize("is_averaging", [True, False])
+def test_nt_asgd_averages_all_weights_since_the_trigger(tmp_path, monkeypatch, is_averaging):
+    """The plain mean of Polyak and Juditsky, from where the trigger fires; before it, the last weights."""
+    seen = watch_weights(monkeypatch)
+    scores = iter(range(100)) if not is_averaging else iter(range(0, -100, -1))
+    monkeypatch.setattr(TaggingTask, "score_development", lambda *args, **kwargs: {"upos_accuracy": next(scores)})
+    settings = ("optimizer=nt-asgd", "learning_rate=0.5", "evaluations=10", "patience=50")
+    result = fit(tmp_path, *(f"training.{setting}" for setting in settings))
+    evaluated = [record["step"] for record in result.history if "dev_upos_accuracy" in record]
+    start = evaluated[6] if is_averaging else len(seen)  # the seventh: the first has stood for six evaluations
+    assert len(seen) > evaluated[6] + 3
+    for weights, average in seen[:start]:
+        assert all(torch.equal(weights[name], average[name]) for name in weights)
+    for end in range(start + 1, len(seen) + 1):
+        for name, tensor in seen[end - 1][1].items():
+            mean = torch.stack([weights[name] for weights, _ in seen[start:end]]).mean(dim=0)
+            torch.testing.assert_close(tensor, mean, atol=1e-5, rtol=1e-4)  # fp32: a mean that runs, and one at once
