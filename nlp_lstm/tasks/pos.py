@@ -37,7 +37,7 @@ from nlp_lstm.tasks.words import WordTask, choose_words
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.tokenize import Tokenizer
 from nlp_lstm.text.vectors import WordVectors
-from nlp_lstm.text.vocabulary import Vocabulary
+from nlp_lstm.text.vocabulary import Vocabulary, check_keys
 
 WINDOW_SIZE = 512  # tokens; longer sentences are read in stretches
 WINDOW_CONTEXT = 64  # tokens read before and after a stretch
@@ -160,6 +160,7 @@ class TaggingTask(WordTask):
         labels = values.get("labels")
         if not isinstance(values.get("words"), dict) or not isinstance(labels, dict) or not labels:
             raise CheckpointError("damaged vocabulary: a tagger needs words and labels")
+        check_keys(values, ("words", "labels"))
         words = WordVocabularies.from_dict(values["words"])
         vocabularies = {column: Vocabulary.from_dict(found) for column, found in labels.items()}
         check_labels({column: vocabulary.tokens for column, vocabulary in vocabularies.items()}, CheckpointError)

@@ -51,7 +51,7 @@ from nlp_lstm.tasks.words import WordTask, choose_words
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.tokenize import Tokenizer
 from nlp_lstm.text.vectors import WordVectors
-from nlp_lstm.text.vocabulary import Vocabulary
+from nlp_lstm.text.vocabulary import Vocabulary, check_keys
 
 LONG_TEXT = 50_000  # characters; longer texts are tokenised while they are read
 MOST_LABELS = 1_000
@@ -157,6 +157,7 @@ class ClassificationTask(WordTask):
     def from_vocabulary(cls, settings: ClassificationSettings, values: Mapping[str, Any]) -> ClassificationTask:
         if not isinstance(values.get("words"), dict):
             raise CheckpointError("damaged vocabulary: a classifier needs words, labels and shares")
+        check_keys(values, ("words", "labels", "shares"))
         labels = Vocabulary.from_dict(values.get("labels"))
         check_labels({"label": labels.tokens}, CheckpointError)
         shares = values.get("shares")

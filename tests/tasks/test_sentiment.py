@@ -101,6 +101,7 @@ def test_development_labels_that_training_lacks_are_named():
         {"shares": "ab"},
         {"shares": None},
         {"shares": [0.5, 0.1]},
+        {"extra": 1},
     ],
 )
 def test_a_damaged_vocabulary_is_refused(change):
