@@ -262,7 +262,7 @@ def load_weights(model: torch.nn.Module, folder: ModelFolder) -> None:
         model: the network; it may be on the ``meta`` device, which saves filling it first.
 
     Raises:
-        CheckpointError: names, shapes or types differ.
+        CheckpointError: names, shapes or types differ, or the network refuses a value.
     """
     wanted = model.state_dict()
     for name in sorted(wanted.keys() | folder.weights.keys()):
@@ -275,7 +275,10 @@ def load_weights(model: torch.nn.Module, folder: ModelFolder) -> None:
                 f"{folder.path / WEIGHTS_NAME}: {shorten(name)} is {list(found.shape)} {found.dtype}; "
                 f"the settings call for {list(expected.shape)} {expected.dtype}"
             )
-    model.load_state_dict(folder.weights, assign=True)
+    try:
+        model.load_state_dict(folder.weights, assign=True)
+    except CheckpointError as error:  # the network's own check, which does not know the folder
+        raise CheckpointError(f"{folder.path / WEIGHTS_NAME}: {error}") from error
 
 
 def pack_weights(weights: Mapping[str, Tensor], precision: Precision) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ import torch
 from samples import REVIEWS, review_examples, tiny_classifier, tiny_sentiment_recipe, tiny_sentiment_run
 
 import nlp_lstm
+from nlp_lstm.artifacts import load_model, load_weights
 from nlp_lstm.data.example import LabelledExample
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError
 from nlp_lstm.pipeline import Pipeline
@@ -421,6 +422,11 @@ def test_a_temperature_that_no_calibration_gives_is_refused(temperature):
     weights = {**opened.model.state_dict(), "temperature": torch.tensor(temperature)}
     with pytest.raises(CheckpointError, match=r"the temperature is .*; it is from 0\.1 to 10"):
         opened.model.load_state_dict(weights, assign=True)
+    stored = load_model(tiny_sentiment_run() / "model")
+    with pytest.raises(
+        CheckpointError, match=r"/model/model\.safetensors: the temperature is .*; it is from 0\.1 to 10"
+    ):
+        load_weights(opened.model, dataclasses.replace(stored, weights=weights))
 
 
 # ---- many labels
