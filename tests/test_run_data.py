@@ -181,6 +181,14 @@ def test_training_data_that_is_all_tested_on_is_refused(tmp_path):
         read_run_data(tiny_sentiment_recipe(), tmp_path, lambda line: None)
 
 
+def test_of_a_broken_file_nothing_but_its_fault_is_told(tmp_path):
+    (tmp_path / "mine.tsv").write_text("text\tlabel\nA film.\tgood\nA film\n", encoding="utf-8")
+    said: list[str] = []
+    with without_corpora(), pytest.raises(DataError, match=r"mine\.tsv:3: .* has 1 columns"):
+        read_run_data(tiny_sentiment_recipe("reading.labels={}"), tmp_path / "mine.tsv", said.append)
+    assert said == []
+
+
 def test_the_search_for_cycles_goes_on_after_reading(tmp_path):
     split_reviews(tmp_path)
     seen = []

@@ -196,8 +196,8 @@ def open_files(path: Path | str, format: str | None = None, kind: Kind = "tagged
         if not files:
             endings = ", ".join(known_endings(kind))
             raise DataError(
-                f"{path}: no file in this folder can be read; files of {kind} data end in {endings} (each also .gz), "
-                "or name the format"
+                f"{path}: no file in this folder can be read; files of {kind} data end in {endings} (each also .gz); "
+                "rename them, or save them in one of these formats"
             )
         splits = {split: tuple(file for file in files if _split_of(file) == split) for split in SPLITS}
         splits = {split: members for split, members in splits.items() if members} or {"train": tuple(files)}
@@ -208,8 +208,7 @@ def open_files(path: Path | str, format: str | None = None, kind: Kind = "tagged
     found_formats = {format or guess_format(file, kind) for files_of in splits.values() for file in files_of}
     if len(found_formats) > 1:
         raise DataError(
-            f"{path}: the files have several formats ({', '.join(sorted(found_formats))}); keep one, or name it "
-            "with format="
+            f"{path}: the files have several formats ({', '.join(sorted(found_formats))}); keep the files of one format"
         )
     return FoundData(
         name=path.name or str(path),

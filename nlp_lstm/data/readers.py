@@ -113,8 +113,8 @@ def guess_format(path: Path | str, kind: Kind = "tagged") -> str:
     if ending not in _ENDINGS[kind]:
         raise DataError(
             f"{path}: the ending {shorten(ending)} names no known format of {kind} data; known endings: "
-            f"{', '.join(known_endings(kind))}, each also with .gz. Name the format "
-            f"(one of {', '.join(name for name in formats if formats.get(name).kind == kind)}) or rename the file"
+            f"{', '.join(known_endings(kind))}, each also with .gz. If it has one of these formats, rename it; if not, "
+            "save it in one of them"
         )
     return _ENDINGS[kind][ending]
 
