@@ -161,10 +161,9 @@ class TaggingTask(WordTask):
         if not isinstance(values.get("words"), dict) or not isinstance(labels, dict) or not labels:
             raise CheckpointError("damaged vocabulary: a tagger needs words and labels")
         check_keys(values, ("words", "labels"))
-        words = WordVocabularies.from_dict(values["words"])
         vocabularies = {column: Vocabulary.from_dict(found) for column, found in labels.items()}
         check_labels({column: vocabulary.tokens for column, vocabulary in vocabularies.items()}, CheckpointError)
-        return cls(settings, words, vocabularies)
+        return cls(settings, WordVocabularies.from_dict(values["words"]), vocabularies)
 
     def vocabulary(self) -> dict[str, Any]:
         labels = {column: vocabulary.to_dict() for column, vocabulary in self.labels.items()}

@@ -9,15 +9,13 @@ by stretch with the state carried over, in training (truncated backpropagation t
 
 from __future__ import annotations
 
-import dataclasses
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
-from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from nlp_lstm.data.batch import WordVocabularies
@@ -32,20 +30,14 @@ from nlp_lstm.evaluation.classification_report import (
     domain_figures,
 )
 from nlp_lstm.evaluation.report import Figure, Report, Section
-from nlp_lstm.nn.backbone import BackboneSettings
 from nlp_lstm.nn.loss import soft_label_loss
-from nlp_lstm.nn.pooling import poolings
 from nlp_lstm.tasks.bag_of_words import tune_bag_of_words
 from nlp_lstm.tasks.base import predict_examples, tasks
-from nlp_lstm.tasks.calibration import (
-    HIGHEST_TEMPERATURE,
-    LOWEST_TEMPERATURE,
-    best_temperature,
-    calibration_section,
-)
-from nlp_lstm.tasks.classifier import Classifier
+from nlp_lstm.tasks.calibration import best_temperature, calibration_section
+from nlp_lstm.tasks.classifier import ClassificationSettings, Classifier
 from nlp_lstm.tasks.explanation import EXPLAINED, explain_batch, explanation_section
 from nlp_lstm.tasks.labels import LARGEST_UNKNOWN_SHARE, check_labels
+from nlp_lstm.tasks.targets import average_opinions, own_target, taught_examples
 from nlp_lstm.tasks.texts import LabelledBatch, LabelPrediction, LongText
 from nlp_lstm.tasks.words import WordTask, choose_words
 from nlp_lstm.text.document import Document
@@ -59,30 +51,6 @@ MOST_LABELS = 1_000
 
 class EmptyTextWarning(UserWarning):
     """A text without words was classified: the answer is how frequent each label is in the training data."""
-
-
-class ClassificationSettings(BackboneSettings):
-    """The classifier: the shared backbone, a pooling over its outputs, and one softmax over the labels."""
-
-    layers: int = Field(1, ge=1, le=64)
-    """How many recurrent layers."""
-    pooling: str = "max"
-    """From the outputs of all words to one vector: attention, last, max, mean."""
-    bptt_window: int = Field(256, ge=1, le=100_000)
-    """Words read at a stretch. The state is carried over to the next stretch, the gradient is not."""
-    longest: int = Field(2_048, ge=2, le=10_000_000)
-    """Words of a training text that are read; of a longer one the beginning and the end, half of this each."""
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    """Share of the target spread over all labels."""
-    class_weights: Literal["none", "balanced"] = "none"
-    """Whether rare labels count more, in inverse proportion to their frequency."""
-
-    @field_validator("pooling")
-    @classmethod
-    def _check_pooling(cls, name: str) -> str:
-        if name not in poolings:
-            raise ValueError(poolings.unknown_message(name))
-        return name
 
 
 @tasks.register("sentiment")
@@ -136,7 +104,7 @@ class ClassificationTask(WordTask):
         of_phrases: Counter[str] = Counter()
         for example in examples:
             counts.update(example.document.words)
-            (of_phrases if example.is_phrase else of_texts).update(_own_target(example))
+            (of_phrases if example.is_phrase else of_texts).update(own_target(example))
         names = sorted({*of_texts, *of_phrases})
         shares = of_texts or of_phrases
         check_labels({"label": names}, DataError)
@@ -183,11 +151,9 @@ class ClassificationTask(WordTask):
 
     def build_model(self) -> Classifier:
         settings = self.settings
-        model = Classifier(
+        return Classifier(
             settings, self.words.sizes, len(self.labels), pooling=settings.pooling, window=settings.bptt_window
         )
-        model.register_load_state_dict_post_hook(_check_temperature)
-        return model
 
     def size(self, example: LabelledExample | LongText) -> int:
         return len(example.document) if isinstance(example, LabelledExample) else self.settings.bptt_window
@@ -273,26 +239,12 @@ class ClassificationTask(WordTask):
         ]
 
     def average(self, opinions: Sequence[Sequence[LabelPrediction]]) -> list[LabelPrediction]:
-        return [
-            LabelPrediction(
-                probabilities={
-                    name: sum(view.probabilities[name] for view in views) / len(views) for name in self.labels.tokens
-                }
-            )
-            for views in zip(*opinions, strict=True)
-        ]
+        return average_opinions(opinions, self.labels.tokens)
 
     def teach(
         self, examples: Sequence[LabelledExample], opinions: Sequence[LabelPrediction], weight: float
     ) -> list[LabelledExample]:
-        taught = []
-        for example, opinion in zip(examples, opinions, strict=True):
-            target: Mapping[str, float] = opinion.probabilities
-            if example.label is not None or example.target is not None:
-                own = _own_target(example)
-                target = {name: weight * share + (1 - weight) * own.get(name, 0.0) for name, share in target.items()}
-            taught.append(dataclasses.replace(example, target=target))
-        return taught
+        return taught_examples(examples, opinions, weight)
 
     def score(self, examples: Sequence[LabelledExample], predictions: Sequence[LabelPrediction]) -> dict[str, float]:
         """Return the accuracy."""
@@ -417,7 +369,7 @@ class ClassificationTask(WordTask):
             )
 
     def _target_row(self, example: LabelledExample) -> list[float]:
-        target = _own_target(example)
+        target = own_target(example)
         return [target.get(name, 0.0) for name in self.labels.tokens]
 
 
@@ -426,25 +378,6 @@ def _classifier(model: nn.Module) -> Classifier:
     if not isinstance(model, Classifier):
         raise TypeError(f"{type(model).__name__} is no Classifier")
     return model
-
-
-def _check_temperature(model: nn.Module, _: object) -> None:
-    """Refuse weights whose temperature no calibration gives; it would turn scores around or into no numbers."""
-    temperature = float(_classifier(model).temperature)
-    if not LOWEST_TEMPERATURE <= temperature <= HIGHEST_TEMPERATURE:
-        raise CheckpointError(
-            f"the temperature is {temperature:g}; it is from {LOWEST_TEMPERATURE:g} to {HIGHEST_TEMPERATURE:g}. Train "
-            "the model again"
-        )
-
-
-def _own_target(example: LabelledExample) -> Mapping[str, float]:
-    """What training learns of an example."""
-    if example.target is not None:
-        return example.target
-    if example.label is None:
-        raise DataError(f"the training text {shorten(example.document.text)} has no label")
-    return {example.label: 1.0}
 
 
 def _metrics(examples: Sequence[LabelledExample], predictions: Sequence[LabelPrediction]) -> ClassificationMetrics:
