@@ -40,7 +40,8 @@ class ClassificationSettings(BackboneSettings):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     """Share of the target spread over all labels."""
     class_weights: Literal["none", "balanced"] = "none"
-    """Whether rare labels count more, in inverse proportion to their frequency."""
+    """Whether rare labels count more, in inverse proportion to their frequency among the texts; labels that phrases
+    alone have count as the rarest one of the texts."""
 
     @field_validator("pooling")
     @classmethod

@@ -179,7 +179,8 @@ class ClassificationTask(WordTask):
             raise DataError("the batch has no labels; make it with with_labels=True")
         weights = None
         if self.settings.class_weights == "balanced":
-            shares = torch.tensor(self.shares, device=outputs.device).clamp_min(1e-6)
+            rarest = min(share for share in self.shares if share)  # what phrases alone have has no share
+            shares = torch.tensor(self.shares, device=outputs.device).clamp_min(rarest)
             weights = 1 / (len(shares) * shares)
         return soft_label_loss(outputs, batch.targets, weights, self.settings.label_smoothing)
 

@@ -154,6 +154,17 @@ def test_balanced_weights_make_every_label_count_the_same():
     assert loss_of(plain, logits, examples) == pytest.approx(-(3 * math.log(3 / 4) + math.log(1 / 4)) / 4, abs=1e-6)
 
 
+def test_labels_of_phrases_alone_weigh_as_much_as_the_rarest_label_of_the_texts():
+    texts = [example("a", "yes"), example("b", "yes"), example("c", "yes"), example("d", "no")]
+    phrase = example("e", "maybe", is_phrase=True)
+    task = prepare([*texts, phrase], "model.class_weights=balanced")
+    logits = torch.tensor([[2.0, 1.0, 3.0]] * 5).log()  # maybe, no, yes: 1/3, 1/6, 1/2
+    losses = {"maybe": -math.log(1 / 3), "no": -math.log(1 / 6), "yes": -math.log(1 / 2)}
+    # "yes" is three times as frequent as "no", so three texts of it weigh as much as one of the others.
+    expected = (3 * losses["yes"] / 3 + losses["no"] + losses["maybe"]) / 3
+    assert loss_of(task, logits, [*texts, phrase]) == pytest.approx(expected, abs=1e-6)
+
+
 def test_a_batch_without_labels_has_no_loss():
     task = prepare(review_examples())
     batch = task.make_batch(review_examples()[:2])
