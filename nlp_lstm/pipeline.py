@@ -120,13 +120,13 @@ class Pipeline:
         if pretokenized and isinstance(inputs, (list, tuple)):
             is_single = bool(inputs) and all(isinstance(item, str) for item in inputs)
         if is_single:
-            _check_item(inputs, pretokenized, "input")
+            self._check_item(inputs, pretokenized, options, "input")
             return next(self._results([inputs], pretokenized, options))
         if isinstance(inputs, (list, tuple)):
             for index, item in enumerate(inputs):
-                _check_item(item, pretokenized, f"input {index}")
+                self._check_item(item, pretokenized, options, f"input {index}")
             return list(self._results(inputs, pretokenized, options))
-        chunks = _checked_chunks(inputs, pretokenized)
+        chunks = self._checked_chunks(inputs, pretokenized, options)
         return chain.from_iterable(self._results(chunk, pretokenized, options) for chunk in chunks)
 
     def predict_conllu(self, texts: Iterable[Any], *, pretokenized: bool = False) -> Iterator[str]:
@@ -138,7 +138,7 @@ class Pipeline:
         """
         if self.task.data_kind != "tagged":
             raise ConfigError(f"CoNLL-U is for tagging; the task {self.task.name} has one answer per text, use predict")
-        for chunk in _checked_chunks(texts, pretokenized):
+        for chunk in self._checked_chunks(texts, pretokenized, {}):
             for _, example, prediction in self._answers(chunk, pretokenized, {}):
                 yield format_conllu(example.document, prediction.labels)
 
@@ -231,6 +231,19 @@ class Pipeline:
                 )
         self.task.check_options(**options)
 
+    def _checked_chunks(self, texts: Iterable[Any], pretokenized: bool, options: dict[str, Any]) -> Iterator[list[Any]]:
+        """Yield the texts some hundreds at a time, each checked."""
+        iterator = enumerate(texts)
+        while numbered := list(islice(iterator, TEXTS_AT_A_TIME)):
+            for index, item in numbered:
+                self._check_item(item, pretokenized, options, f"input {index}")
+            yield [item for _, item in numbered]
+
+    def _check_item(self, item: Any, pretokenized: bool, options: dict[str, Any], where: str) -> None:
+        """Check one text before any work is done."""
+        _check_text_or_tokens(item, pretokenized, where)
+        self.task.check_text(item, where, **options)
+
     def _results(self, texts: Sequence[Any], pretokenized: bool, options: dict[str, Any]) -> Iterator[Any]:
         """Yield one result per text, in order."""
         groups = groupby(
@@ -272,17 +285,7 @@ class Pipeline:
         )
 
 
-def _checked_chunks(texts: Iterable[Any], pretokenized: bool) -> Iterator[list[Any]]:
-    """Yield the texts some hundreds at a time, each checked."""
-    iterator = enumerate(texts)
-    while numbered := list(islice(iterator, TEXTS_AT_A_TIME)):
-        for index, item in numbered:
-            _check_item(item, pretokenized, f"input {index}")
-        yield [item for _, item in numbered]
-
-
-def _check_item(item: Any, pretokenized: bool, where: str) -> None:
-    """Check one text before any work is done."""
+def _check_text_or_tokens(item: Any, pretokenized: bool, where: str) -> None:
     if not pretokenized:
         check_text(item, where)
     elif isinstance(item, str) or not isinstance(item, Sequence):

@@ -174,6 +174,13 @@ class Task(ABC):
         """
         self.format([], **options)
 
+    def check_text(self, text: Any, where: str, **options: Any) -> None:  # noqa: B027
+        """Check, before any work is done, that the options can be kept for a text; that it is a text has been checked.
+
+        Raises:
+            DataError: they cannot; says ``where`` the text is.
+        """
+
     @abstractmethod
     def format(self, answers: Iterable[tuple[Any, Any]], **options: Any) -> Any:
         """Return the result for one given text in its plain JSON-able shape.

@@ -203,11 +203,6 @@ class ClassificationTask(WordTask):
     ) -> LabelPrediction | None:
         if not isinstance(example, LongText):
             return None
-        if options.get("explain"):
-            raise DataError(
-                f"the text {shorten(example.text)} of {len(example.text):,} characters is too long to explain word by "
-                f"word; explain takes up to {LONG_TEXT:,}"
-            )
         words = example.words()
         device = next(model.parameters()).device
         stretches = iter(lambda: list(islice(words, self.settings.bptt_window)), [])
@@ -258,7 +253,7 @@ class ClassificationTask(WordTask):
         if is_pretokenized:
             if text:
                 yield LabelledExample(document=Document.from_words(text))
-        elif tokenizer is not None and len(text) > LONG_TEXT and not text.isspace():
+        elif tokenizer is not None and _is_long(text):
             yield LongText(text=text, tokenizer=tokenizer)
         elif tokenizer is not None:
             document = tokenizer.tokenize(text)
@@ -272,6 +267,13 @@ class ClassificationTask(WordTask):
             raise ConfigError(f"explain is {shorten(explain)}; give True or False")
         if explain and top_k != 1:
             raise ConfigError("explain is about the most probable label; leave out top_k")
+
+    def check_text(self, text: Any, where: str, **options: Any) -> None:
+        if options.get("explain") and _is_long(text):
+            raise DataError(
+                f"{where} is {shorten(text)} of {len(text):,} characters, too long to explain word by word; explain "
+                f"takes up to {LONG_TEXT:,}"
+            )
 
     def format(  # type: ignore[override]
         self,
@@ -379,6 +381,11 @@ def _classifier(model: nn.Module) -> Classifier:
     if not isinstance(model, Classifier):
         raise TypeError(f"{type(model).__name__} is no Classifier")
     return model
+
+
+def _is_long(text: Any) -> bool:
+    """Whether a text, or a list of its tokens, is one that is tokenised while it is read."""
+    return isinstance(text, str) and len(text) > LONG_TEXT and not text.isspace()
 
 
 def _metrics(examples: Sequence[LabelledExample], predictions: Sequence[LabelPrediction]) -> ClassificationMetrics:

@@ -355,6 +355,13 @@ def test_a_text_too_long_to_explain_says_so_and_white_space_of_any_length_is_emp
         assert tiny_classifier().predict(" \n" * LONG_TEXT)["score"] == 0.5
 
 
+@pytest.mark.parametrize("collect", [list, iter])
+def test_a_text_too_long_to_explain_is_named_with_its_index_before_any_work(monkeypatch, collect):
+    monkeypatch.setattr("nlp_lstm.pipeline.predict_examples", lambda *_, **__: pytest.fail("the network ran"))
+    with pytest.raises(DataError, match=r"input 1 is 'so dull .* of 400,000 characters, too long to explain"):
+        list(tiny_classifier().predict(collect([TEXT, "so dull " * LONG_TEXT]), explain=True))
+
+
 # ---- baselines, report, evaluation
 
 
