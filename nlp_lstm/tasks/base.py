@@ -36,7 +36,8 @@ class Task(ABC):
     reading_type: ClassVar[type[Settings]] = Settings
     """What a recipe may say about reading them."""
     intended_use: ClassVar[str]
-    known_failures: ClassVar[str]
+    known_failures: str
+    """Of the class, what holds for all its models; a model's own may say more."""
     option_names: ClassVar[tuple[str, ...]]
     """What `Pipeline.predict` takes for this task besides the text."""
 

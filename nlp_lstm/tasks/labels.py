@@ -102,3 +102,19 @@ def scorable(
         if unknown:
             notes.append(f"Not scored: {column}; {fact}, so the tag sets differ." if differs else f"{column}: {fact}.")
     return Scorable(examples, scored, notes)
+
+
+def failures_of_sentiment(labels: Collection[str]) -> str:
+    """Return where a model with labels such as "positive" and "very negative" fails, nothing for other labels."""
+    words = {word for label in labels for word in re.findall(r"[^\W_]+", label.lower())}
+    if not words & {"positive", "pos"} or not words & {"negative", "neg"}:
+        return ""
+    no_neutral = (
+        "There is no neutral label: neutral text gets another one, so ask for a minimum score where text may be "
+        "neutral. "
+    )
+    return (
+        ("" if "neutral" in words else no_neutral)
+        + "Negation, contrast, irony and what needs knowledge of the world are often judged wrong; the run's report "
+        "lists the worst errors."
+    )

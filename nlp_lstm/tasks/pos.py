@@ -114,7 +114,7 @@ class TaggingTask(WordTask):
         "splits them (`pretokenized=True`) for the accuracy above; raw text is split by spaCy's rules, which differ in "
         "places."
     )
-    known_failures: ClassVar[str] = (
+    known_failures = (
         "Words that are common as two parts of speech (noun or proper noun, adjective or participle, preposition or "
         "particle) make most of the errors; the run's report lists them. Accuracy falls on unseen words, on other "
         "kinds of text, and on text in capitals."

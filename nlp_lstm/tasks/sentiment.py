@@ -36,7 +36,7 @@ from nlp_lstm.tasks.base import predict_examples, tasks
 from nlp_lstm.tasks.calibration import best_temperature, calibration_section
 from nlp_lstm.tasks.classifier import ClassificationSettings, Classifier
 from nlp_lstm.tasks.explanation import EXPLAINED, explain_batch, explanation_section
-from nlp_lstm.tasks.labels import LARGEST_UNKNOWN_SHARE, check_labels
+from nlp_lstm.tasks.labels import LARGEST_UNKNOWN_SHARE, check_labels, failures_of_sentiment
 from nlp_lstm.tasks.targets import average_opinions, own_target, taught_examples
 from nlp_lstm.tasks.texts import LabelledBatch, LabelPrediction, LongText
 from nlp_lstm.tasks.words import WordTask, choose_words
@@ -70,10 +70,9 @@ class ClassificationTask(WordTask):
         "Labelling texts like those of the training data; longer documents are read as a whole. The "
         "score is calibrated on development data: of the answers given with 0.8, about 80 % are right on such text."
     )
-    known_failures: ClassVar[str] = (
-        "There is no neutral label unless the training data has one: neutral text gets a label with a score near one "
-        "half, so ask for a minimum score where text may be neutral. Of sentiment, negation, contrast, irony and what "
-        "needs knowledge of the world are often judged wrong; the run's report lists the worst errors."
+    known_failures = (
+        "Every text gets one of the labels, also where none fits: ask for a minimum score where that may happen. The "
+        "run's report lists the worst errors."
     )
     settings_type = ClassificationSettings
     data_kind = "labelled"
@@ -90,6 +89,7 @@ class ClassificationTask(WordTask):
         super().__init__(settings, words)
         self.labels = labels
         self.shares = tuple(shares)
+        self.known_failures = failures_of_sentiment(labels.tokens) or self.known_failures
 
     @classmethod
     def prepare(

@@ -1,5 +1,6 @@
 import dataclasses
 import math
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -120,6 +121,23 @@ def test_an_unknown_pooling_names_the_nearest():
 def test_a_length_that_cannot_be_held_is_refused(setting):
     with pytest.raises(ConfigError, match=f"{setting.split('=')[0]} is .* input should be"):
         tiny_sentiment_recipe(f"model.{setting}")
+
+
+@pytest.mark.parametrize(
+    ("labels", "says", "is_silent_on"),
+    [
+        (["NEGATIVE", "POSITIVE"], "no neutral label.* Negation, contrast, irony", "none fits"),
+        (["neg", "pos"], "no neutral label.* Negation, contrast, irony", "none fits"),
+        (["negative", "neutral", "very positive"], "^Negation, contrast, irony", "neutral"),
+        (["HUM", "LOC"], "^Every text gets one of the labels, also where none fits", "neutral|[Nn]egation|irony"),
+        (["possible", "negligible"], "^Every text gets one of the labels", "neutral|[Nn]egation|irony"),
+    ],
+)
+def test_a_card_speaks_of_sentiment_where_the_labels_do(labels, says, is_silent_on):
+    failures = prepare([example("a", label) for label in labels]).known_failures
+    assert re.search(says, failures)
+    assert not re.search(is_silent_on, failures)
+    assert "sentiment" not in ClassificationTask.intended_use
 
 
 # ---- what is learnt
