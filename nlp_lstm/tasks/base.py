@@ -78,12 +78,13 @@ class Task(ABC):
         """Return what a report should say of the preparation, such as the coverage of the vectors."""
         return {}
 
-    def check_examples(self, examples: Sequence[Any], where: str) -> None:  # noqa: B027
-        """Check that the task can score these examples, before any training.
+    def check_examples(self, examples: Sequence[Any], where: str) -> list[str]:
+        """Check that the task can score these examples, before any training, and return notes for the user.
 
         Raises:
             DataError: they lack what the task needs; says where.
         """
+        return []
 
     @abstractmethod
     def build_model(self) -> nn.Module:

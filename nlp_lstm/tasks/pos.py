@@ -166,10 +166,9 @@ class TaggingTask(WordTask):
         return cls(settings, WordVocabularies.from_dict(values["words"]), vocabularies)
 
     def vocabulary(self) -> dict[str, Any]:
-        labels = {column: vocabulary.to_dict() for column, vocabulary in self.labels.items()}
-        return {"words": self.words.to_dict(), "labels": labels}
+        return {"words": self.words.to_dict(), "labels": {name: found.to_dict() for name, found in self.labels.items()}}
 
-    def check_examples(self, examples: Sequence[TaggedExample], where: str) -> None:
+    def check_examples(self, examples: Sequence[TaggedExample], where: str) -> list[str]:
         for example in examples:
             for column in self.labels:
                 if column not in example.labels:
@@ -177,6 +176,7 @@ class TaggingTask(WordTask):
                         f'{where}: the sentence {shorten(example.document.text)} has no column "{column}", which '
                         f"the training data has; every sentence needs it, or leave it out with model.labels=[…]"
                     )
+        return []
 
     def build_model(self) -> Tagger:
         return Tagger(self.settings, self.words, {column: len(labels) for column, labels in self.labels.items()})

@@ -9,6 +9,7 @@ by stretch with the state carried over, in training (truncated backpropagation t
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -36,7 +37,7 @@ from nlp_lstm.tasks.base import predict_examples, tasks
 from nlp_lstm.tasks.calibration import best_temperature, calibration_section
 from nlp_lstm.tasks.classifier import ClassificationSettings, Classifier
 from nlp_lstm.tasks.explanation import EXPLAINED, explain_batch, explanation_section
-from nlp_lstm.tasks.labels import LARGEST_UNKNOWN_SHARE, check_labels, failures_of_sentiment
+from nlp_lstm.tasks.labels import check_known, check_labels, failures_of_sentiment, unknown_labels
 from nlp_lstm.tasks.targets import average_opinions, own_target, taught_examples
 from nlp_lstm.tasks.texts import LabelledBatch, LabelPrediction, LongText
 from nlp_lstm.tasks.words import WordTask, choose_words
@@ -139,15 +140,16 @@ class ClassificationTask(WordTask):
     def vocabulary(self) -> dict[str, Any]:
         return {"words": self.words.to_dict(), "labels": self.labels.to_dict(), "shares": list(self.shares)}
 
-    def check_examples(self, examples: Sequence[LabelledExample], where: str) -> None:
-        for example in examples:
-            if example.label not in self.labels:
-                known = ", ".join(self.labels.tokens[:20]) + ", …" * (len(self.labels) > 20)
-                raise DataError(
-                    f"{where}: the text {shorten(example.document.text)} has the label {shorten(example.label)}; the "
-                    f"training data has {known}. Add training texts with it, or give it another name, or null to "
-                    "leave its texts out, in reading.labels"
-                )
+    def check_examples(self, examples: Sequence[LabelledExample], where: str) -> list[str]:
+        unknown = unknown_labels(examples, self.labels)
+        if unknown.are_many:
+            first = unknown.examples[0]
+            raise DataError(
+                f"{where}: the text {shorten(first.document.text)} has the label {shorten(first.label)}; "
+                f"{unknown.fact}: the training data has {unknown.known}. Add training texts with them, or give them "
+                "other names, or null to leave their texts out, in reading.labels"
+            )
+        return [f"{where}: {unknown.fact}; they count as errors"] if unknown.examples else []
 
     def build_model(self) -> Classifier:
         settings = self.settings
@@ -215,6 +217,7 @@ class ClassificationTask(WordTask):
 
     def calibrate(self, model: nn.Module, examples: Sequence[LabelledExample]) -> None:
         """Set the temperature of the softmax on development examples (Guo et al. 2017)."""
+        examples = [example for example in examples if example.label in self.labels]
         temperature = _classifier(model).temperature.fill_(1)
         predictions = predict_examples(self, model, examples)
         rows = [[prediction.probabilities[name] for name in self.labels.tokens] for prediction in predictions]
@@ -333,14 +336,14 @@ class ClassificationTask(WordTask):
         rivals: Mapping[str, Sequence[LabelPrediction]] | None = None,
     ) -> Report:
         if training is None:
-            self._check_known(examples)
+            check_known(examples, self.labels)
         metrics = _metrics(examples, predictions)
         sections = []
         if rivals:
             rows = [("this model", metrics)]
             rows += [(name, _metrics(examples, answers)) for name, answers in rivals.items()]
             sections.append(Section(title="Beside simpler systems", blocks=[classification_comparison(rows)]))
-        return classification_report(
+        report = classification_report(
             metrics,
             title=title,
             subtitle=subtitle,
@@ -351,25 +354,17 @@ class ClassificationTask(WordTask):
             scores=[prediction.probabilities[prediction.label] for prediction in predictions],
             sections=sections,
         )
+        unknown = unknown_labels(examples, self.labels)
+        if unknown.examples:
+            report = dataclasses.replace(report, lead=f"{report.lead} {unknown.fact}; they count as errors.")
+        return report
 
     def headlines(
         self, examples: Sequence[LabelledExample], predictions: Sequence[LabelPrediction]
     ) -> Sequence[Figure]:
-        self._check_known(examples)
+        check_known(examples, self.labels)
         metrics = _metrics(examples, predictions)
         return [classification_figures(metrics)[0], *domain_figures(metrics)]
-
-    def _check_known(self, examples: Sequence[LabelledExample]) -> None:
-        """Check that nearly all gold labels are known to the model."""
-        if not examples:
-            raise DataError("there is no labelled text to evaluate on")
-        unknown = Counter(str(example.label) for example in examples if example.label not in self.labels)
-        if unknown.total() > LARGEST_UNKNOWN_SHARE * len(examples):
-            names = ", ".join(shorten(name) for name, _ in unknown.most_common(5))
-            raise DataError(
-                f"{unknown.total():,} of {len(examples):,} texts have labels that this model does not know ({names}); "
-                f"it knows {', '.join(self.labels.tokens[:20])}. reading.labels gives the file's labels other names"
-            )
 
     def _target_row(self, example: LabelledExample) -> list[float]:
         target = own_target(example)

@@ -93,6 +93,35 @@ def test_development_labels_that_training_lacks_are_named():
         task.check_examples([example("c d", "maybe")], "mine, dev")
 
 
+def test_few_development_labels_that_training_lacks_are_noted():
+    task = prepare([example("a", "no"), example("b", "yes")])
+    few = [*[example("c", "no")] * 19, example("d", "maybe")]
+    note = "mine, dev: 1 of 20 texts have labels that this model does not know ('maybe')"
+    assert task.check_examples(few, "mine, dev") == [f"{note}; they count as errors"]
+    assert task.check_examples(few[:-1], "mine, dev") == []
+    with pytest.raises(DataError, match=r"mine, dev: the text 'd' has the label 'maybe'; 1 of 19 texts"):
+        task.check_examples(few[1:], "mine, dev")
+
+
+def test_a_label_that_training_lacks_counts_as_an_error_and_not_in_calibration():
+    task = prepare([example("a", "no"), example("b", "yes")])
+    model = task.build_model().eval()
+    known = [example("a", "no"), example("b", "yes"), example("a b", "no"), example("b a", "no")] * 5
+    examples = [*known, example("c", "maybe")]
+    task.calibrate(model, known)
+    temperature = float(model.temperature)
+    task.calibrate(model, examples)
+    assert float(model.temperature) == temperature
+    predictions = predict_examples(task, model, examples)
+    right = sum(one.label == two.label for one, two in zip(predictions, known, strict=False))
+    report = task.report(examples, predictions, title="Rare", training=known)
+    assert report.figures[0].value == pytest.approx(right / 21)
+    assert report.lead.endswith(
+        "1 of 21 texts have labels that this model does not know ('maybe'); they count as errors."
+    )
+    assert task.examine(model, examples, predictions)
+
+
 @pytest.mark.parametrize(
     "change",
     [
