@@ -66,6 +66,8 @@ class ModelConfig(Settings):
     """Further data sets that it was trained on."""
     kept_apart: tuple[str, ...] = ()
     """Data sets whose dev and test texts were left out of the training data."""
+    trained_files: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """The sha256 of each file of one's own that it was trained on, with the splits that were kept out of training."""
     reading: dict[str, Any] = Field(default_factory=dict)
     """How that data was read."""
     precision: Precision
@@ -101,6 +103,7 @@ def save_model(
     data: str,
     also_trained_on: tuple[str, ...] = (),
     kept_apart: tuple[str, ...] = (),
+    trained_files: Mapping[str, tuple[str, ...]] | None = None,
     reading: Settings | None = None,
     model_settings: Settings,
     vocabulary: Mapping[str, Any],
@@ -117,6 +120,7 @@ def save_model(
         data: what the model was trained on.
         also_trained_on: further data sets that it was trained on.
         kept_apart: data sets whose dev and test texts were left out of the training data.
+        trained_files: sha256 of each file of one's own that it was trained on, with the splits kept out of training.
         reading: how that data was read.
         model_settings: the task's model settings.
         vocabulary: plain values.
@@ -143,6 +147,7 @@ def save_model(
             data=data,
             also_trained_on=also_trained_on,
             kept_apart=kept_apart,
+            trained_files=dict(trained_files or {}),
             reading=reading.model_dump(mode="json") if reading else {},
             precision=precision,
             model=model_settings.model_dump(mode="json"),

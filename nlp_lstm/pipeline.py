@@ -14,6 +14,7 @@ from nlp_lstm.data.catalogue import catalogue, find_data, open_files
 from nlp_lstm.data.writers import format_conllu
 from nlp_lstm.errors import ConfigError, DataError, nearest_hint, shorten
 from nlp_lstm.evaluation.report import Report
+from nlp_lstm.held_out import check_files, check_name, check_texts
 from nlp_lstm.paths import model_roots
 from nlp_lstm.recipes import list_recipes, load_recipe
 from nlp_lstm.run_data import read_files, read_split
@@ -146,7 +147,7 @@ class Pipeline:
         self,
         data: str | Path | None = None,
         *,
-        split: str = "test",
+        split: str | None = None,
         reading: Mapping[str, Any] | None = None,
         allow_overlap: bool = False,
     ) -> Report:
@@ -154,9 +155,10 @@ class Pipeline:
 
         Args:
             data: a file, a folder, or the name of a data set; default the data set that the model was trained on.
-            split: of a data set or folder; a single file is evaluated whole.
+            split: "train", "dev" or "test"; default "test" of a data set or folder, and the whole of a single file. Of
+                a single file it is the part that a run on it would take, by the hash of each text.
             reading: how the data is read, such as ``{"text": "review"}``; default as in training.
-            allow_overlap: evaluate even where the model was trained on data that shares texts with this data set.
+            allow_overlap: evaluate even where the model was trained on some of these texts.
 
         Raises:
             ConfigError: no data was given, and the model was trained on files of one's own; or ``reading`` has faults.
@@ -166,24 +168,32 @@ class Pipeline:
             raise ConfigError(f'this model was trained on "{self._config.data}", a file of one\'s own; give the data')
         path = Path(data if data is not None else self._config.data)
         settings = parse_settings(self.task.reading_type, {**self._config.reading, **(reading or {})}, "reading")
-        if path.is_file():
-            examples = read_files([path], self.task.data_kind, settings, self.language)
-            source = path.name
+        kind, note = self.task.data_kind, ""
+        if path.exists():
+            found = open_files(path, kind=kind)
+            split = split or (None if path.is_file() else "test")
+            is_held_out = allow_overlap or check_files(found, split, self._config)
+            if split is None:
+                examples = read_files([path], kind, settings, self.language)
+            else:
+                examples = read_split(found, split, settings, self.language)
+            if not is_held_out and kind == "labelled":
+                note = check_texts([example.document.text for example in examples], self._config)
         else:
-            found = open_files(path, kind=self.task.data_kind) if path.is_dir() else find_data([str(path)])
-            if found.kind != self.task.data_kind:
-                raise ConfigError(
-                    f"{found.name} holds {found.kind} data; the task {self.task.name} takes {self.task.data_kind} data"
-                )
+            found, split = find_data([str(path)]), split or "test"
+            if found.kind != kind:
+                raise ConfigError(f"{found.name} holds {found.kind} data; the task {self.task.name} takes {kind} data")
             if not allow_overlap:
-                self._check_overlap(found.name)
-            examples, source = read_split(found, split, settings, self.language), f"{found.name}, {split} split"
+                check_name(found.name, self._config)
+            examples = read_split(found, split, settings, self.language)
+        source = found.name + (f", {split} split" if split else "")
         predictions = self._predict_examples(examples)
         report = self.task.report(
             examples, predictions, title=f"{self.task.title}: {source}", subtitle=f"model {self.folder.name}"
         )
         examined = self.task.examine(self._model, examples, predictions)
-        return dataclasses.replace(report, sections=[*report.sections, *examined])
+        lead = " ".join(filter(None, (report.lead, note)))
+        return dataclasses.replace(report, lead=lead, sections=[*report.sections, *examined])
 
     def save(self, folder: str | Path) -> None:
         """Copy the model folder, all of it or nothing.
@@ -206,20 +216,6 @@ class Pipeline:
             "num_parameters": sum(parameter.numel() for parameter in self._model.parameters()),
             "num_bytes": sum(path.stat().st_size for path in self.folder.iterdir()),
         }
-
-    def _check_overlap(self, name: str) -> None:
-        """Refuse a data set that shares texts with what the model was trained on."""
-        known = catalogue().data
-        pool = known[name].shares_text if name in known else None
-        if pool is None or name in self._config.kept_apart:
-            return
-        trained = (self._config.data, *self._config.also_trained_on)
-        sharing = [other for other in trained if other != name and other in known and known[other].shares_text == pool]
-        if sharing:
-            raise DataError(
-                f"{name} shares texts with {', '.join(sharing)}, which this model was trained on, so its score would "
-                "be too high; evaluate on other data, or force it with --allow-overlap (allow_overlap=True in Python)"
-            )
 
     def _check_options(self, options: dict[str, Any]) -> None:
         known = ("pretokenized", *self.task.option_names)

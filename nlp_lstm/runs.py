@@ -299,6 +299,7 @@ def _save(
         data=data.found.name,
         also_trained_on=data.names[1:],
         kept_apart=data.kept_apart,
+        trained_files=data.found.training_files() if data.found.reading is None else None,  # None: one's own files
         reading=recipe.reading,
         model_settings=task.settings,
         vocabulary=task.vocabulary(),

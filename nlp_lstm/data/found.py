@@ -16,6 +16,7 @@ from nlp_lstm.data.readers import Kind, formats, guess_format, known_endings, re
 from nlp_lstm.data.reading import ReadingSettings
 from nlp_lstm.data.sources import sha256_of
 from nlp_lstm.errors import ConfigError, DataError
+from nlp_lstm.text.tokenize import TEXTS_ONLY
 
 SPLITS = ("train", "dev", "test")
 
@@ -110,6 +111,19 @@ class FoundData:
                 examples = self._carve(whole, split)
             parts[split] = examples if split == "train" else self._with_labels(examples, split)
         return parts
+
+    def read_texts(self, splits: Iterable[str]) -> dict[str, list[str]]:
+        """Return the whole texts of splits of labelled texts, without phrases; quick, as none is tokenised.
+
+        Raises:
+            DataError: what ``read`` raises.
+        """
+        parts = self.read_splits(splits, ReadingSettings(phrases=False), TEXTS_ONLY)
+        return {split: [example.document.text for example in examples] for split, examples in parts.items()}
+
+    def training_files(self) -> dict[str, tuple[str, ...]]:
+        """Return the sha256 of each training file, with the splits that are carved out of it."""
+        return {self.sha256[path.name]: self._carved for path in self.splits["train"]}
 
     def _is_carved(self, split: str) -> bool:
         """Whether a split is read from the files of train and carved out of them."""

@@ -24,7 +24,7 @@ from nlp_lstm.errors import DataError, shorten
 from nlp_lstm.registry import Registry
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.lines import read_lines
-from nlp_lstm.text.tokenize import Tokenizer, check_text
+from nlp_lstm.text.tokenize import Tokenizer, check_text, tokenizer_for
 
 Kind: TypeAlias = Literal["tagged", "labelled"]
 """What a data set holds: sentences with a label per token, or texts with one label."""
@@ -136,7 +136,9 @@ def _tagged(name: str) -> Callable[[TaggedReader], TaggedReader]:
 
 def _register_labelled(name: str, read: LabelledReader) -> None:
     """File a reader of labelled texts under ``name``; spaCy is imported when it is first used."""
-    labelled = Format(kind="labelled", read=lambda path, reading, language: read(path, reading, Tokenizer(language)))
+    labelled = Format(
+        kind="labelled", read=lambda path, reading, language: read(path, reading, tokenizer_for(language))
+    )
     formats.register(name)(labelled)
 
 
