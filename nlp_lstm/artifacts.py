@@ -67,6 +67,8 @@ class ModelConfig(Settings):
     """Further data sets that it was trained on."""
     kept_apart: tuple[str, ...] = ()
     """Data sets whose dev and test texts were left out of the training data."""
+    trained_files: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """The sha256 of each file of one's own that it was trained on, with the splits that were kept out of training."""
     reading: dict[str, Any] = Field(default_factory=dict)
     """How that data was read."""
     precision: Precision
@@ -104,6 +106,7 @@ def save_model(
     data: str,
     also_trained_on: tuple[str, ...] = (),
     kept_apart: tuple[str, ...] = (),
+    trained_files: Mapping[str, tuple[str, ...]] | None = None,
     reading: Settings | None = None,
     model_settings: Settings,
     vocabulary: Mapping[str, Any],
@@ -121,6 +124,7 @@ def save_model(
         data: what the model was trained on.
         also_trained_on: further data sets that it was trained on.
         kept_apart: data sets whose dev and test texts were left out of the training data.
+        trained_files: sha256 of each file of one's own that it was trained on, with the splits kept out of training.
         reading: how that data was read.
         model_settings: the task's model settings.
         vocabulary: plain values.
@@ -150,6 +154,7 @@ def save_model(
             data=data,
             also_trained_on=also_trained_on,
             kept_apart=kept_apart,
+            trained_files=dict(trained_files or {}),
             reading=reading.model_dump(mode="json") if reading else {},
             precision=precision,
             model=model_settings.model_dump(mode="json"),
@@ -275,7 +280,7 @@ def load_weights(model: torch.nn.Module, folder: ModelFolder) -> None:
         model: the network; it may be on the ``meta`` device, which saves filling it first.
 
     Raises:
-        CheckpointError: names, shapes or types differ.
+        CheckpointError: names, shapes or types differ, or the network refuses a value.
     """
     wanted = model.state_dict()
     for name in sorted(wanted.keys() | folder.weights.keys()):
@@ -288,7 +293,10 @@ def load_weights(model: torch.nn.Module, folder: ModelFolder) -> None:
                 f"{folder.path / WEIGHTS_NAME}: {shorten(name)} is {list(found.shape)} {found.dtype}; "
                 f"the settings call for {list(expected.shape)} {expected.dtype}"
             )
-    model.load_state_dict(folder.weights, assign=True)
+    try:
+        model.load_state_dict(folder.weights, assign=True)
+    except CheckpointError as error:  # the network's own check, which does not know the folder
+        raise CheckpointError(f"{folder.path / WEIGHTS_NAME}: {error}") from error
 
 
 def pack_weights(weights: Mapping[str, Tensor], precision: Precision) -> dict[str, Tensor]:

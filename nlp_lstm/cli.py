@@ -184,7 +184,10 @@ def evaluate(
     overrides: Annotated[
         list[str] | None, typer.Argument(help="How the data is read, such as reading.text=review.")
     ] = None,
-    split: Annotated[str, typer.Option(help="Of a data set or folder: train, dev or test.")] = "test",
+    split: Annotated[
+        str | None,
+        typer.Option(help="train, dev or test; default test of a data set or folder, and the whole of a single file."),
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="Write report.html and metrics.json there.")] = None,
     allow_overlap: Annotated[
         bool, typer.Option("--allow-overlap", help="Even where the model was trained on some of these texts.")

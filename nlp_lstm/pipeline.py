@@ -14,6 +14,7 @@ from nlp_lstm.data.catalogue import catalogue, find_data, open_files
 from nlp_lstm.data.writers import format_conllu
 from nlp_lstm.errors import ConfigError, DataError, nearest_hint, shorten
 from nlp_lstm.evaluation.report import Report
+from nlp_lstm.held_out import check_files, check_name, check_texts
 from nlp_lstm.nn.precision import check_bf16
 from nlp_lstm.paths import model_roots
 from nlp_lstm.recipes import list_recipes, load_recipe
@@ -124,13 +125,13 @@ class Pipeline:
         if pretokenized and isinstance(inputs, (list, tuple)):
             is_single = bool(inputs) and all(isinstance(item, str) for item in inputs)
         if is_single:
-            _check_item(inputs, pretokenized, "input")
+            self._check_item(inputs, pretokenized, options, "input")
             return next(self._results([inputs], pretokenized, options))
         if isinstance(inputs, (list, tuple)):
             for index, item in enumerate(inputs):
-                _check_item(item, pretokenized, f"input {index}")
+                self._check_item(item, pretokenized, options, f"input {index}")
             return list(self._results(inputs, pretokenized, options))
-        chunks = _checked_chunks(inputs, pretokenized)
+        chunks = self._checked_chunks(inputs, pretokenized, options)
         return chain.from_iterable(self._results(chunk, pretokenized, options) for chunk in chunks)
 
     def predict_conllu(self, texts: Iterable[Any], *, pretokenized: bool = False) -> Iterator[str]:
@@ -142,7 +143,7 @@ class Pipeline:
         """
         if self.task.data_kind != "tagged":
             raise ConfigError(f"CoNLL-U is for tagging; the task {self.task.name} has one answer per text, use predict")
-        for chunk in _checked_chunks(texts, pretokenized):
+        for chunk in self._checked_chunks(texts, pretokenized, {}):
             for _, example, prediction in self._answers(chunk, pretokenized, {}):
                 yield format_conllu(example.document, prediction.labels)
 
@@ -193,7 +194,7 @@ class Pipeline:
         self,
         data: str | Path | None = None,
         *,
-        split: str = "test",
+        split: str | None = None,
         reading: Mapping[str, Any] | None = None,
         allow_overlap: bool = False,
     ) -> Report:
@@ -201,9 +202,10 @@ class Pipeline:
 
         Args:
             data: a file, a folder, or the name of a data set; default the data set that the model was trained on.
-            split: of a data set or folder; a single file is evaluated whole.
+            split: "train", "dev" or "test"; default "test" of a data set or folder, and the whole of a single file. Of
+                a single file it is the part that a run on it would take, by the hash of each text.
             reading: how the data is read, such as ``{"text": "review"}``; default as in training.
-            allow_overlap: evaluate even where the model was trained on data that shares texts with this data set.
+            allow_overlap: evaluate even where the model was trained on some of these texts.
 
         Raises:
             ConfigError: no data was given, and the model was trained on files of one's own; or ``reading`` has faults.
@@ -213,24 +215,32 @@ class Pipeline:
             raise ConfigError(f'this model was trained on "{self._config.data}", a file of one\'s own; give the data')
         path = Path(data if data is not None else self._config.data)
         settings = parse_settings(self.task.reading_type, {**self._config.reading, **(reading or {})}, "reading")
-        if path.is_file():
-            examples = read_files([path], self.task.data_kind, settings, self.language)
-            source = path.name
+        kind, note = self.task.data_kind, ""
+        if path.exists():
+            found = open_files(path, kind=kind)
+            split = split or (None if path.is_file() else "test")
+            is_held_out = allow_overlap or check_files(found, split, self._config)
+            if split is None:
+                examples = read_files([path], kind, settings, self.language)
+            else:
+                examples = read_split(found, split, settings, self.language)
+            if not is_held_out and kind == "labelled":
+                note = check_texts([example.document.text for example in examples], self._config)
         else:
-            found = open_files(path, kind=self.task.data_kind) if path.is_dir() else find_data([str(path)])
-            if found.kind != self.task.data_kind:
-                raise ConfigError(
-                    f"{found.name} holds {found.kind} data; the task {self.task.name} takes {self.task.data_kind} data"
-                )
+            found, split = find_data([str(path)]), split or "test"
+            if found.kind != kind:
+                raise ConfigError(f"{found.name} holds {found.kind} data; the task {self.task.name} takes {kind} data")
             if not allow_overlap:
-                self._check_overlap(found.name)
-            examples, source = read_split(found, split, settings, self.language), f"{found.name}, {split} split"
+                check_name(found.name, self._config)
+            examples = read_split(found, split, settings, self.language)
+        source = found.name + (f", {split} split" if split else "")
         predictions = self._predict_examples(examples)
         report = self.task.report(
             examples, predictions, title=f"{self.task.title}: {source}", subtitle=f"model {self.folder.name}"
         )
         examined = self.task.examine(self._model, examples, predictions)
-        return dataclasses.replace(report, sections=[*report.sections, *examined])
+        lead = " ".join(filter(None, (report.lead, note)))
+        return dataclasses.replace(report, lead=lead, sections=[*report.sections, *examined])
 
     def save(self, folder: str | Path) -> None:
         """Copy the model folder, all of it or nothing.
@@ -254,20 +264,6 @@ class Pipeline:
             "num_bytes": sum(path.stat().st_size for path in self.folder.iterdir()),
         }
 
-    def _check_overlap(self, name: str) -> None:
-        """Refuse a data set that shares texts with what the model was trained on."""
-        known = catalogue().data
-        pool = known[name].shares_text if name in known else None
-        if pool is None or name in self._config.kept_apart:
-            return
-        trained = (self._config.data, *self._config.also_trained_on)
-        sharing = [other for other in trained if other != name and other in known and known[other].shares_text == pool]
-        if sharing:
-            raise DataError(
-                f"{name} shares texts with {', '.join(sharing)}, which this model was trained on, so its score would "
-                "be too high; evaluate on other data, or force it with --allow-overlap (allow_overlap=True in Python)"
-            )
-
     def _check_options(self, options: dict[str, Any]) -> None:
         known = ("pretokenized", *self.task.option_names)
         for name in options:
@@ -277,6 +273,19 @@ class Pipeline:
                     + nearest_hint(name, known)
                 )
         self.task.check_options(**options)
+
+    def _checked_chunks(self, texts: Iterable[Any], pretokenized: bool, options: dict[str, Any]) -> Iterator[list[Any]]:
+        """Yield the texts some hundreds at a time, each checked."""
+        iterator = enumerate(texts)
+        while numbered := list(islice(iterator, TEXTS_AT_A_TIME)):
+            for index, item in numbered:
+                self._check_item(item, pretokenized, options, f"input {index}")
+            yield [item for _, item in numbered]
+
+    def _check_item(self, item: Any, pretokenized: bool, options: dict[str, Any], where: str) -> None:
+        """Check one text before any work is done."""
+        _check_text_or_tokens(item, pretokenized, where)
+        self.task.check_text(item, where, **options)
 
     def _results(self, texts: Sequence[Any], pretokenized: bool, options: dict[str, Any]) -> Iterator[Any]:
         """Yield one result per text, in order."""
@@ -319,17 +328,7 @@ class Pipeline:
         )
 
 
-def _checked_chunks(texts: Iterable[Any], pretokenized: bool) -> Iterator[list[Any]]:
-    """Yield the texts some hundreds at a time, each checked."""
-    iterator = enumerate(texts)
-    while numbered := list(islice(iterator, TEXTS_AT_A_TIME)):
-        for index, item in numbered:
-            _check_item(item, pretokenized, f"input {index}")
-        yield [item for _, item in numbered]
-
-
-def _check_item(item: Any, pretokenized: bool, where: str) -> None:
-    """Check one text before any work is done."""
+def _check_text_or_tokens(item: Any, pretokenized: bool, where: str) -> None:
     if not pretokenized:
         check_text(item, where)
     elif isinstance(item, str) or not isinstance(item, Sequence):

@@ -12,7 +12,7 @@ from pydantic import Field, create_model
 from nlp_lstm.artifacts import Precision
 from nlp_lstm.errors import ConfigError, nearest_hint
 from nlp_lstm.paths import bundled_folder
-from nlp_lstm.settings import Settings, apply_overrides, parse_settings
+from nlp_lstm.settings import Settings, apply_overrides, dotted, parse_settings
 from nlp_lstm.tasks import tasks
 from nlp_lstm.training import TrainingSettings
 
@@ -114,10 +114,15 @@ def make_recipe(values: dict[str, Any], overrides: Iterable[str] | Mapping[str, 
 def change_model(recipe: Recipe, changes: Mapping[str, Any], where: str) -> Any:
     """Return the recipe's model settings with some of them changed.
 
+    Args:
+        recipe: has the settings.
+        changes: new values; of a section such as ``embedding`` those that are not named stay.
+        where: the place of the changes, for the message.
+
     Raises:
         ConfigError: the changed settings have faults.
     """
-    return parse_settings(type(recipe.model), apply_overrides(recipe.model.model_dump(), changes), where)
+    return parse_settings(type(recipe.model), apply_overrides(recipe.model.model_dump(), dotted(changes)), where)
 
 
 def find_recipe(name_or_path: str) -> Path:

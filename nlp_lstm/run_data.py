@@ -92,9 +92,9 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
     kind = tasks.get(recipe.task).data_kind
     found = open_files(data, kind=kind) if data is not None else find_data(recipe.data, say=say)
     _check_kind(found, recipe)
-    for note in found.notes:
-        say(f"note: {note}")
     parts: Mapping[str, Sequence[Any]] = found.read_splits(SPLITS, _own_reading(recipe.reading), recipe.language)
+    for note in found.notes:  # after reading, so that of a broken file nothing but its fault is told
+        say(f"note: {note}")
     if kind != "labelled":
         _say_sizes(found.name, parts, say)
         return RunData(found=found, training=parts["train"], development=parts["dev"], test=parts["test"])

@@ -97,8 +97,9 @@ def run_recipe(
     run_data = read_run_data(recipe, data, say)
     vectors = load_recipe_vectors(recipe, say)
     task = tasks.get(recipe.task).prepare(recipe.model, run_data.training, vectors, say)
-    task.check_examples(run_data.development, f"{run_data.found.name}, dev")
-    task.check_examples(run_data.test, f"{run_data.found.name}, test")
+    for split, examples in (("dev", run_data.development), ("test", run_data.test)):
+        for note in task.check_examples(examples, f"{run_data.found.name}, {split}"):
+            say(f"note: {note}")
     Tokenizer(recipe.language)  # an unknown language fails now, not at the first text
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -299,6 +300,7 @@ def _save(
         data=data.found.name,
         also_trained_on=data.names[1:],
         kept_apart=data.kept_apart,
+        trained_files=data.found.training_files() if data.found.reading is None else None,  # None: one's own files
         reading=recipe.reading,
         model_settings=task.settings,
         vocabulary=task.vocabulary(),

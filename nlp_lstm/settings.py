@@ -68,6 +68,14 @@ def apply_overrides(values: Mapping[str, Any], overrides: Iterable[str] | Mappin
     return result
 
 
+def dotted(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested changes as dotted ones, which leave what they do not name: ``{a: {b: 1}}`` as ``{a.b: 1}``."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
 def _read_override(override: str) -> tuple[str, Any]:
     path, equals, right = override.partition("=")
     path = path.strip()

@@ -358,6 +358,21 @@ def test_a_damaged_vocabulary_is_refused(model_copy, change):
         open_model(model_copy)
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        lambda vocabulary: vocabulary,
+        lambda vocabulary: vocabulary["words"],
+        lambda vocabulary: vocabulary["words"]["affixes"],
+        lambda vocabulary: vocabulary["labels"]["upos"],
+    ],
+)
+def test_an_unknown_key_in_a_vocabulary_is_named(model_copy, part):
+    change_vocabulary(model_copy, lambda vocabulary: part(vocabulary).update(extra=1))
+    with pytest.raises(CheckpointError, match=r"model: damaged vocabulary: unknown key 'extra'; known keys: "):
+        open_model(model_copy)
+
+
 @pytest.mark.parametrize("label", ["", " ", "NO\nUN", "NO\tUN", "\x1b[2J", "\x85", "\u2028", "\ud800"])
 def test_a_label_that_cannot_be_printed_on_a_line_is_refused(model_copy, label):
     change_vocabulary(model_copy, lambda vocabulary: vocabulary["labels"]["upos"]["tokens"].__setitem__(0, label))

@@ -267,6 +267,15 @@ def test_data_that_the_model_may_have_seen_needs_a_flag(classifier, monkeypatch,
     assert "1,821" in call("evaluate", "sentiment", "sst2", "--allow-overlap")
 
 
+def test_the_file_that_a_model_learnt_needs_a_flag_or_a_split(monkeypatch, capsys):
+    complaint = fail(monkeypatch, capsys, "evaluate", "pos", TAGGED)
+    assert complaint.startswith(
+        "DataError: --split test evaluates the part of hand.conllu that was kept out of training"
+    )
+    assert "test split" in call("evaluate", "pos", TAGGED, "--split", "test")
+    assert 'no split is called "all"' in fail(monkeypatch, capsys, "evaluate", "pos", TAGGED, "--split", "all")
+
+
 # ---- run, evaluate
 
 
@@ -279,7 +288,7 @@ def test_run_trains_and_evaluate_gives_the_same_figures():
     assert "runs/pos-2/model" in again
     figures = json.loads(Path("runs/pos/metrics.json").read_text(encoding="utf-8"))["figures"]
     assert json.loads(Path("runs/pos-2/metrics.json").read_text(encoding="utf-8"))["figures"] == figures
-    assert "accuracy" in call("evaluate", "runs/pos/model", TAGGED, "--output", "report").lower()
+    assert "accuracy" in call("evaluate", "runs/pos/model", TAGGED, "--allow-overlap", "--output", "report").lower()
     assert Path("report/report.html").is_file()
     assert Path("report/metrics.json").is_file()
 
@@ -319,7 +328,7 @@ def test_ctrl_c_ends_with_code_130(monkeypatch):
 
 
 def test_evaluate_prints_the_figures():
-    printed = call("evaluate", "pos", TAGGED)
+    printed = call("evaluate", "pos", TAGGED, "--allow-overlap")
     value = tiny_pipeline().task.score(tagged_examples(), tiny_pipeline()._predict_examples(tagged_examples()))
     assert f"{100 * value['upos_accuracy']:.1f}" in printed or f"{100 * value['upos_accuracy']:.2f}" in printed
 

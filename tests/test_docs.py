@@ -50,7 +50,7 @@ def workplace(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("NLP_LSTM_CACHE", str(tmp_path / "cache"))
     folder = tmp_path / "work"
     (folder / "my_corpus").mkdir(parents=True)
-    shutil.copy(TAGGED, folder / "my_treebank.conllu")
+    (folder / "my_treebank.conllu").write_bytes(b"# not the file that the model was trained on\n" + TAGGED.read_bytes())
     shutil.copy(TAGGED, folder / "my_corpus" / "all.conllu")
     rows = [line.split("\t") for line in REVIEWS.read_text(encoding="utf-8").splitlines()[1:]]
     with (folder / "my_reviews.csv").open("w", encoding="utf-8", newline="") as file:

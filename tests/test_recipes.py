@@ -5,7 +5,7 @@ from samples import tiny_recipe
 from nlp_lstm.data.catalogue import catalogue
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.paths import bundled_folder
-from nlp_lstm.recipes import Recipe, find_recipe, list_recipes, load_recipe, make_recipe, recipe_yaml
+from nlp_lstm.recipes import Recipe, change_model, find_recipe, list_recipes, load_recipe, make_recipe, recipe_yaml
 from nlp_lstm.tasks import tasks
 
 
@@ -72,6 +72,21 @@ def test_several_faults_are_reported_together():
         load_recipe("pos", ["model.hiden=3", "training.tokens=-1", "model.cell=nope"])
     for part in ("model.hiden", "training.tokens", "nope"):
         assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("changes", [{"embedding": {"word_dropout": 0.5}}, {"embedding.word_dropout": 0.5}])
+def test_a_simpler_network_keeps_what_its_changes_do_not_name(changes):
+    recipe = load_recipe("sentiment", {"baselines.networks": {"mine": changes}, "distillation.model": changes})
+    for found in (recipe.baselines.networks["mine"], recipe.distillation.model):
+        changed = change_model(recipe, found, "mine").model_dump()
+        embedding = recipe.model.embedding.model_dump()
+        assert embedding["word_dropout"] != 0.5
+        assert changed == {**recipe.model.model_dump(), "embedding": {**embedding, "word_dropout": 0.5}}
+
+
+def test_a_fault_in_a_simpler_network_is_named():
+    with pytest.raises(ConfigError, match=r'mine: unknown key "embedding\.word_drop"; .* Did you mean "word_dropout"'):
+        load_recipe("sentiment", {"baselines.networks": {"mine": {"embedding": {"word_drop": 0.5}}}})
 
 
 def test_label_smoothing_with_a_chain_of_labels_is_refused():

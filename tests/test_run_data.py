@@ -3,6 +3,7 @@
 import gc
 import gzip
 import html
+import io
 import json
 import random
 import shutil
@@ -10,6 +11,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from samples import REVIEWS, corpus_file, split_reviews, tiny_sentiment_recipe, tiny_sentiment_run, without_corpora
 
 import nlp_lstm.run_data as run_data_module
@@ -181,6 +183,14 @@ def test_training_data_that_is_all_tested_on_is_refused(tmp_path):
         read_run_data(tiny_sentiment_recipe(), tmp_path, lambda line: None)
 
 
+def test_of_a_broken_file_nothing_but_its_fault_is_told(tmp_path):
+    (tmp_path / "mine.tsv").write_text("text\tlabel\nA film.\tgood\nA film\n", encoding="utf-8")
+    said: list[str] = []
+    with without_corpora(), pytest.raises(DataError, match=r"mine\.tsv:3: .* has 1 columns"):
+        read_run_data(tiny_sentiment_recipe("reading.labels={}"), tmp_path / "mine.tsv", said.append)
+    assert said == []
+
+
 def test_the_search_for_cycles_goes_on_after_reading(tmp_path):
     split_reviews(tmp_path)
     seen = []
@@ -206,6 +216,20 @@ def test_a_label_of_dev_that_training_lacks_is_told_before_training(tmp_path):
         file.write("Neither here nor there.\tMIDDLING\n")
     with without_corpora(), pytest.raises(DataError, match=r"dev: .*the label 'MIDDLING'; .* NEGATIVE, POSITIVE"):
         run_recipe(tiny_sentiment_recipe("reading.labels={}"), tmp_path / "run", data=tmp_path)
+
+
+def test_a_rare_label_of_dev_that_training_lacks_stops_no_run(tmp_path):
+    split_reviews(tmp_path)
+    dev = tmp_path / "dev.tsv"
+    rows = [*dev.read_text(encoding="utf-8").splitlines(), *(f"Dull film {n}.\tNEGATIVE" for n in range(12))]
+    dev.write_text("\n".join([*rows, "Neither here nor there.\tMIDDLING"]) + "\n", encoding="utf-8")
+    console = Console(record=True, file=io.StringIO())
+    with without_corpora():
+        result = run_recipe(
+            tiny_sentiment_recipe("reading.labels={}", tokens=300), tmp_path / "run", data=tmp_path, console=console
+        )
+    assert "dev: 1 of 21 texts have labels that this model does not know ('MIDDLING')" in console.export_text()
+    assert 0 <= result.best_score <= 20 / 21
 
 
 # ---- evaluation of what was trained on

@@ -4,7 +4,7 @@ import pytest
 from pydantic import Field
 
 from nlp_lstm.errors import CheckpointError, ConfigError
-from nlp_lstm.settings import Settings, apply_overrides, parse_settings
+from nlp_lstm.settings import Settings, apply_overrides, dotted, parse_settings
 
 
 class Inner(Settings):
@@ -103,3 +103,10 @@ def test_an_override_that_is_no_yaml_is_refused():
 def test_an_override_cannot_go_through_a_single_value():
     with pytest.raises(ConfigError, match='"hidden" is a single value'):
         apply_overrides({"hidden": 3}, ["hidden.size=3"])
+
+
+def test_nested_changes_leave_what_they_do_not_name():
+    changes = dotted({"hidden": 4, "inner": {"rate": 0.2, "empty": {}}, "maybe.kind": "gru"})
+    assert changes == {"hidden": 4, "inner.rate": 0.2, "maybe.kind": "gru"}
+    values = {"hidden": 3, "inner": {"rate": 0.1, "kind": "gru"}}
+    assert apply_overrides(values, changes)["inner"] == {"rate": 0.2, "kind": "gru"}

@@ -14,7 +14,7 @@ from torch import Tensor
 from nlp_lstm.errors import CheckpointError, shorten
 from nlp_lstm.nn.embedding import EmbeddingSettings, EmbeddingSizes, WordFeatures
 from nlp_lstm.nn.recurrent import make_mask
-from nlp_lstm.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
+from nlp_lstm.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary, check_keys
 
 CHARACTERS_KEPT = 12  # at each end of a word; what lies between is not read
 MIN_CHARACTER_COUNT = 3
@@ -105,6 +105,7 @@ class WordVocabularies:
         Raises:
             CheckpointError: the values are not word vocabularies.
         """
+        check_keys(values, (*_VOCABULARY_NAMES, "vector_size"))
         parts = {name: Vocabulary.from_dict(values.get(name)) for name in _VOCABULARY_NAMES}
         if any(part.num_specials < 2 for part in parts.values()) or parts["characters"].num_specials < 4:
             raise CheckpointError("damaged vocabulary: the special tokens are missing")

@@ -18,6 +18,7 @@ from nlp_lstm.data.reading import ReadingSettings
 from nlp_lstm.data.running import RunningText
 from nlp_lstm.data.sources import sha256_of
 from nlp_lstm.errors import ConfigError, DataError
+from nlp_lstm.text.tokenize import TEXTS_ONLY
 
 SPLITS = ("train", "dev", "test")
 
@@ -127,6 +128,19 @@ class FoundData:
             parts[split] = examples if is_whole else self._with_labels(examples, split)
         return parts
 
+    def read_texts(self, splits: Iterable[str]) -> dict[str, list[str]]:
+        """Return the whole texts of splits of labelled texts, without phrases; quick, as none is tokenised.
+
+        Raises:
+            DataError: what ``read`` raises.
+        """
+        parts = self.read_splits(splits, ReadingSettings(phrases=False), TEXTS_ONLY)
+        return {split: [example.document.text for example in examples] for split, examples in parts.items()}
+
+    def training_files(self) -> dict[str, tuple[str, ...]]:
+        """Return the sha256 of each training file, with the splits that are carved out of it."""
+        return {self.sha256[path.name]: self._carved for path in self.splits["train"]}
+
     def _is_carved(self, split: str) -> bool:
         """Whether a split is read from the files of train and carved out of them."""
         if split not in SPLITS:
@@ -228,8 +242,8 @@ def open_files(path: Path | str, format: str | None = None, kind: Kind = "tagged
         if not files:
             endings = ", ".join(known_endings(kind))
             raise DataError(
-                f"{path}: no file in this folder can be read; files of {kind} data end in {endings} (each also .gz), "
-                "or name the format"
+                f"{path}: no file in this folder can be read; files of {kind} data end in {endings} (each also .gz); "
+                "rename them, or save them in one of these formats"
             )
         splits = {split: tuple(file for file in files if _split_of(file) == split) for split in SPLITS}
         splits = {split: members for split, members in splits.items() if members} or {"train": tuple(files)}
@@ -240,8 +254,7 @@ def open_files(path: Path | str, format: str | None = None, kind: Kind = "tagged
     found_formats = {format or guess_format(file, kind) for files_of in splits.values() for file in files_of}
     if len(found_formats) > 1:
         raise DataError(
-            f"{path}: the files have several formats ({', '.join(sorted(found_formats))}); keep one, or name it "
-            "with format="
+            f"{path}: the files have several formats ({', '.join(sorted(found_formats))}); keep the files of one format"
         )
     return FoundData(
         name=path.name or str(path),

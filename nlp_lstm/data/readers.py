@@ -26,7 +26,7 @@ from nlp_lstm.errors import DataError, shorten
 from nlp_lstm.registry import Registry
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.lines import read_lines
-from nlp_lstm.text.tokenize import Tokenizer, check_text
+from nlp_lstm.text.tokenize import Tokenizer, check_text, tokenizer_for
 
 Kind: TypeAlias = Literal["tagged", "labelled", "running"]
 """What a data set holds: sentences with a label per token, texts with one label, or text as such, line by line."""
@@ -123,8 +123,8 @@ def guess_format(path: Path | str, kind: Kind = "tagged") -> str:
     if ending not in _ENDINGS[kind]:
         raise DataError(
             f"{path}: the ending {shorten(ending)} names no known format of {kind} data; known endings: "
-            f"{', '.join(known_endings(kind))}, each also with .gz. Name the format "
-            f"(one of {', '.join(name for name in formats if formats.get(name).kind == kind)}) or rename the file"
+            f"{', '.join(known_endings(kind))}, each also with .gz. If it has one of these formats, rename it; if not, "
+            "save it in one of them"
         )
     return _ENDINGS[kind][ending]
 
@@ -146,7 +146,9 @@ def _tagged(name: str) -> Callable[[TaggedReader], TaggedReader]:
 
 def _register_labelled(name: str, read: LabelledReader) -> None:
     """File a reader of labelled texts under ``name``; spaCy is imported when it is first used."""
-    labelled = Format(kind="labelled", read=lambda path, reading, language: read(path, reading, Tokenizer(language)))
+    labelled = Format(
+        kind="labelled", read=lambda path, reading, language: read(path, reading, tokenizer_for(language))
+    )
     formats.register(name)(labelled)
 
 

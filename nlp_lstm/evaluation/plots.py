@@ -169,29 +169,6 @@ def bar_plot(
         return _to_svg(figure, title, _describe_bars(title, labels, values, show))
 
 
-def horizontal_bar_plot(
-    labels: Sequence[str],
-    values: Sequence[float],
-    *,
-    title: str,
-    x_label: str,
-    show: Callable[[float], str] = "{:.3g}".format,
-    limit: float | None = None,
-) -> str:
-    """Draw one lying bar per label, the first on top, its value at the end; good for long names."""
-    with _canvas(7.0, max(1.6, 0.8 + 0.27 * len(labels))) as (figure, axes):
-        bars = axes.barh(range(len(labels)), list(values), color=COLOURS[0], height=0.66)
-        axes.bar_label(bars, labels=[show(value) for value in values], padding=3)
-        axes.set_yticks(range(len(labels)), list(labels))
-        axes.set_ylim(len(labels) - 0.4, -0.6)
-        axes.set_xlabel(x_label)
-        axes.set_xlim(0, 1.1 * (limit or max(values, default=0) or 1))
-        axes.xaxis.set_major_formatter(_tick_writer(show))
-        axes.tick_params(axis="y", length=0)
-        axes.grid(True, axis="x")
-        return _to_svg(figure, title, _describe_bars(title, labels, values, show))
-
-
 def reliability_plot(
     *,
     edges: Sequence[tuple[float, float]],

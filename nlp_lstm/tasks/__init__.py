@@ -1,9 +1,10 @@
 """Tasks, one file each. Importing this package registers them all."""
 
 from nlp_lstm.tasks.base import Task, predict_examples, tasks
+from nlp_lstm.tasks.classifier import ClassificationSettings
 from nlp_lstm.tasks.lm import LanguageSettings, LanguageTask
 from nlp_lstm.tasks.pos import TaggingSettings, TaggingTask
-from nlp_lstm.tasks.sentiment import ClassificationSettings, ClassificationTask
+from nlp_lstm.tasks.sentiment import ClassificationTask
 
 __all__ = [
     "ClassificationSettings",

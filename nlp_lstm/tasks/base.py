@@ -37,7 +37,8 @@ class Task(ABC):
     reading_type: ClassVar[type[Settings]] = Settings
     """What a recipe may say about reading them."""
     intended_use: ClassVar[str]
-    known_failures: ClassVar[str]
+    known_failures: str
+    """Of the class, what holds for all its models; a model's own may say more."""
     option_names: ClassVar[tuple[str, ...]]
     """What `Pipeline.predict` takes for this task besides the text."""
 
@@ -93,12 +94,13 @@ class Task(ABC):
         """Return what a report should say of the preparation, such as the coverage of the vectors."""
         return {}
 
-    def check_examples(self, examples: Sequence[Any], where: str) -> None:  # noqa: B027
-        """Check that the task can score these examples, before any training.
+    def check_examples(self, examples: Sequence[Any], where: str) -> list[str]:
+        """Check that the task can score these examples, before any training, and return notes for the user.
 
         Raises:
             DataError: they lack what the task needs; says where.
         """
+        return []
 
     @abstractmethod
     def build_model(self) -> nn.Module:
@@ -235,6 +237,13 @@ class Task(ABC):
             ConfigError: a value is not one of those accepted.
         """
         self.format([], **options)
+
+    def check_text(self, text: Any, where: str, **options: Any) -> None:  # noqa: B027
+        """Check, before any work is done, that the options can be kept for a text; that it is a text has been checked.
+
+        Raises:
+            DataError: they cannot; says ``where`` the text is.
+        """
 
     @abstractmethod
     def format(self, answers: Iterable[tuple[Any, Any]], **options: Any) -> Any:

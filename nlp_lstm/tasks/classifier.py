@@ -9,18 +9,46 @@ stretch in use, and the path of a gradient is never longer than a stretch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from nlp_lstm.data.batch import TokenBatch
+from nlp_lstm.errors import CheckpointError
 from nlp_lstm.nn.backbone import Backbone, BackboneSettings
 from nlp_lstm.nn.cells import State
 from nlp_lstm.nn.embedding import EmbeddingSizes
 from nlp_lstm.nn.pooling import Carried, poolings
 from nlp_lstm.nn.recurrent import Recurrent, make_mask
+from nlp_lstm.tasks.calibration import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE
+
+
+class ClassificationSettings(BackboneSettings):
+    """The classifier: the shared backbone, a pooling over its outputs, and one softmax over the labels."""
+
+    layers: int = Field(1, ge=1, le=64)
+    """How many recurrent layers."""
+    pooling: str = "max"
+    """From the outputs of all words to one vector: attention, last, max, mean."""
+    bptt_window: int = Field(256, ge=1, le=100_000)
+    """Words read at a stretch. The state is carried over to the next stretch, the gradient is not."""
+    longest: int = Field(2_048, ge=2, le=10_000_000)
+    """Words of a training text that are read; of a longer one the beginning and the end, half of this each."""
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """Share of the target spread over all labels."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """Whether rare labels count more, in inverse proportion to their frequency among the texts; labels that phrases
+    alone have count as the rarest one of the texts."""
+
+    @field_validator("pooling")
+    @classmethod
+    def _check_pooling(cls, name: str) -> str:
+        if name not in poolings:
+            raise ValueError(poolings.unknown_message(name))
+        return name
 
 
 class Stretch(NamedTuple):
@@ -53,6 +81,7 @@ class Classifier(nn.Module):
         self.output = nn.Linear(size, num_labels)
         self.temperature: Tensor  # of the softmax in use; training has 1
         self.register_buffer("temperature", torch.ones(()))
+        self.register_load_state_dict_post_hook(_check_temperature)
 
     def forward(self, batch: Any) -> Float[Tensor, "batch label"]:
         """Return the logits of a batch whose ``tokens`` are a `TokenBatch`."""
@@ -104,3 +133,13 @@ class Classifier(nn.Module):
             if isinstance(self.backbone.encoder, Recurrent) and output.states is not None:
                 states = self.backbone.encoder.carry(output.states)
             stretch = following
+
+
+def _check_temperature(model: Classifier, _: object) -> None:
+    """Refuse weights whose temperature no calibration gives; it would turn scores around or into no numbers."""
+    temperature = float(model.temperature)
+    if not LOWEST_TEMPERATURE <= temperature <= HIGHEST_TEMPERATURE:
+        raise CheckpointError(
+            f"the temperature is {temperature:g}; it is from {LOWEST_TEMPERATURE:g} to {HIGHEST_TEMPERATURE:g}. Train "
+            "the model again"
+        )

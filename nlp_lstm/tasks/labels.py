@@ -1,4 +1,4 @@
-"""Label columns of tagged data: which names and labels can be learnt, and which gold labels a model can be held to."""
+"""Which names and labels can be learnt, and which gold labels a model can be held to."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from nlp_lstm.data.example import TaggedExample
+from nlp_lstm.data.example import LabelledExample, TaggedExample
 from nlp_lstm.errors import DataError, NlpLstmError, shorten
 from nlp_lstm.evaluation.report import format_share
 from nlp_lstm.text.vocabulary import Vocabulary
 
-LARGEST_UNKNOWN_SHARE = 0.05  # of tokens with gold labels that the model does not know; beyond it tag sets differ
+LARGEST_UNKNOWN_SHARE = 0.05  # of tokens or texts whose gold label the model does not know; beyond it label sets differ
 RESULT_KEYS = ("entity", "score", "index", "word", "start", "end")
 """The keys of a tagging result besides those of further columns."""
 
@@ -102,3 +102,55 @@ def scorable(
         if unknown:
             notes.append(f"Not scored: {column}; {fact}, so the tag sets differ." if differs else f"{column}: {fact}.")
     return Scorable(examples, scored, notes)
+
+
+class UnknownLabels(NamedTuple):
+    """The texts whose gold label a model does not know, and what is to be said about them."""
+
+    examples: list[LabelledExample]
+    fact: str
+    known: str
+    are_many: bool
+    """Whether the label sets differ; few are rare labels, and count as errors."""
+
+
+def unknown_labels(examples: Sequence[LabelledExample], known: Vocabulary) -> UnknownLabels:
+    """Find the texts whose gold label a model does not know."""
+    unknown = [example for example in examples if example.label not in known]
+    counts = Counter(str(example.label) for example in unknown)
+    names = ", ".join(shorten(name) for name, _ in counts.most_common(5)) + ", …" * (len(counts) > 5)
+    return UnknownLabels(
+        examples=unknown,
+        fact=f"{len(unknown):,} of {len(examples):,} texts have labels that this model does not know ({names})",
+        known=", ".join(known.tokens[:20]) + ", …" * (len(known) > 20),
+        are_many=len(unknown) > LARGEST_UNKNOWN_SHARE * len(examples),
+    )
+
+
+def check_known(examples: Sequence[LabelledExample], known: Vocabulary) -> None:
+    """Check that a model knows nearly all gold labels of the texts that it is evaluated on.
+
+    Raises:
+        DataError: it does not, or there is no text.
+    """
+    if not examples:
+        raise DataError("there is no labelled text to evaluate on")
+    unknown = unknown_labels(examples, known)
+    if unknown.are_many:
+        raise DataError(f"{unknown.fact}; it knows {unknown.known}. reading.labels gives the file's labels other names")
+
+
+def failures_of_sentiment(labels: Collection[str]) -> str:
+    """Return where a model with labels such as "positive" and "very negative" fails, nothing for other labels."""
+    words = {word for label in labels for word in re.findall(r"[^\W_]+", label.lower())}
+    if not words & {"positive", "pos"} or not words & {"negative", "neg"}:
+        return ""
+    no_neutral = (
+        "There is no neutral label: neutral text gets another one, so ask for a minimum score where text may be "
+        "neutral. "
+    )
+    return (
+        ("" if "neutral" in words else no_neutral)
+        + "Negation, contrast, irony and what needs knowledge of the world are often judged wrong; the run's report "
+        "lists the worst errors."
+    )

@@ -37,7 +37,7 @@ from nlp_lstm.tasks.words import WordTask, choose_words
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.tokenize import Tokenizer
 from nlp_lstm.text.vectors import WordVectors
-from nlp_lstm.text.vocabulary import Vocabulary
+from nlp_lstm.text.vocabulary import Vocabulary, check_keys
 
 WINDOW_SIZE = 512  # tokens; longer sentences are read in stretches
 WINDOW_CONTEXT = 64  # tokens read before and after a stretch
@@ -114,7 +114,7 @@ class TaggingTask(WordTask):
         "splits them (`pretokenized=True`) for the accuracy above; raw text is split by spaCy's rules, which differ in "
         "places."
     )
-    known_failures: ClassVar[str] = (
+    known_failures = (
         "Words that are common as two parts of speech (noun or proper noun, adjective or participle, preposition or "
         "particle) make most of the errors; the run's report lists them. Accuracy falls on unseen words, on other "
         "kinds of text, and on text in capitals."
@@ -160,16 +160,15 @@ class TaggingTask(WordTask):
         labels = values.get("labels")
         if not isinstance(values.get("words"), dict) or not isinstance(labels, dict) or not labels:
             raise CheckpointError("damaged vocabulary: a tagger needs words and labels")
-        words = WordVocabularies.from_dict(values["words"])
+        check_keys(values, ("words", "labels"))
         vocabularies = {column: Vocabulary.from_dict(found) for column, found in labels.items()}
         check_labels({column: vocabulary.tokens for column, vocabulary in vocabularies.items()}, CheckpointError)
-        return cls(settings, words, vocabularies)
+        return cls(settings, WordVocabularies.from_dict(values["words"]), vocabularies)
 
     def vocabulary(self) -> dict[str, Any]:
-        labels = {column: vocabulary.to_dict() for column, vocabulary in self.labels.items()}
-        return {"words": self.words.to_dict(), "labels": labels}
+        return {"words": self.words.to_dict(), "labels": {name: found.to_dict() for name, found in self.labels.items()}}
 
-    def check_examples(self, examples: Sequence[TaggedExample], where: str) -> None:
+    def check_examples(self, examples: Sequence[TaggedExample], where: str) -> list[str]:
         for example in examples:
             for column in self.labels:
                 if column not in example.labels:
@@ -177,6 +176,7 @@ class TaggingTask(WordTask):
                         f'{where}: the sentence {shorten(example.document.text)} has no column "{column}", which '
                         f"the training data has; every sentence needs it, or leave it out with model.labels=[…]"
                     )
+        return []
 
     def build_model(self) -> Tagger:
         return Tagger(self.settings, self.words, {column: len(labels) for column, labels in self.labels.items()})

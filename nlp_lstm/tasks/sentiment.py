@@ -14,10 +14,9 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
-from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from nlp_lstm.data.batch import WordVocabularies
@@ -32,26 +31,20 @@ from nlp_lstm.evaluation.classification_report import (
     domain_figures,
 )
 from nlp_lstm.evaluation.report import Figure, Report, Section
-from nlp_lstm.nn.backbone import BackboneSettings
 from nlp_lstm.nn.loss import soft_label_loss
-from nlp_lstm.nn.pooling import poolings
 from nlp_lstm.tasks.bag_of_words import tune_bag_of_words
 from nlp_lstm.tasks.base import predict_examples, tasks
-from nlp_lstm.tasks.calibration import (
-    HIGHEST_TEMPERATURE,
-    LOWEST_TEMPERATURE,
-    best_temperature,
-    calibration_section,
-)
-from nlp_lstm.tasks.classifier import Classifier
+from nlp_lstm.tasks.calibration import best_temperature, calibration_section
+from nlp_lstm.tasks.classifier import ClassificationSettings, Classifier
 from nlp_lstm.tasks.explanation import EXPLAINED, explain_batch, explanation_section
-from nlp_lstm.tasks.labels import LARGEST_UNKNOWN_SHARE, check_labels
+from nlp_lstm.tasks.labels import check_known, check_labels, failures_of_sentiment, unknown_labels
+from nlp_lstm.tasks.targets import average_opinions, own_target, taught_examples
 from nlp_lstm.tasks.texts import LabelledBatch, LabelPrediction, LongText
 from nlp_lstm.tasks.words import WordTask, choose_words
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.tokenize import Tokenizer
 from nlp_lstm.text.vectors import WordVectors
-from nlp_lstm.text.vocabulary import Vocabulary
+from nlp_lstm.text.vocabulary import Vocabulary, check_keys
 
 LONG_TEXT = 50_000  # characters; longer texts are tokenised while they are read
 MOST_LABELS = 1_000
@@ -59,30 +52,6 @@ MOST_LABELS = 1_000
 
 class EmptyTextWarning(UserWarning):
     """A text without words was classified: the answer is how frequent each label is in the training data."""
-
-
-class ClassificationSettings(BackboneSettings):
-    """The classifier: the shared backbone, a pooling over its outputs, and one softmax over the labels."""
-
-    layers: int = Field(1, ge=1, le=64)
-    """How many recurrent layers."""
-    pooling: str = "max"
-    """From the outputs of all words to one vector: attention, last, max, mean."""
-    bptt_window: int = Field(256, ge=1, le=100_000)
-    """Words read at a stretch. The state is carried over to the next stretch, the gradient is not."""
-    longest: int = Field(2_048, ge=2, le=10_000_000)
-    """Words of a training text that are read; of a longer one the beginning and the end, half of this each."""
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    """Share of the target spread over all labels."""
-    class_weights: Literal["none", "balanced"] = "none"
-    """Whether rare labels count more, in inverse proportion to their frequency."""
-
-    @field_validator("pooling")
-    @classmethod
-    def _check_pooling(cls, name: str) -> str:
-        if name not in poolings:
-            raise ValueError(poolings.unknown_message(name))
-        return name
 
 
 @tasks.register("sentiment")
@@ -102,10 +71,9 @@ class ClassificationTask(WordTask):
         "Labelling texts like those of the training data; longer documents are read as a whole. The "
         "score is calibrated on development data: of the answers given with 0.8, about 80 % are right on such text."
     )
-    known_failures: ClassVar[str] = (
-        "There is no neutral label unless the training data has one: neutral text gets a label with a score near one "
-        "half, so ask for a minimum score where text may be neutral. Of sentiment, negation, contrast, irony and what "
-        "needs knowledge of the world are often judged wrong; the run's report lists the worst errors."
+    known_failures = (
+        "Every text gets one of the labels, also where none fits: ask for a minimum score where that may happen. The "
+        "run's report lists the worst errors."
     )
     settings_type = ClassificationSettings
     data_kind = "labelled"
@@ -122,6 +90,7 @@ class ClassificationTask(WordTask):
         super().__init__(settings, words)
         self.labels = labels
         self.shares = tuple(shares)
+        self.known_failures = failures_of_sentiment(labels.tokens) or self.known_failures
 
     @classmethod
     def prepare(
@@ -136,7 +105,7 @@ class ClassificationTask(WordTask):
         of_phrases: Counter[str] = Counter()
         for example in examples:
             counts.update(example.document.words)
-            (of_phrases if example.is_phrase else of_texts).update(_own_target(example))
+            (of_phrases if example.is_phrase else of_texts).update(own_target(example))
         names = sorted({*of_texts, *of_phrases})
         shares = of_texts or of_phrases
         check_labels({"label": names}, DataError)
@@ -157,6 +126,7 @@ class ClassificationTask(WordTask):
     def from_vocabulary(cls, settings: ClassificationSettings, values: Mapping[str, Any]) -> ClassificationTask:
         if not isinstance(values.get("words"), dict):
             raise CheckpointError("damaged vocabulary: a classifier needs words, labels and shares")
+        check_keys(values, ("words", "labels", "shares"))
         labels = Vocabulary.from_dict(values.get("labels"))
         check_labels({"label": labels.tokens}, CheckpointError)
         shares = values.get("shares")
@@ -170,23 +140,22 @@ class ClassificationTask(WordTask):
     def vocabulary(self) -> dict[str, Any]:
         return {"words": self.words.to_dict(), "labels": self.labels.to_dict(), "shares": list(self.shares)}
 
-    def check_examples(self, examples: Sequence[LabelledExample], where: str) -> None:
-        for example in examples:
-            if example.label not in self.labels:
-                known = ", ".join(self.labels.tokens[:20]) + ", …" * (len(self.labels) > 20)
-                raise DataError(
-                    f"{where}: the text {shorten(example.document.text)} has the label {shorten(example.label)}; the "
-                    f"training data has {known}. Add training texts with it, or give it another name, or null to "
-                    "leave its texts out, in reading.labels"
-                )
+    def check_examples(self, examples: Sequence[LabelledExample], where: str) -> list[str]:
+        unknown = unknown_labels(examples, self.labels)
+        if unknown.are_many:
+            first = unknown.examples[0]
+            raise DataError(
+                f"{where}: the text {shorten(first.document.text)} has the label {shorten(first.label)}; "
+                f"{unknown.fact}: the training data has {unknown.known}. Add training texts with them, or give them "
+                "other names, or null to leave their texts out, in reading.labels"
+            )
+        return [f"{where}: {unknown.fact}; they count as errors"] if unknown.examples else []
 
     def build_model(self) -> Classifier:
         settings = self.settings
-        model = Classifier(
+        return Classifier(
             settings, self.words.sizes, len(self.labels), pooling=settings.pooling, window=settings.bptt_window
         )
-        model.register_load_state_dict_post_hook(_check_temperature)
-        return model
 
     def size(self, example: LabelledExample | LongText) -> int:
         return len(example.document) if isinstance(example, LabelledExample) else self.settings.bptt_window
@@ -212,7 +181,8 @@ class ClassificationTask(WordTask):
             raise DataError("the batch has no labels; make it with with_labels=True")
         weights = None
         if self.settings.class_weights == "balanced":
-            shares = torch.tensor(self.shares, device=outputs.device).clamp_min(1e-6)
+            rarest = min(share for share in self.shares if share)  # what phrases alone have has no share
+            shares = torch.tensor(self.shares, device=outputs.device).clamp_min(rarest)
             weights = 1 / (len(shares) * shares)
         return soft_label_loss(outputs, batch.targets, weights, self.settings.label_smoothing)
 
@@ -235,11 +205,6 @@ class ClassificationTask(WordTask):
     ) -> LabelPrediction | None:
         if not isinstance(example, LongText):
             return None
-        if options.get("explain"):
-            raise DataError(
-                f"the text {shorten(example.text)} of {len(example.text):,} characters is too long to explain word by "
-                f"word; explain takes up to {LONG_TEXT:,}"
-            )
         words = example.words()
         device = next(model.parameters()).device
         stretches = iter(lambda: list(islice(words, self.settings.bptt_window)), [])
@@ -252,6 +217,7 @@ class ClassificationTask(WordTask):
 
     def calibrate(self, model: nn.Module, examples: Sequence[LabelledExample]) -> None:
         """Set the temperature of the softmax on development examples (Guo et al. 2017)."""
+        examples = [example for example in examples if example.label in self.labels]
         temperature = _classifier(model).temperature.fill_(1)
         predictions = predict_examples(self, model, examples)
         rows = [[prediction.probabilities[name] for name in self.labels.tokens] for prediction in predictions]
@@ -272,26 +238,12 @@ class ClassificationTask(WordTask):
         ]
 
     def average(self, opinions: Sequence[Sequence[LabelPrediction]]) -> list[LabelPrediction]:
-        return [
-            LabelPrediction(
-                probabilities={
-                    name: sum(view.probabilities[name] for view in views) / len(views) for name in self.labels.tokens
-                }
-            )
-            for views in zip(*opinions, strict=True)
-        ]
+        return average_opinions(opinions, self.labels.tokens)
 
     def teach(
         self, examples: Sequence[LabelledExample], opinions: Sequence[LabelPrediction], weight: float
     ) -> list[LabelledExample]:
-        taught = []
-        for example, opinion in zip(examples, opinions, strict=True):
-            target: Mapping[str, float] = opinion.probabilities
-            if example.label is not None or example.target is not None:
-                own = _own_target(example)
-                target = {name: weight * share + (1 - weight) * own.get(name, 0.0) for name, share in target.items()}
-            taught.append(dataclasses.replace(example, target=target))
-        return taught
+        return taught_examples(examples, opinions, weight)
 
     def score(self, examples: Sequence[LabelledExample], predictions: Sequence[LabelPrediction]) -> dict[str, float]:
         """Return the accuracy."""
@@ -304,7 +256,7 @@ class ClassificationTask(WordTask):
         if is_pretokenized:
             if text:
                 yield LabelledExample(document=Document.from_words(text))
-        elif tokenizer is not None and len(text) > LONG_TEXT and not text.isspace():
+        elif tokenizer is not None and _is_long(text):
             yield LongText(text=text, tokenizer=tokenizer)
         elif tokenizer is not None:
             document = tokenizer.tokenize(text)
@@ -318,6 +270,13 @@ class ClassificationTask(WordTask):
             raise ConfigError(f"explain is {shorten(explain)}; give True or False")
         if explain and top_k != 1:
             raise ConfigError("explain is about the most probable label; leave out top_k")
+
+    def check_text(self, text: Any, where: str, **options: Any) -> None:
+        if options.get("explain") and _is_long(text):
+            raise DataError(
+                f"{where} is {shorten(text)} of {len(text):,} characters, too long to explain word by word; explain "
+                f"takes up to {LONG_TEXT:,}"
+            )
 
     def format(  # type: ignore[override]
         self,
@@ -377,14 +336,14 @@ class ClassificationTask(WordTask):
         rivals: Mapping[str, Sequence[LabelPrediction]] | None = None,
     ) -> Report:
         if training is None:
-            self._check_known(examples)
+            check_known(examples, self.labels)
         metrics = _metrics(examples, predictions)
         sections = []
         if rivals:
             rows = [("this model", metrics)]
             rows += [(name, _metrics(examples, answers)) for name, answers in rivals.items()]
             sections.append(Section(title="Beside simpler systems", blocks=[classification_comparison(rows)]))
-        return classification_report(
+        report = classification_report(
             metrics,
             title=title,
             subtitle=subtitle,
@@ -395,28 +354,20 @@ class ClassificationTask(WordTask):
             scores=[prediction.probabilities[prediction.label] for prediction in predictions],
             sections=sections,
         )
+        unknown = unknown_labels(examples, self.labels)
+        if unknown.examples:
+            report = dataclasses.replace(report, lead=f"{report.lead} {unknown.fact}; they count as errors.")
+        return report
 
     def headlines(
         self, examples: Sequence[LabelledExample], predictions: Sequence[LabelPrediction]
     ) -> Sequence[Figure]:
-        self._check_known(examples)
+        check_known(examples, self.labels)
         metrics = _metrics(examples, predictions)
         return [classification_figures(metrics)[0], *domain_figures(metrics)]
 
-    def _check_known(self, examples: Sequence[LabelledExample]) -> None:
-        """Check that nearly all gold labels are known to the model."""
-        if not examples:
-            raise DataError("there is no labelled text to evaluate on")
-        unknown = Counter(str(example.label) for example in examples if example.label not in self.labels)
-        if unknown.total() > LARGEST_UNKNOWN_SHARE * len(examples):
-            names = ", ".join(shorten(name) for name, _ in unknown.most_common(5))
-            raise DataError(
-                f"{unknown.total():,} of {len(examples):,} texts have labels that this model does not know ({names}); "
-                f"it knows {', '.join(self.labels.tokens[:20])}. reading.labels gives the file's labels other names"
-            )
-
     def _target_row(self, example: LabelledExample) -> list[float]:
-        target = _own_target(example)
+        target = own_target(example)
         return [target.get(name, 0.0) for name in self.labels.tokens]
 
 
@@ -427,23 +378,9 @@ def _classifier(model: nn.Module) -> Classifier:
     return model
 
 
-def _check_temperature(model: nn.Module, _: object) -> None:
-    """Refuse weights whose temperature no calibration gives; it would turn scores around or into no numbers."""
-    temperature = float(_classifier(model).temperature)
-    if not LOWEST_TEMPERATURE <= temperature <= HIGHEST_TEMPERATURE:
-        raise CheckpointError(
-            f"the temperature is {temperature:g}; it is from {LOWEST_TEMPERATURE:g} to {HIGHEST_TEMPERATURE:g}. Train "
-            "the model again"
-        )
-
-
-def _own_target(example: LabelledExample) -> Mapping[str, float]:
-    """What training learns of an example."""
-    if example.target is not None:
-        return example.target
-    if example.label is None:
-        raise DataError(f"the training text {shorten(example.document.text)} has no label")
-    return {example.label: 1.0}
+def _is_long(text: Any) -> bool:
+    """Whether a text, or a list of its tokens, is one that is tokenised while it is read."""
+    return isinstance(text, str) and len(text) > LONG_TEXT and not text.isspace()
 
 
 def _metrics(examples: Sequence[LabelledExample], predictions: Sequence[LabelPrediction]) -> ClassificationMetrics:

@@ -15,6 +15,7 @@ from nlp_lstm.errors import ConfigError, DataError, shorten
 from nlp_lstm.text.document import Document, Token
 
 PIECE_SIZE = 50_000  # characters handed to spaCy at a time
+TEXTS_ONLY = "-"  # stands for a language code where texts are wanted without tokens
 LONGEST_RUN = 1_000  # characters without white space; longer runs are one token (affix rules take quadratic time)
 
 _LONG_RUN = re.compile(rf"\S{{{LONGEST_RUN + 1},}}")
@@ -123,6 +124,25 @@ class Tokenizer:
 
     def _sentencize(self, doc: Any) -> Any:
         return self._nlp.get_pipe("sentencizer")(doc) if len(doc) else doc
+
+
+class WholeTexts(Tokenizer):
+    """Leaves each text in one piece, which takes no time: for readers of which the texts alone are wanted."""
+
+    def __init__(self) -> None:
+        self.language = TEXTS_ONLY
+
+    def tokenize(self, text: str) -> Document:
+        return Document(text=text, tokens=(Token(text, 0, len(text)),))
+
+
+def tokenizer_for(language: str) -> Tokenizer:
+    """Return the tokenizer of a language, or for ``TEXTS_ONLY`` the one that splits nothing.
+
+    Raises:
+        ConfigError: spaCy does not know the language.
+    """
+    return WholeTexts() if language == TEXTS_ONLY else Tokenizer(language)
 
 
 def _piece_end(text: str, start: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from nlp_lstm.errors import CheckpointError, VocabularyError, shorten
 
@@ -101,6 +101,7 @@ class Vocabulary:
             CheckpointError: the values are not a vocabulary.
         """
         if isinstance(values, dict):
+            check_keys(values, ("specials", "tokens"))
             tokens, specials = values.get("tokens"), values.get("specials")
             if isinstance(tokens, list) and isinstance(specials, int) and 0 <= specials <= len(tokens):
                 try:
@@ -108,3 +109,14 @@ class Vocabulary:
                 except VocabularyError as error:
                     raise CheckpointError(f"damaged vocabulary: {error}") from error
         raise CheckpointError(f"damaged vocabulary: found {shorten(values)}, expected tokens and specials")
+
+
+def check_keys(values: Mapping[str, object], known: Collection[str]) -> None:
+    """Check that a part of vocab.json has no keys but the known ones.
+
+    Raises:
+        CheckpointError: it has; names the first.
+    """
+    unknown = next((key for key in values if key not in known), None)
+    if unknown is not None:
+        raise CheckpointError(f"damaged vocabulary: unknown key {shorten(unknown)}; known keys: {', '.join(known)}")

@@ -89,6 +89,14 @@ def test_a_format_of_the_other_kind_is_refused():
         open_files(SAMPLES / "reviews.csv")
 
 
+def test_advice_on_a_format_is_what_can_be_done(tmp_path):
+    shutil.copy(SAMPLES / "reviews.csv", tmp_path / "reviews.xlsx")
+    for path in (tmp_path, tmp_path / "reviews.xlsx"):
+        with pytest.raises(DataError, match=r"rename (it|them).* save (it|them) in one of th") as caught:
+            open_files(path, kind="labelled")
+        assert "ame the format" not in str(caught.value)
+
+
 def test_a_folder_without_files_of_the_kind_tells_the_endings(tmp_path):
     shutil.copy(SAMPLES / "hand.conllu", tmp_path)
     with pytest.raises(DataError, match=r"files of labelled data end in \.tsv, \.csv, \.jsonl"):

@@ -7,6 +7,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from nlp_lstm.data.example import LabelledExample
+from nlp_lstm.tasks import bag_of_words
 from nlp_lstm.tasks.bag_of_words import tune_bag_of_words
 from nlp_lstm.text.document import Document
 
@@ -93,3 +94,31 @@ def test_case_is_read_as_the_network_reads_it():
         _, [row] = tune(training, training, [example("FINE dull")], lower_case=lower_case)
         # In lower case both texts are the same words in the same order.
         assert (row["yes"] > 0.6) is sure
+
+
+def test_with_many_labels_the_grid_shrinks_and_the_name_says_so(monkeypatch):
+    training = [example(f"word{label} and some more of it", f"label {label}") for label in range(40) for _ in range(3)]
+    full, _ = tune(training, training[::3], training[::3])
+    assert "words, C=" in full
+    fits: list[float] = []
+
+    class Counting(LogisticRegression):
+        def fit(self, features, labels):
+            fits.append(self.C)
+            return super().fit(features, labels)
+
+    monkeypatch.setattr("sklearn.linear_model.LogisticRegression", Counting)
+    tune(training, training[::3], training[::3])
+    assert len(fits) == 12  # three sizes, four penalties
+    num_words = 40 * 6 * 3
+    fits.clear()
+    monkeypatch.setattr(bag_of_words, "LARGEST_COST", 40 * num_words)
+    assert "(words, C=" in tune(training, training[::3], training[::3])[0]
+    assert len(fits) == 4
+    fits.clear()
+    monkeypatch.setattr(bag_of_words, "LARGEST_COST", 40 * num_words - 1)
+    monkeypatch.setattr(bag_of_words, "MOST_WEIGHTS", 40 * 30)
+    name, rows = tune(training, training[::3], training[::3])
+    assert "(the 30 commonest words, 50 steps, untuned for 40 labels, C=16; 120 texts)" in name
+    assert fits == [16]
+    assert sum(max(row, key=row.__getitem__) == one.label for row, one in zip(rows, training[::3], strict=True)) >= 25

@@ -1,5 +1,6 @@
 import dataclasses
 import math
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -10,6 +11,7 @@ import torch
 from samples import REVIEWS, review_examples, tiny_classifier, tiny_sentiment_recipe, tiny_sentiment_run
 
 import nlp_lstm
+from nlp_lstm.artifacts import load_model, load_weights
 from nlp_lstm.data.example import LabelledExample
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError
 from nlp_lstm.pipeline import Pipeline
@@ -91,6 +93,35 @@ def test_development_labels_that_training_lacks_are_named():
         task.check_examples([example("c d", "maybe")], "mine, dev")
 
 
+def test_few_development_labels_that_training_lacks_are_noted():
+    task = prepare([example("a", "no"), example("b", "yes")])
+    few = [*[example("c", "no")] * 19, example("d", "maybe")]
+    note = "mine, dev: 1 of 20 texts have labels that this model does not know ('maybe')"
+    assert task.check_examples(few, "mine, dev") == [f"{note}; they count as errors"]
+    assert task.check_examples(few[:-1], "mine, dev") == []
+    with pytest.raises(DataError, match=r"mine, dev: the text 'd' has the label 'maybe'; 1 of 19 texts"):
+        task.check_examples(few[1:], "mine, dev")
+
+
+def test_a_label_that_training_lacks_counts_as_an_error_and_not_in_calibration():
+    task = prepare([example("a", "no"), example("b", "yes")])
+    model = task.build_model().eval()
+    known = [example("a", "no"), example("b", "yes"), example("a b", "no"), example("b a", "no")] * 5
+    examples = [*known, example("c", "maybe")]
+    task.calibrate(model, known)
+    temperature = float(model.temperature)
+    task.calibrate(model, examples)
+    assert float(model.temperature) == temperature
+    predictions = predict_examples(task, model, examples)
+    right = sum(one.label == two.label for one, two in zip(predictions, known, strict=False))
+    report = task.report(examples, predictions, title="Rare", training=known)
+    assert report.figures[0].value == pytest.approx(right / 21)
+    assert report.lead.endswith(
+        "1 of 21 texts have labels that this model does not know ('maybe'); they count as errors."
+    )
+    assert task.examine(model, examples, predictions)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -101,6 +132,7 @@ def test_development_labels_that_training_lacks_are_named():
         {"shares": "ab"},
         {"shares": None},
         {"shares": [0.5, 0.1]},
+        {"extra": 1},
     ],
 )
 def test_a_damaged_vocabulary_is_refused(change):
@@ -118,6 +150,23 @@ def test_an_unknown_pooling_names_the_nearest():
 def test_a_length_that_cannot_be_held_is_refused(setting):
     with pytest.raises(ConfigError, match=f"{setting.split('=')[0]} is .* input should be"):
         tiny_sentiment_recipe(f"model.{setting}")
+
+
+@pytest.mark.parametrize(
+    ("labels", "says", "is_silent_on"),
+    [
+        (["NEGATIVE", "POSITIVE"], "no neutral label.* Negation, contrast, irony", "none fits"),
+        (["neg", "pos"], "no neutral label.* Negation, contrast, irony", "none fits"),
+        (["negative", "neutral", "very positive"], "^Negation, contrast, irony", "neutral"),
+        (["HUM", "LOC"], "^Every text gets one of the labels, also where none fits", "neutral|[Nn]egation|irony"),
+        (["possible", "negligible"], "^Every text gets one of the labels", "neutral|[Nn]egation|irony"),
+    ],
+)
+def test_a_card_speaks_of_sentiment_where_the_labels_do(labels, says, is_silent_on):
+    failures = prepare([example("a", label) for label in labels]).known_failures
+    assert re.search(says, failures)
+    assert not re.search(is_silent_on, failures)
+    assert "sentiment" not in ClassificationTask.intended_use
 
 
 # ---- what is learnt
@@ -150,6 +199,17 @@ def test_balanced_weights_make_every_label_count_the_same():
     assert loss_of(task, logits, examples) == pytest.approx(-(math.log(3 / 4) + math.log(1 / 4)) / 2, abs=1e-6)
     plain = prepare(examples)
     assert loss_of(plain, logits, examples) == pytest.approx(-(3 * math.log(3 / 4) + math.log(1 / 4)) / 4, abs=1e-6)
+
+
+def test_labels_of_phrases_alone_weigh_as_much_as_the_rarest_label_of_the_texts():
+    texts = [example("a", "yes"), example("b", "yes"), example("c", "yes"), example("d", "no")]
+    phrase = example("e", "maybe", is_phrase=True)
+    task = prepare([*texts, phrase], "model.class_weights=balanced")
+    logits = torch.tensor([[2.0, 1.0, 3.0]] * 5).log()  # maybe, no, yes: 1/3, 1/6, 1/2
+    losses = {"maybe": -math.log(1 / 3), "no": -math.log(1 / 6), "yes": -math.log(1 / 2)}
+    # "yes" is three times as frequent as "no", so three texts of it weigh as much as one of the others.
+    expected = (3 * losses["yes"] / 3 + losses["no"] + losses["maybe"]) / 3
+    assert loss_of(task, logits, [*texts, phrase]) == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_batch_without_labels_has_no_loss():
@@ -342,6 +402,13 @@ def test_a_text_too_long_to_explain_says_so_and_white_space_of_any_length_is_emp
         assert tiny_classifier().predict(" \n" * LONG_TEXT)["score"] == 0.5
 
 
+@pytest.mark.parametrize("collect", [list, iter])
+def test_a_text_too_long_to_explain_is_named_with_its_index_before_any_work(monkeypatch, collect):
+    monkeypatch.setattr("nlp_lstm.pipeline.predict_examples", lambda *_, **__: pytest.fail("the network ran"))
+    with pytest.raises(DataError, match=r"input 1 is 'so dull .* of 400,000 characters, too long to explain"):
+        list(tiny_classifier().predict(collect([TEXT, "so dull " * LONG_TEXT]), explain=True))
+
+
 # ---- baselines, report, evaluation
 
 
@@ -420,6 +487,11 @@ def test_a_temperature_that_no_calibration_gives_is_refused(temperature):
     weights = {**opened.model.state_dict(), "temperature": torch.tensor(temperature)}
     with pytest.raises(CheckpointError, match=r"the temperature is .*; it is from 0\.1 to 10"):
         opened.model.load_state_dict(weights, assign=True)
+    stored = load_model(tiny_sentiment_run() / "model")
+    with pytest.raises(
+        CheckpointError, match=r"/model/model\.safetensors: the temperature is .*; it is from 0\.1 to 10"
+    ):
+        load_weights(opened.model, dataclasses.replace(stored, weights=weights))
 
 
 # ---- many labels
