@@ -168,7 +168,7 @@ class LanguageTask(Task):
         "Scoring how likely a text is, word by word; writing on from a beginning, for study and play; a beginning for "
         "other tasks' models."
     )
-    known_failures: ClassVar[str] = (
+    known_failures = (
         "It writes fluent nonsense: it knows which words go together, not what is true. What it writes repeats the "
         "views, names and errors of its training text. Text of another kind or time surprises it more than it should."
     )
