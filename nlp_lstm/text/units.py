@@ -23,6 +23,7 @@ SPECIALS = (PAD, UNK, BOS, EOS)
 NUM_UNPREDICTED = 2  # <pad> and <bos> never come in a text
 
 _JOINED_WORDS = 64  # words that the spacing of the next one is decided by
+_MOST_OPEN_BYTES = 3  # of a character in UTF-8 whose last byte has not come
 
 
 class Units(ABC):
@@ -211,11 +212,19 @@ class TextWriter:
         self._last: deque[int] = deque(before, maxlen=_JOINED_WORDS)
 
     def write(self, id: int) -> str:
-        """Return the text that an id adds to that of the ids before it."""
-        before = self._units.decode(self._last)
-        after = self._units.decode([*self._last, id])
+        """Return the text that an id adds to that of the ids before it: nothing while a character lacks bytes."""
+        before = self._settled(self._last)
+        after = self._settled([*self._last, id])
         self._last.append(id)
         return after[len(before) :] if after.startswith(before) else " " + self._units.decode([id])
+
+    def _settled(self, ids: Sequence[int]) -> str:
+        """The text of some ids without bytes at its end that may yet become a character."""
+        text = self._units.decode(ids)
+        if ids and self._units.token(ids[-1]).startswith("<0x"):
+            open_bytes = min(len(text) - len(text.rstrip("\ufffd")), _MOST_OPEN_BYTES)
+            text = text[: len(text) - open_bytes]
+        return text
 
 
 def build_units(
