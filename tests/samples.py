@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from nlp_lstm.data.example import LabelledExample, TaggedExample
+from nlp_lstm.data.example import LabelledExample, TaggedExample, TextExample
 from nlp_lstm.data.readers import read_conllu, read_examples
 from nlp_lstm.paths import bundled_folder
 from nlp_lstm.pipeline import Pipeline
@@ -25,6 +25,7 @@ TAGGED = SAMPLES / "hand.conllu"
 SPANS = SAMPLES / "hand.bio"
 REVIEWS = SAMPLES / "reviews.tsv"
 CASES = SAMPLES / "sentiment_cases.jsonl"
+LETTERS = SAMPLES / "letters.txt"
 
 SMALL_NETWORK = (
     "model.embedding.vectors=null",
@@ -54,6 +55,27 @@ SMALL_CLASSIFIER = (
 )
 """The same for whole texts."""
 
+SMALL_LANGUAGE_MODEL = (
+    "model.hidden=32",
+    "model.embed=24",
+    "model.layers=1",
+    "model.input_dropout=0.1",
+    "model.dropout=0.1",
+    "model.embedding_dropout=0",
+    "model.recurrent_dropout=0",
+    "model.window=20",
+    "training.batch_tokens=80",
+    "training.learning_rate=0.01",
+    "training.warmup_steps=10",
+    "training.average_decay=0.9",
+    "training.evaluations=2",
+    "training.threads=1",
+    "training.precision=fp32",
+    "also_evaluate=[]",
+    "baselines.tokens=0",
+)
+"""The same for running text."""
+
 
 def tiny_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
     """Return the tagging recipe in its tiny form, further changed by ``overrides``."""
@@ -63,6 +85,11 @@ def tiny_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
 def tiny_sentiment_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
     """Return the recipe for whole texts in its tiny form, further changed by ``overrides``."""
     return load_recipe("sentiment", [*SMALL_CLASSIFIER, f"training.tokens={tokens}", *overrides])
+
+
+def tiny_language_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
+    """Return the recipe of language models in its tiny form, further changed by ``overrides``."""
+    return load_recipe("lm", [*SMALL_LANGUAGE_MODEL, f"training.tokens={tokens}", *overrides])
 
 
 @contextlib.contextmanager
@@ -87,6 +114,26 @@ def tiny_sentiment_run() -> Path:
     atexit.register(shutil.rmtree, splits, ignore_errors=True)
     split_reviews(splits)
     return _run_once(tiny_sentiment_recipe(tokens=12_000), splits)
+
+
+@lru_cache(maxsize=4)
+def tiny_language_run(unit: str = "word") -> Path:
+    """Return the folder of a finished tiny run on the letters and the hand-tagged sentences. Read only."""
+    splits = Path(tempfile.mkdtemp(prefix="nlp-lstm-tests-"))
+    atexit.register(shutil.rmtree, splits, ignore_errors=True)
+    split_running_text(splits)
+    sizes = {"word": (), "subword": ("model.vocabulary=400",), "character": ("model.embed=16",)}
+    return _run_once(tiny_language_recipe(f"model.unit={unit}", *sizes[unit], tokens=8_000), splits)
+
+
+def split_running_text(folder: Path) -> Path:
+    """Write the letters and the hand-tagged sentences as train, dev and test files of running text."""
+    letters = [line for line in LETTERS.read_text(encoding="utf-8").splitlines() if line.strip()]
+    sentences = [example.document.text for example in tagged_examples()]
+    parts = {"train": [*letters, *sentences[16:]], "dev": sentences[:8], "test": sentences[8:16]}
+    for split, lines in parts.items():
+        (folder / f"{split}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
 
 
 def split_reviews(folder: Path) -> Path:
@@ -120,6 +167,18 @@ def tiny_pipeline() -> Pipeline:
 def tiny_classifier() -> Pipeline:
     """Return the tiny model of whole texts, ready to predict."""
     return Pipeline(tiny_sentiment_run() / "model")
+
+
+@lru_cache(maxsize=4)
+def tiny_language_model(unit: str = "word") -> Pipeline:
+    """Return the tiny language model, ready to score and to write."""
+    return Pipeline(tiny_language_run(unit) / "model")
+
+
+@lru_cache(maxsize=1)
+def running_examples() -> tuple[TextExample, ...]:
+    """Return the lines of the letters."""
+    return tuple(read_examples([LETTERS], kind="running"))
 
 
 @lru_cache(maxsize=1)
