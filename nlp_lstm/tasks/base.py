@@ -157,6 +157,10 @@ class Task(ABC):
         """Yield bytes that tell these examples from any others, so that only the same training is resumed."""
         return (repr(example).encode() for example in examples)
 
+    def num_tokens(self, examples: Sequence[Any]) -> int:
+        """Return the tokens that one pass through what `encode` gave has."""
+        return sum(self.size(example) for example in examples)
+
     def plan_epoch(self, examples: Sequence[Any], batch_tokens: int, *, seed: int, epoch: int) -> Sequence[Any]:
         """Return the parts that one pass through what `encode` gave is cut into, one for each step of training.
 

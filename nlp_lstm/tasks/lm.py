@@ -273,6 +273,9 @@ class LanguageTask(Task):
     def _collect(self, examples: Iterable[TextExample]) -> TokenStream:
         return TokenStream.collect(self._lines(examples), end_id=EOS_ID, is_backward=self._is_backward)
 
+    def num_tokens(self, examples: Any) -> int:
+        return len(examples) - 1
+
     def plan_epoch(self, examples: Any, batch_tokens: int, *, seed: int, epoch: int) -> Sequence[StreamPart]:
         noise = random.Random(f"{seed}/{epoch}") if self.settings.window_varies else None
         parts: Sequence[StreamPart] = examples.plan(batch_tokens, window=self.settings.window, noise=noise)

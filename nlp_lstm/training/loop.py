@@ -41,6 +41,8 @@ class TrainingSettings(Settings):
 
     tokens: int = Field(4_000_000, ge=1)
     """Training length: real tokens seen, over all epochs. The same number takes the same time on any data."""
+    epochs: int = Field(0, ge=0)
+    """At most this many times through the data, so that little data does not train for long; 0 for no such bound."""
     seed: int = Field(1, ge=0, lt=2**63)
     """Of the weights, the dropout and the order of the batches."""
     batch_tokens: int = Field(1_000, ge=1)
@@ -125,7 +127,7 @@ def train(
     run = _Run(task, training, development, settings, folder)
     if should_resume and run.checkpoint.is_file():
         run.resume()
-    tracker = Tracker(folder, settings.tokens, description=description, console=console, done_tokens=run.state.tokens)
+    tracker = Tracker(folder, run.tokens, description=description, console=console, done_tokens=run.state.tokens)
     with tracker, InterruptFlag() as interrupt:
         for note in run.notes:
             tracker.say(note)
@@ -165,7 +167,10 @@ class _Run:
         self.best: dict[str, Tensor] = {}
         self.carried: dict[str, Tensor] = {}
         self.notes: list[str] = []
-        self.interval = max(1, settings.tokens // settings.evaluations)
+        self.tokens = settings.tokens
+        if settings.epochs:
+            self.tokens = min(self.tokens, settings.epochs * task.num_tokens(training))
+        self.interval = max(1, self.tokens // settings.evaluations)
         self.state = TrainingState(
             fingerprint=self._fingerprint(model), machine=self._machine(), next_evaluation=self.interval
         )
@@ -174,7 +179,7 @@ class _Run:
     def is_done(self) -> bool:
         """Whether the tokens are used up or patience is."""
         is_hopeless = self.state.evaluations_since_best >= self.settings.patience
-        return is_hopeless or self.state.tokens >= self.settings.tokens
+        return is_hopeless or self.state.tokens >= self.tokens
 
     def resume(self) -> None:
         """Go back to the checkpoint."""
@@ -205,7 +210,7 @@ class _Run:
             for part in plan[state.batch :]:
                 meter.add(*self._take_step(part))
                 state.seconds = time.monotonic() - started
-                is_evaluation_due = state.tokens >= min(state.next_evaluation, settings.tokens)
+                is_evaluation_due = state.tokens >= min(state.next_evaluation, self.tokens)
                 if is_evaluation_due or state.step % STEPS_BETWEEN_RECORDS == 0:
                     record = meter.read(state, self.optimizer.param_groups[0]["lr"])
                     state.history.append(record)
@@ -265,7 +270,7 @@ class _Run:
         factor = learning_rate_factor(
             settings.optimizer,
             state.step,
-            progress=state.tokens / settings.tokens,
+            progress=state.tokens / self.tokens,
             warmup_steps=settings.warmup_steps,
         )
         for group in self.optimizer.param_groups:
