@@ -185,6 +185,14 @@ def test_training_stops_at_its_tokens(whole):
     assert 2_500 <= whole.tokens < 2_500 + 100
 
 
+def test_little_data_is_gone_through_no_more_often_than_epochs_allow(tmp_path):
+    once = sum(len(example.document) for example in TRAINING)
+    result = fit(tmp_path, "training.epochs=2", "training.patience=20", tokens=100 * once)
+    assert 2 * once <= result.tokens < 2 * once + 100
+    rates = [record["learning_rate"] for record in result.history if "learning_rate" in record]
+    assert rates[-1] < 0.05 * max(rates)  # the schedule ends with the run
+
+
 def test_patience_ends_a_run_that_no_longer_gets_better(tmp_path):
     result = fit(tmp_path, "training.learning_rate=1e-12", "training.evaluations=20", "training.patience=2")
     assert len(dev_scores(result)) == 3  # the first is the best, two more are not
