@@ -51,7 +51,7 @@ class Workshop:
         return train(
             task,
             task.encode(examples, self.folder / name),
-            self.data.development,
+            task.encode_development(self.data.development),
             settings,
             self.folder / name,
             should_resume=self.should_resume,

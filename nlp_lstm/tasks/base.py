@@ -153,6 +153,10 @@ class Task(ABC):
         """
         return examples
 
+    def encode_development(self, examples: Sequence[Any]) -> Sequence[Any]:
+        """Return what `score_development` goes through at every evaluation; by default the examples themselves."""
+        return examples
+
     def identify(self, examples: Sequence[Any]) -> Iterator[bytes]:
         """Yield bytes that tell these examples from any others, so that only the same training is resumed."""
         return (repr(example).encode() for example in examples)

@@ -266,11 +266,16 @@ class LanguageTask(Task):
             folder / "training.ids", self._lines(examples), end_id=EOS_ID, is_backward=self._is_backward
         )
 
-    def identify(self, examples: Any) -> Iterator[bytes]:
-        stream = examples if isinstance(examples, TokenStream) else self._collect(examples)
-        yield stream.digest()
+    def encode_development(self, examples: Sequence[TextExample]) -> Any:
+        return self._collect(examples)
 
-    def _collect(self, examples: Iterable[TextExample]) -> TokenStream:
+    def identify(self, examples: Any) -> Iterator[bytes]:
+        yield self._collect(examples).digest()
+
+    def _collect(self, examples: Any) -> TokenStream:
+        """Return a text as a stream; what is one already stays as it is."""
+        if isinstance(examples, TokenStream):
+            return examples
         return TokenStream.collect(self._lines(examples), end_id=EOS_ID, is_backward=self._is_backward)
 
     def num_tokens(self, examples: Any) -> int:
@@ -298,9 +303,7 @@ class LanguageTask(Task):
             loss = loss + self.settings.change_penalty * (hidden[:, 1:] - hidden[:, :-1]).square().mean()
         return loss
 
-    def score_development(
-        self, model: nn.Module, examples: Sequence[TextExample], *, use_bf16: bool
-    ) -> dict[str, float]:
+    def score_development(self, model: nn.Module, examples: Any, *, use_bf16: bool) -> dict[str, float]:
         """Return the mean log-probability of the text's tokens, which is read as several rows to save time."""
         model.eval()
         stream = self._collect(examples)
