@@ -114,7 +114,8 @@ def load_checkpoint(
     try:
         with safe_open(path, framework="pt") as file:
             state = TrainingState(**json.loads((file.metadata() or {}).get("state", "")))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            # cloned, because roundings of a matrix product depend on how its memory is aligned
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise CheckpointError(f"{path} is damaged ({error}); start anew without --resume") from error
     if state.fingerprint != fingerprint:
