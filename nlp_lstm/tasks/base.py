@@ -103,6 +103,10 @@ class Task(ABC):
         """Join the predictions of the stretches that `cut_long` made."""
         return pieces[0][0]
 
+    def rounds(self, example: Any) -> int:
+        """Return how many times an example is learnt while all training examples are gone through once."""
+        return 1
+
     @abstractmethod
     def make_batch(self, examples: Sequence[Any], *, pad_to: int = 0, with_labels: bool = False) -> Any:
         """Return the numbers of some examples."""

@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from nlp_lstm.data.batch import WordVocabularies
@@ -43,7 +43,7 @@ from nlp_lstm.tasks.calibration import (
     best_temperature,
     calibration_section,
 )
-from nlp_lstm.tasks.classifier import Classifier
+from nlp_lstm.tasks.classifier import Classifier, Parts
 from nlp_lstm.tasks.explanation import EXPLAINED, explain_batch, explanation_section
 from nlp_lstm.tasks.labels import LARGEST_UNKNOWN_SHARE, check_labels
 from nlp_lstm.tasks.texts import LabelledBatch, LabelPrediction, LongText
@@ -76,6 +76,10 @@ class ClassificationSettings(BackboneSettings):
     """Share of the target spread over all labels."""
     class_weights: Literal["none", "balanced"] = "none"
     """Whether rare labels count more, in inverse proportion to their frequency."""
+    phrases: Literal["apart", "inside"] = "apart"
+    """Whether labelled phrases are learnt as texts of their own, or all together where they stand in their sentence."""
+    tree_rounds: int = Field(1, ge=1, le=1_000)
+    """How many times a sentence with phrases inside is learnt while the other texts are gone through once."""
 
     @field_validator("pooling")
     @classmethod
@@ -83,6 +87,12 @@ class ClassificationSettings(BackboneSettings):
         if name not in poolings:
             raise ValueError(poolings.unknown_message(name))
         return name
+
+    @model_validator(mode="after")
+    def _check_phrases(self) -> ClassificationSettings:
+        if self.phrases == "inside" and self.pooling != "max":
+            raise ValueError(f"phrases inside their sentence are learnt with pooling max, not {self.pooling}")
+        return self
 
 
 @tasks.register("sentiment")
@@ -135,7 +145,8 @@ class ClassificationTask(WordTask):
         of_texts: Counter[str] = Counter()
         of_phrases: Counter[str] = Counter()
         for example in examples:
-            counts.update(example.document.words)
+            if not example.is_phrase or settings.phrases == "apart":
+                counts.update(example.document.words)
             (of_phrases if example.is_phrase else of_texts).update(_own_target(example))
         names = sorted({*of_texts, *of_phrases})
         shares = of_texts or of_phrases
@@ -191,30 +202,59 @@ class ClassificationTask(WordTask):
     def size(self, example: LabelledExample | LongText) -> int:
         return len(example.document) if isinstance(example, LabelledExample) else self.settings.bptt_window
 
+    def rounds(self, example: LabelledExample) -> int:
+        if self.settings.phrases == "apart":
+            return 1
+        if example.is_phrase:
+            return 0
+        return self.settings.tree_rounds if example.parts else 1
+
     def make_batch(
         self, examples: Sequence[LabelledExample], *, pad_to: int = 0, with_labels: bool = False
     ) -> LabelledBatch:
         rows = [example.document.words for example in examples]
-        targets = None
+        targets, parts, part_targets = None, None, None
         if with_labels:
             longest, half = self.settings.longest, self.settings.longest // 2
             rows = [row if len(row) <= longest else row[: longest - half] + row[-half:] for row in rows]
-            targets = torch.tensor([self._target_row(example) for example in examples])
+            targets = torch.tensor([self._target_row(_own_target(example)) for example in examples])
+            if self.settings.phrases == "inside":
+                parts, part_targets = self._make_parts(examples)
         return LabelledBatch(
             tokens=self.batches.make_batch(rows, pad_to=pad_to),
             documents=tuple(example.document for example in examples),
             targets=targets,
+            parts=parts,
+            part_targets=part_targets,
         )
 
+    def _make_parts(self, examples: Sequence[LabelledExample]) -> tuple[Parts, Tensor] | tuple[None, None]:
+        """Number the labelled parts of some texts, those inside the first stretch that is read."""
+        end = min(self.settings.bptt_window, self.settings.longest // 2)
+        found = [(row, part) for row, example in enumerate(examples) for part in example.parts if part.end <= end]
+        if not found:
+            return None, None
+        columns = zip(*((row, part.start, part.end) for row, part in found), strict=True)
+        targets = torch.tensor([self._target_row(part.target) for _, part in found])
+        return Parts(*(torch.tensor(column) for column in columns)), targets
+
     def loss(self, model: nn.Module, outputs: Tensor, batch: LabelledBatch) -> Tensor:
-        """Return the mean cross-entropy to the targets, in nats per text."""
+        """Return the mean cross-entropy to the targets, in nats per text.
+
+        The phrases inside a sentence count together as much as the sentence.
+        """
         if batch.targets is None:
             raise DataError("the batch has no labels; make it with with_labels=True")
+        targets, row_weights = batch.targets, None
+        if batch.parts is not None and batch.part_targets is not None:
+            targets = torch.cat([targets, batch.part_targets])
+            rows = batch.parts.rows
+            row_weights = torch.cat([outputs.new_ones(len(batch.targets)), 1 / rows.bincount()[rows]])
         weights = None
         if self.settings.class_weights == "balanced":
             shares = torch.tensor(self.shares, device=outputs.device).clamp_min(1e-6)
             weights = 1 / (len(shares) * shares)
-        return soft_label_loss(outputs, batch.targets, weights, self.settings.label_smoothing)
+        return soft_label_loss(outputs, targets, weights, self.settings.label_smoothing, row_weights)
 
     def decode(self, model: nn.Module, outputs: Tensor, batch: LabelledBatch) -> list[LabelPrediction]:
         rows = (outputs.float() / _classifier(model).temperature).softmax(dim=1).tolist()
@@ -415,8 +455,7 @@ class ClassificationTask(WordTask):
                 f"it knows {', '.join(self.labels.tokens[:20])}. reading.labels gives the file's labels other names"
             )
 
-    def _target_row(self, example: LabelledExample) -> list[float]:
-        target = _own_target(example)
+    def _target_row(self, target: Mapping[str, float]) -> list[float]:
         return [target.get(name, 0.0) for name in self.labels.tokens]
 
 

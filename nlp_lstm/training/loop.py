@@ -23,7 +23,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from nlp_lstm.data.sampling import shuffled_batches
-from nlp_lstm.errors import ConfigError
+from nlp_lstm.errors import ConfigError, DataError
 from nlp_lstm.settings import Settings
 from nlp_lstm.tasks import Task, predict_examples
 from nlp_lstm.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
@@ -122,6 +122,7 @@ def train(
 
     Raises:
         CheckpointError: the folder's checkpoint belongs to another run or is damaged.
+        DataError: there is no example to learn from.
         KeyboardInterrupt: Ctrl-C; a checkpoint has been written.
     """
     run = _Run(task, training, development, settings, folder)
@@ -146,7 +147,13 @@ class _Run:
         torch.manual_seed(settings.seed)
         if settings.threads:
             torch.set_num_threads(settings.threads)
-        self.task, self.training, self.development, self.settings = task, training, development, settings
+        self.task, self.development, self.settings = task, development, settings
+        self.training = [example for example in training for _ in range(task.rounds(example))]
+        if not self.training:
+            raise DataError(
+                "there is no example to learn from: give at least one (phrases alone, without sentences, "
+                "are learnt with model.phrases=apart)"
+            )
         self.checkpoint = folder / CHECKPOINT_NAME
         self.use_bf16 = settings.precision == "bf16" or (settings.precision == "auto" and has_fast_bf16())
         self.accelerator = Accelerator(cpu=settings.device == "cpu")
@@ -159,7 +166,7 @@ class _Run:
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.average = WeightAverage(self.model, settings.average_decay)
         self.best: dict[str, Tensor] = {}
-        self.lengths = [task.size(example) for example in training]
+        self.lengths = [task.size(example) for example in self.training]
         self.interval = max(1, settings.tokens // settings.evaluations)
         self.state = TrainingState(fingerprint=self._fingerprint(model), next_evaluation=self.interval)
 
