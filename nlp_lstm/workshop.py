@@ -47,11 +47,10 @@ class Workshop:
         self, task: Task, examples: Sequence[Any], settings: TrainingSettings, name: str, description: str
     ) -> TrainingResult:
         """Train a network in the folder ``name`` of the run; its checkpoint stays until the run is finished."""
-        (self.folder / name).mkdir(parents=True, exist_ok=True)
         return train(
             task,
-            task.encode(examples, self.folder / name),
-            task.encode_development(self.data.development),
+            examples,
+            self.data.development,
             settings,
             self.folder / name,
             should_resume=self.should_resume,

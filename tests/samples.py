@@ -50,6 +50,7 @@ SMALL_CLASSIFIER = (
     *SMALL_NETWORK,
     "model.embedding.words=learned",
     "model.embedding.min_count=1",
+    "model.phrases=apart",
     "also_train=[]",
     "distillation.teachers=0",
 )

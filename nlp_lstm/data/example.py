@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from nlp_lstm.errors import DataError
 from nlp_lstm.text.document import Document
@@ -34,6 +34,20 @@ class TaggedExample:
                 )
 
 
+class LabelledPart(NamedTuple):
+    """A part of a text that is labelled where it stands.
+
+    Args:
+        start: the number of its first token.
+        end: end-exclusive.
+        target: label to probability.
+    """
+
+    start: int
+    end: int
+    target: Mapping[str, float]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledExample:
     """A text with one label.
@@ -44,6 +58,7 @@ class LabelledExample:
         target: label to probability, what training learns instead of the label: a rating, or a teacher's opinion.
         domain: the part of the data set that it comes from ("tweets"), for figures of each part; empty for none.
         is_phrase: whether it is a part of a sentence, labelled for itself.
+        parts: its labelled parts, as phrases of a sentence.
 
     Raises:
         DataError: the target is empty, has a negative share, or does not sum to 1.
@@ -54,6 +69,7 @@ class LabelledExample:
     target: Mapping[str, float] | None = None
     domain: str = ""
     is_phrase: bool = False
+    parts: tuple[LabelledPart, ...] = ()
 
     def __post_init__(self) -> None:
         if self.target is None:

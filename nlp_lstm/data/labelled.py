@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nlp_lstm.data.example import LabelledExample
+from nlp_lstm.data.example import LabelledExample, LabelledPart
 from nlp_lstm.data.reading import ReadingSettings
 from nlp_lstm.errors import DataError, nearest_hint, shorten
 from nlp_lstm.text.detokenize import detokenise
@@ -33,7 +33,8 @@ _LONGEST_FIELD = 1 << 30  # characters; the csv module's own limit is below a lo
 class LabelledRow(NamedTuple):
     """A text and its label as a file has them, and where: ``path:line``.
 
-    A reader that has the text's tokens already gives them as ``document``.
+    A reader that has the text's tokens already gives them as ``document``, and then may give ``parts``: the first token
+    of each labelled part, the one after its last, and its label.
     """
 
     where: str
@@ -42,6 +43,7 @@ class LabelledRow(NamedTuple):
     domain: str = ""
     is_phrase: bool = False
     document: Document | None = None
+    parts: tuple[tuple[int, int, str], ...] = ()
 
 
 def make_examples(
@@ -84,11 +86,19 @@ def make_examples(
                 target=None if isinstance(meaning, str) else meaning,
                 domain=row.domain.strip(),
                 is_phrase=row.is_phrase,
+                parts=tuple(_make_parts(row, reading)),
             )
         )
     if not examples:
         raise DataError(f"{path}: holds no labelled text at all; give a file with at least one")
     return examples
+
+
+def _make_parts(row: LabelledRow, reading: ReadingSettings) -> Iterator[LabelledPart]:
+    for start, end, label in row.parts:
+        meaning = reading.meaning(label, row.where)
+        if meaning is not None:
+            yield LabelledPart(start, end, {meaning: 1.0} if isinstance(meaning, str) else meaning)
 
 
 def _main_label(shares: Mapping[str, float]) -> str | None:

@@ -16,9 +16,12 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
 from typing import TypeVar
 
-from nlp_lstm.data.example import LabelledExample, TaggedExample
+from nlp_lstm.data.example import LabelledExample, LabelledPart, TaggedExample
+from nlp_lstm.text.document import Document
 
 ExampleT = TypeVar("ExampleT", TaggedExample, LabelledExample)
 
@@ -128,20 +131,28 @@ class ProtectedTexts:
 
 
 def remove_overlap(examples: Iterable[ExampleT], protected: ProtectedTexts) -> tuple[list[ExampleT], Counter[str]]:
-    """Leave out the examples whose text is a protected one.
+    """Leave out the examples whose text is a protected one, and of the others the labelled parts that are one.
 
     Returns:
         What is left, in order, and for each name of protected texts how many examples went for it.
     """
     kept: list[ExampleT] = []
     removed: Counter[str] = Counter()
+    find = cache(protected.find)  # phrases come again and again
     for example in examples:
-        name = protected.find(example.document.text)
-        if name is None:
-            kept.append(example)
-        else:
+        name = find(example.document.text)
+        if name is not None:
             removed[name] += 1
+        elif isinstance(example, LabelledExample) and example.parts:
+            parts = tuple(part for part in example.parts if find(_part_text(example.document, part)) is None)
+            kept.append(example if len(parts) == len(example.parts) else replace(example, parts=parts))
+        else:
+            kept.append(example)
     return kept, removed
+
+
+def _part_text(document: Document, part: LabelledPart) -> str:
+    return document.text[document.tokens[part.start].start : document.tokens[part.end - 1].end]
 
 
 def _grams(form: str) -> frozenset[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,7 +40,9 @@ def read_trees(path: Path | str, reading: ReadingSettings, tokenizer: Tokenizer)
 
     Every tree's root is a sentence and an example. With ``reading.phrases`` so is every other phrase, once for the
     whole file, with the label that it has most often (of several, the first in the alphabet); a phrase that is also a
-    sentence is the sentence. The words are put together to text by ``place_words``, whole sentences at a time.
+    sentence is the sentence. The phrases are also the parts of their sentence, each with the label it has there, but
+    for those that begin or end inside a token. The words are put together to text by ``place_words``, whole sentences
+    at a time.
 
     Raises:
         DataError: a line is no tree, or what ``make_examples`` raises; with the line.
@@ -63,7 +65,8 @@ def _rows(trees: list[tuple[str, list[Phrase]]], with_phrases: bool, tokenizer: 
     for where, phrases in trees:
         root = phrases[-1]
         sentence = _Sentence(root.words, tokenizer)
-        yield LabelledRow(where, sentence.document.text, root.label, document=sentence.document)
+        parts = tuple(sentence.parts(phrases[:-1])) if with_phrases else ()
+        yield LabelledRow(where, sentence.document.text, root.label, document=sentence.document, parts=parts)
         for phrase in phrases[:-1] if with_phrases else ():
             if phrase.words not in seen:
                 seen.add(phrase.words)
@@ -88,6 +91,13 @@ class _Sentence:
         self._first = {token.start: index for index, token in enumerate(self.document.tokens)}
         self._end = {token.end: index for index, token in enumerate(self.document.tokens, start=1)}
 
+    def parts(self, phrases: Iterable[Phrase]) -> Iterator[tuple[int, int, str]]:
+        """Yield the tokens that phrases span, from the first to before the last one's next, with their labels."""
+        for phrase in phrases:
+            first, end_token = self._span(phrase.start, phrase.start + len(phrase.words))
+            if first is not None and end_token is not None:
+                yield first, end_token, phrase.label
+
     def part(self, start: int, end: int) -> Document:
         """Return the words from number ``start`` to before ``end``, with the tokens that they have in the sentence.
 
@@ -96,12 +106,16 @@ class _Sentence:
         """
         text_start, text_end = self._places[start][0], self._places[end - 1][1]
         text = self.document.text[text_start:text_end]
-        first, end_token = self._first.get(text_start), self._end.get(text_end)
+        first, end_token = self._span(start, end)
         if first is None or end_token is None:
             return self._tokenizer.tokenize(text)
         inside = self.document.tokens[first:end_token]
         moved = [Token(word, begin - text_start, stop - text_start) for word, begin, stop in inside]
         return Document(text=text, tokens=tuple(moved))
+
+    def _span(self, start: int, end: int) -> tuple[int | None, int | None]:
+        """The first token of the words, and the one after the last; None where a word's edge is inside a token."""
+        return self._first.get(self._places[start][0]), self._end.get(self._places[end - 1][1])
 
 
 def parse_tree(line: str, where: str) -> list[Phrase]:

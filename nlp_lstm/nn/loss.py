@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -28,6 +29,7 @@ def soft_label_loss(
     targets: Float[Tensor, "batch label"],
     class_weights: Float[Tensor, " label"] | None = None,
     label_smoothing: float = 0.0,
+    row_weights: Float[Tensor, " batch"] | None = None,
 ) -> Float[Tensor, ""]:
     """Return the mean cross-entropy to target distributions, in nats per row.
 
@@ -36,10 +38,11 @@ def soft_label_loss(
         targets: one distribution per row; a sure label is one with all its mass in one place.
         class_weights: how much a row counts, by label; a row with a mixed target counts the mean over its target.
         label_smoothing: share of the target spread over all labels (Szegedy et al. 2016).
+        row_weights: how much a row counts besides.
     """
     spread = targets * (1 - label_smoothing) + label_smoothing / targets.shape[1]
     losses = -(spread * logits.float().log_softmax(dim=1)).sum(dim=1)
-    if class_weights is None:
-        return losses.mean()
-    weights = targets @ class_weights
+    weights = torch.ones_like(losses) if row_weights is None else row_weights
+    if class_weights is not None:
+        weights = weights * (targets @ class_weights)
     return (losses * weights).sum() / weights.sum()

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from nlp_lstm.data.batch import TokenBatch
@@ -21,7 +21,7 @@ from nlp_lstm.errors import CheckpointError
 from nlp_lstm.nn.backbone import Backbone, BackboneSettings
 from nlp_lstm.nn.cells import State
 from nlp_lstm.nn.embedding import EmbeddingSizes
-from nlp_lstm.nn.pooling import Carried, poolings
+from nlp_lstm.nn.pooling import Carried, MaxPooling, poolings
 from nlp_lstm.nn.recurrent import Recurrent, make_mask
 from nlp_lstm.tasks.calibration import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE
 
@@ -39,6 +39,10 @@ class ClassificationSettings(BackboneSettings):
     """Words of a training text that are read; of a longer one the beginning and the end, half of this each."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     """Share of the target spread over all labels."""
+    phrases: Literal["apart", "inside"] = "apart"
+    """Whether labelled phrases are learnt as texts of their own, or all together where they stand in their sentence."""
+    tree_rounds: int = Field(1, ge=1, le=1_000)
+    """How many times a sentence with phrases inside is learnt while the other texts are gone through once."""
     class_weights: Literal["none", "balanced"] = "none"
     """Whether rare labels count more, in inverse proportion to their frequency among the texts; labels that phrases
     alone have count as the rarest one of the texts."""
@@ -50,12 +54,26 @@ class ClassificationSettings(BackboneSettings):
             raise ValueError(poolings.unknown_message(name))
         return name
 
+    @model_validator(mode="after")
+    def _check_phrases(self) -> ClassificationSettings:
+        if self.phrases == "inside" and self.pooling != "max":
+            raise ValueError(f"phrases inside their sentence are learnt with pooling max, not {self.pooling}")
+        return self
+
 
 class Stretch(NamedTuple):
     """Word vectors of some steps, and how many of them are real in each row (0 where a row has ended)."""
 
     embedded: Float[Tensor, "batch time embed"]
     lengths: Int[Tensor, " batch"]
+
+
+class Parts(NamedTuple):
+    """Parts of a batch's texts: the row of each, its first step, and the step after its last."""
+
+    rows: Int[Tensor, " part"]
+    starts: Int[Tensor, " part"]
+    ends: Int[Tensor, " part"]
 
 
 class Classifier(nn.Module):
@@ -84,38 +102,43 @@ class Classifier(nn.Module):
         self.register_load_state_dict_post_hook(_check_temperature)
 
     def forward(self, batch: Any) -> Float[Tensor, "batch label"]:
-        """Return the logits of a batch whose ``tokens`` are a `TokenBatch`."""
-        return self.read_tokens(batch.tokens)
+        """Return the logits of a batch's ``tokens``, a `TokenBatch`, and after them those of its ``parts``."""
+        return self.read_tokens(batch.tokens, batch.parts)
 
-    def read_tokens(self, tokens: TokenBatch) -> Float[Tensor, "batch label"]:
-        """Return the logits of a batch of texts."""
+    def read_tokens(self, tokens: TokenBatch, parts: Parts | None = None) -> Float[Tensor, "batch label"]:
+        """Return the logits of a batch of texts, and after them those of ``parts``."""
         vectors = self.backbone.embedding.embed_words(tokens.features)
-        return self.classify(lambda start, end: vectors[tokens.index[:, start:end]], tokens.lengths)
+        return self.classify(lambda start, end: vectors[tokens.index[:, start:end]], tokens.lengths, parts)
 
     def classify(
-        self, embed: Callable[[int, int], Float[Tensor, "batch time embed"]], lengths: Int[Tensor, " batch"]
+        self,
+        embed: Callable[[int, int], Float[Tensor, "batch time embed"]],
+        lengths: Int[Tensor, " batch"],
+        parts: Parts | None = None,
     ) -> Float[Tensor, "batch label"]:
         """Return the logits of rows whose word vectors are given stretch by stretch.
 
         Args:
             embed: gives the word vectors from one step to another.
             lengths: real steps per row.
+            parts: parts of the rows' first stretches, whose logits follow those of the rows.
         """
 
         def stretches() -> Iterator[Stretch]:
             for start in range(0, int(lengths.max()), self.window):
                 yield Stretch(embed(start, start + self.window), (lengths - start).clamp(0, self.window))
 
-        return self._read(stretches())
+        return self._read(stretches(), parts)
 
     def read_stretches(self, batches: Iterable[TokenBatch]) -> Float[Tensor, "1 label"]:
         """Return the logits of one text that comes as one-row batches of at most ``window`` words each."""
         vectors = (Stretch(self.backbone.embedding(batch.features, batch.index), batch.lengths) for batch in batches)
         return self._read(vectors)
 
-    def _read(self, stretches: Iterable[Stretch]) -> Float[Tensor, "batch label"]:
+    def _read(self, stretches: Iterable[Stretch], parts: Parts | None = None) -> Float[Tensor, "batch label"]:
         """Read the stretches one after the other; the first is all there is in most texts."""
         carried: Carried | None = None
+        of_parts: list[Tensor] = []
         states: tuple[State, ...] | None = None
         upcoming = iter(stretches)
         stretch = next(upcoming)
@@ -127,9 +150,11 @@ class Classifier(nn.Module):
             outputs = output.outputs.to(self.output.weight.dtype)  # bfloat16 would sum too coarsely
             if carried is None:
                 carried = self.pooling.start(outputs)
+                if parts is not None and isinstance(self.pooling, MaxPooling):
+                    of_parts = [self.pooling.read_parts(outputs, *parts)]
             carried = self.pooling.read(carried, outputs, make_mask(stretch.lengths, outputs.shape[1]))
             if following is None:
-                return self.output(self.pooling.finish(carried))
+                return self.output(torch.cat([self.pooling.finish(carried), *of_parts]))
             if isinstance(self.backbone.encoder, Recurrent) and output.states is not None:
                 states = self.backbone.encoder.carry(output.states)
             stretch = following

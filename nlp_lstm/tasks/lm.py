@@ -261,7 +261,9 @@ class LanguageTask(Task):
     def _lines(self, examples: Iterable[TextExample]) -> Iterator[list[int]]:
         return (self.units.encode(example.document) for example in examples)
 
-    def encode(self, examples: Sequence[TextExample], folder: Path) -> Any:
+    def encode(self, examples: Any, folder: Path) -> Any:
+        if isinstance(examples, TokenStream):
+            return examples
         return TokenStream.write(
             folder / "training.ids", self._lines(examples), end_id=EOS_ID, is_backward=self._is_backward
         )

@@ -14,6 +14,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -35,7 +36,7 @@ from nlp_lstm.nn.loss import soft_label_loss
 from nlp_lstm.tasks.bag_of_words import tune_bag_of_words
 from nlp_lstm.tasks.base import predict_examples, tasks
 from nlp_lstm.tasks.calibration import best_temperature, calibration_section
-from nlp_lstm.tasks.classifier import ClassificationSettings, Classifier
+from nlp_lstm.tasks.classifier import ClassificationSettings, Classifier, Parts
 from nlp_lstm.tasks.explanation import EXPLAINED, explain_batch, explanation_section
 from nlp_lstm.tasks.labels import check_known, check_labels, failures_of_sentiment, unknown_labels
 from nlp_lstm.tasks.targets import average_opinions, own_target, taught_examples
@@ -104,7 +105,8 @@ class ClassificationTask(WordTask):
         of_texts: Counter[str] = Counter()
         of_phrases: Counter[str] = Counter()
         for example in examples:
-            counts.update(example.document.words)
+            if not example.is_phrase or settings.phrases == "apart":
+                counts.update(example.document.words)
             (of_phrases if example.is_phrase else of_texts).update(own_target(example))
         names = sorted({*of_texts, *of_phrases})
         shares = of_texts or of_phrases
@@ -160,31 +162,64 @@ class ClassificationTask(WordTask):
     def size(self, example: LabelledExample | LongText) -> int:
         return len(example.document) if isinstance(example, LabelledExample) else self.settings.bptt_window
 
+    def encode(self, examples: Sequence[LabelledExample], folder: Path) -> list[LabelledExample]:
+        """Return the examples as often as each is learnt while all are gone through once."""
+        return [example for example in examples for _ in range(self._rounds(example))]
+
+    def _rounds(self, example: LabelledExample) -> int:
+        if self.settings.phrases == "apart":
+            return 1
+        if example.is_phrase:
+            return 0
+        return self.settings.tree_rounds if example.parts else 1
+
     def make_batch(
         self, examples: Sequence[LabelledExample], *, pad_to: int = 0, with_labels: bool = False
     ) -> LabelledBatch:
         rows = [example.document.words for example in examples]
-        targets = None
+        targets, parts, part_targets = None, None, None
         if with_labels:
             longest, half = self.settings.longest, self.settings.longest // 2
             rows = [row if len(row) <= longest else row[: longest - half] + row[-half:] for row in rows]
-            targets = torch.tensor([self._target_row(example) for example in examples])
+            targets = torch.tensor([self._target_row(own_target(example)) for example in examples])
+            if self.settings.phrases == "inside":
+                parts, part_targets = self._make_parts(examples)
         return LabelledBatch(
             tokens=self.batches.make_batch(rows, pad_to=pad_to),
             documents=tuple(example.document for example in examples),
             targets=targets,
+            parts=parts,
+            part_targets=part_targets,
         )
 
+    def _make_parts(self, examples: Sequence[LabelledExample]) -> tuple[Parts, Tensor] | tuple[None, None]:
+        """Number the labelled parts of some texts, those inside the first stretch that is read."""
+        end = min(self.settings.bptt_window, self.settings.longest // 2)
+        found = [(row, part) for row, example in enumerate(examples) for part in example.parts if part.end <= end]
+        if not found:
+            return None, None
+        columns = zip(*((row, part.start, part.end) for row, part in found), strict=True)
+        targets = torch.tensor([self._target_row(part.target) for _, part in found])
+        return Parts(*(torch.tensor(column) for column in columns)), targets
+
     def loss(self, model: nn.Module, outputs: Tensor, batch: LabelledBatch) -> Tensor:
-        """Return the mean cross-entropy to the targets, in nats per text."""
+        """Return the mean cross-entropy to the targets, in nats per text.
+
+        The phrases inside a sentence count together as much as the sentence.
+        """
         if batch.targets is None:
             raise DataError("the batch has no labels; make it with with_labels=True")
+        targets, row_weights = batch.targets, None
+        if batch.parts is not None and batch.part_targets is not None:
+            targets = torch.cat([targets, batch.part_targets])
+            rows = batch.parts.rows
+            row_weights = torch.cat([outputs.new_ones(len(batch.targets)), 1 / rows.bincount()[rows]])
         weights = None
         if self.settings.class_weights == "balanced":
             rarest = min(share for share in self.shares if share)  # what phrases alone have has no share
             shares = torch.tensor(self.shares, device=outputs.device).clamp_min(rarest)
             weights = 1 / (len(shares) * shares)
-        return soft_label_loss(outputs, batch.targets, weights, self.settings.label_smoothing)
+        return soft_label_loss(outputs, targets, weights, self.settings.label_smoothing, row_weights)
 
     def decode(self, model: nn.Module, outputs: Tensor, batch: LabelledBatch) -> list[LabelPrediction]:
         rows = (outputs.float() / _classifier(model).temperature).softmax(dim=1).tolist()
@@ -366,8 +401,7 @@ class ClassificationTask(WordTask):
         metrics = _metrics(examples, predictions)
         return [classification_figures(metrics)[0], *domain_figures(metrics)]
 
-    def _target_row(self, example: LabelledExample) -> list[float]:
-        target = own_target(example)
+    def _target_row(self, target: Mapping[str, float]) -> list[float]:
         return [target.get(name, 0.0) for name in self.labels.tokens]
 
 

@@ -22,7 +22,7 @@ from pydantic import Field
 from rich.console import Console
 from torch import Tensor, nn
 
-from nlp_lstm.errors import ConfigError
+from nlp_lstm.errors import ConfigError, DataError
 from nlp_lstm.nn.precision import check_bf16, has_fast_bf16
 from nlp_lstm.settings import Settings
 from nlp_lstm.tasks import Task
@@ -122,6 +122,7 @@ def train(
     Raises:
         ConfigError: the network cannot be built, or not trained in the given precision here.
         CheckpointError: the folder's checkpoint belongs to another run or is damaged.
+        DataError: there is no example to learn from.
         KeyboardInterrupt: Ctrl-C; a checkpoint has been written.
     """
     run = _Run(task, training, development, settings, folder)
@@ -148,9 +149,16 @@ class _Run:
         torch.manual_seed(settings.seed)
         if settings.threads:
             torch.set_num_threads(settings.threads)
-        self.task, self.training, self.development, self.settings = task, training, development, settings
         if settings.precision == "bf16":
             check_bf16()
+        self.task, self.settings = task, settings
+        folder.mkdir(parents=True, exist_ok=True)
+        self.training, self.development = task.encode(training, folder), task.encode_development(development)
+        if not len(self.training):
+            raise DataError(
+                "there is no example to learn from: give at least one (phrases alone, without sentences, "
+                "are learnt with model.phrases=apart)"
+            )
         self.checkpoint = folder / CHECKPOINT_NAME
         self.use_bf16 = settings.precision == "bf16" or (settings.precision == "auto" and has_fast_bf16())
         self.accelerator = Accelerator(cpu=settings.device == "cpu")
@@ -169,7 +177,7 @@ class _Run:
         self.notes: list[str] = []
         self.tokens = settings.tokens
         if settings.epochs:
-            self.tokens = min(self.tokens, settings.epochs * task.num_tokens(training))
+            self.tokens = min(self.tokens, settings.epochs * task.num_tokens(self.training))
         self.interval = max(1, self.tokens // settings.evaluations)
         self.state = TrainingState(
             fingerprint=self._fingerprint(model), machine=self._machine(), next_evaluation=self.interval

@@ -1,10 +1,11 @@
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlp_lstm.data.example import LabelledExample, TaggedExample
+from nlp_lstm.data.example import LabelledExample, LabelledPart, TaggedExample
 from nlp_lstm.data.overlap import ProtectedTexts, normal_form, remove_overlap
 from nlp_lstm.text.document import Document
 
@@ -128,6 +129,16 @@ def test_examples_of_both_kinds_are_removed_and_counted():
     assert (kept, removed) == (tagged[1:], {"a test": 1})
     labelled = [LabelledExample(document=example.document, label="x") for example in reversed(tagged)]
     assert remove_overlap(labelled, protected) == (labelled[:1], {"a test": 1})
+
+
+def test_parts_that_are_protected_texts_are_left_out():
+    words = ["Quiet", "wonder", ",", "a", "lovely", "film", ",", "and", "more", "of", "it"]
+    parts = (LabelledPart(0, 2, {"x": 1.0}), LabelledPart(3, 6, {"x": 1.0}), LabelledPart(0, 6, {"y": 1.0}))
+    example = LabelledExample(document=Document.from_words(words), label="x", parts=parts)
+    kept, removed = remove_overlap([example], ProtectedTexts({"a test": ["A lovely film!"]}))
+    assert kept == [replace(example, parts=(parts[0], parts[2]))]
+    assert not removed
+    assert remove_overlap([example], ProtectedTexts({"a test": ["Home."]}))[0] == [example]
 
 
 def test_a_large_data_set_is_searched_in_seconds(data_dir):

@@ -1,4 +1,5 @@
 import collections
+import dataclasses
 
 import pytest
 from hypothesis import given
@@ -41,6 +42,31 @@ def test_every_other_phrase_comes_once_with_its_most_frequent_label(english):
     assert [example.label for example in examples if example.document.text == "quiet film"] == ["3"]
     assert sum(not example.is_phrase for example in examples) == 5
     assert [example.is_phrase for example in examples[:3]] == [False, True, True]
+
+
+def test_phrases_are_also_the_parts_of_their_sentence_with_the_label_they_have_there(english):
+    first, second, *_ = [example for example in read_trees(TREES, ReadingSettings(), english) if not example.is_phrase]
+    assert [(first.document.words[part.start : part.end], part.target) for part in first.parts] == [
+        (["It"], {"2": 1.0}),
+        (["'s"], {"2": 1.0}),
+        (["a"], {"2": 1.0}),
+        (["quiet"], {"3": 1.0}),
+        (["film"], {"2": 1.0}),
+        (["quiet", "film"], {"3": 1.0}),
+        (["a", "quiet", "film"], {"3": 1.0}),
+        (["'s", "a", "quiet", "film"], {"3": 1.0}),
+        (["."], {"2": 1.0}),
+        (["'s", "a", "quiet", "film", "."], {"3": 1.0}),
+    ]
+    assert second.parts[:3] == ((0, 1, {"3": 1.0}), (1, 2, {"4": 1.0}), (0, 2, {"4": 1.0}))
+    assert not any(example.parts for example in read_trees(TREES, ReadingSettings(phrases=False), english))
+
+
+def test_parts_begin_and_end_with_tokens_and_take_the_meaning_of_their_label(english, tmp_path):
+    (tmp_path / "a.txt").write_text("(3 (2 (1 9) (2 p.m)) (2 .))\n")  # "9 p.m." has the token "p.m."
+    reading = ReadingSettings(labels={"1": {"low": 0.9, "high": 0.1}, "2": None, "3": "high"})
+    (sentence, *_) = read_trees(tmp_path / "a.txt", reading, english)
+    assert sentence.parts == ((0, 1, {"low": 0.9, "high": 0.1}),)
 
 
 def test_of_equally_frequent_labels_the_first_in_the_alphabet_counts(english, tmp_path):
@@ -148,4 +174,5 @@ def test_published_training_trees_give_each_phrase_once(data_dir):
     assert len(sentences) == 8_544
     assert len(phrases) > 150_000
     assert len(set(phrases)) > 0.998 * len(phrases)  # words that differ in the file may be the same as text
-    assert find_data(["sst-trees"]).read("train", ReadingSettings(phrases=False)) == sentences
+    without_parts = [dataclasses.replace(sentence, parts=()) for sentence in sentences]
+    assert find_data(["sst-trees"]).read("train", ReadingSettings(phrases=False)) == without_parts

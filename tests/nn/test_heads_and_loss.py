@@ -114,6 +114,13 @@ def test_a_row_with_a_mixed_target_has_the_mean_weight_of_its_labels() -> None:
     assert soft_label_loss(logits, targets, weights).item() == pytest.approx(expected, abs=1e-6)
 
 
+def test_rows_count_by_their_weights():
+    logits, targets = torch.randn(3, 4), torch.rand(3, 4).softmax(1)
+    alone = [soft_label_loss(logits[row : row + 1], targets[row : row + 1]).item() for row in range(3)]
+    found = soft_label_loss(logits, targets, row_weights=torch.tensor([1.0, 0.5, 0.25]))
+    assert found.item() == pytest.approx((alone[0] + alone[1] / 2 + alone[2] / 4) / 1.75, abs=1e-6)
+
+
 def test_the_soft_loss_is_lowest_where_the_probabilities_are_the_target() -> None:
     target = torch.tensor([[0.7, 0.2, 0.1]])
     logits = target.log().requires_grad_()

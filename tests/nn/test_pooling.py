@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nlp_lstm.nn.pooling import Pooling, poolings
+from nlp_lstm.nn.pooling import MaxPooling, Pooling, poolings
 from nlp_lstm.nn.recurrent import Recurrent, make_mask
 
 SIZE = 6  # features, three of each direction
@@ -73,6 +73,37 @@ def test_every_pooling_equals_its_plain_loop(name: str, is_bidirectional: bool) 
     for row, length in enumerate(LENGTHS):
         expected = PLAIN[name](pooling, outputs[row, :length])
         torch.testing.assert_close(found[row], expected, atol=TOLERANCE, rtol=0)
+
+
+# ---- parts of rows
+
+
+def make_parts(lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Every part of every row, in an order of no meaning."""
+    parts = [
+        (row, start, end)
+        for row, length in enumerate(lengths.tolist())
+        for start in range(length)
+        for end in range(start + 1, length + 1)
+    ]
+    rows, starts, ends = torch.tensor(parts)[torch.randperm(len(parts))].T
+    return rows, starts, ends
+
+
+def test_the_maximum_over_each_part_is_that_of_the_part_alone() -> None:
+    pooling = MaxPooling(SIZE, is_bidirectional=True)
+    outputs = make_outputs(LENGTHS, padding=2)
+    rows, starts, ends = make_parts(LENGTHS)
+    found = pooling.read_parts(outputs, rows, starts, ends)
+    for row, start, end, vector in zip(rows, starts, ends, found, strict=True):
+        assert torch.equal(vector, outputs[row, start:end].amax(dim=0))
+
+
+def test_gradients_of_parts_are_right_in_float64() -> None:
+    pooling = MaxPooling(SIZE, is_bidirectional=True)
+    outputs = make_outputs(LENGTHS).requires_grad_()
+    parts = make_parts(LENGTHS)
+    assert torch.autograd.gradcheck(lambda steps: pooling.read_parts(steps, *parts), (outputs,))
 
 
 # ---- stretches and padding

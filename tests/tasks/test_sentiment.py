@@ -12,7 +12,7 @@ from samples import REVIEWS, review_examples, tiny_classifier, tiny_sentiment_re
 
 import nlp_lstm
 from nlp_lstm.artifacts import load_model, load_weights
-from nlp_lstm.data.example import LabelledExample
+from nlp_lstm.data.example import LabelledExample, LabelledPart
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError
 from nlp_lstm.pipeline import Pipeline
 from nlp_lstm.runs import open_model
@@ -260,6 +260,87 @@ def test_teachers_have_their_share_of_a_target_and_all_of_it_where_nothing_else_
     assert [dataclasses.replace(one, target=None) for one in taught] == [
         dataclasses.replace(one, target=None) for one in examples
     ]
+
+
+# ---- phrases inside their sentence
+
+
+INSIDE = ("model.phrases=inside", "model.tree_rounds=3")
+GOOD, BAD = {"POSITIVE": 1.0}, {"NEGATIVE": 0.8, "POSITIVE": 0.2}
+SENTENCE = example("a quiet but dull film", "NEGATIVE", parts=(LabelledPart(1, 2, GOOD), LabelledPart(3, 5, BAD)))
+PHRASE = example("quiet wonder", "POSITIVE", is_phrase=True)
+
+
+def test_phrases_inside_take_the_place_of_phrases_apart():
+    apart, inside = prepare([SENTENCE, PHRASE], "model.phrases=apart"), prepare([SENTENCE, PHRASE], *INSIDE)
+    texts = [SENTENCE, PHRASE, example("b", "POSITIVE")]
+    assert apart.encode(texts, Path()) == texts
+    assert inside.encode(texts, Path()) == [SENTENCE, SENTENCE, SENTENCE, texts[2]]
+    assert "wonder" in apart.words.words
+    assert "wonder" not in inside.words.words
+    assert inside.labels.tokens == apart.labels.tokens
+    assert apart.make_batch([SENTENCE], with_labels=True).parts is None
+    assert inside.make_batch([SENTENCE]).parts is None
+
+
+def test_the_logits_of_phrases_follow_those_of_the_texts():
+    task = prepare([SENTENCE, PHRASE], *INSIDE)
+    model = task.build_model().eval()
+    longer = example("a film with much more to say", "POSITIVE", parts=(LabelledPart(0, 2, GOOD),))
+    batch = task.make_batch([longer, SENTENCE], with_labels=True)
+    assert [part.tolist() for part in batch.parts] == [[0, 1, 1], [0, 1, 3], [2, 2, 5]]
+    torch.testing.assert_close(batch.part_targets, torch.tensor([[0.0, 1.0], [0.0, 1.0], [0.8, 0.2]]))
+    logits = model(batch)
+    tokens = batch.tokens
+    torch.testing.assert_close(logits[:2], model.read_tokens(tokens))
+    outputs = model.backbone(tokens.features, tokens.index, tokens.lengths)
+    of_last_part = model.output(outputs[1, 3:5].amax(dim=0))
+    torch.testing.assert_close(logits[4], of_last_part)
+
+
+def test_the_phrases_of_a_sentence_count_together_as_much_as_the_sentence():
+    task = prepare([SENTENCE, PHRASE], *INSIDE)
+    model = task.build_model().eval()
+    batch = task.make_batch([SENTENCE, example("b", "POSITIVE")], with_labels=True)
+    logits = model(batch)
+    losses = torch.nn.functional.cross_entropy(logits, torch.cat([batch.targets, batch.part_targets]), reduction="none")
+    expected = (losses[0] + losses[1] + (losses[2] + losses[3]) / 2) / 3
+    torch.testing.assert_close(task.loss(model, logits, batch), expected)
+
+
+def test_phrases_beyond_the_first_stretch_are_not_learnt():
+    task = prepare([SENTENCE, PHRASE], *INSIDE, "model.bptt_window=4")
+    batch = task.make_batch([SENTENCE], with_labels=True)
+    assert [part.tolist() for part in batch.parts] == [[0], [1], [2]]
+    assert len(task.build_model()(batch)) == 2
+    shortest = prepare([SENTENCE, PHRASE], *INSIDE, "model.bptt_window=1")
+    assert shortest.make_batch([SENTENCE], with_labels=True).parts is None
+
+
+def test_phrases_inside_need_the_pooling_that_can_read_them():
+    with pytest.raises(ConfigError, match="pooling max, not mean"):
+        tiny_sentiment_recipe(*INSIDE, "model.pooling=mean")
+
+
+def test_a_network_learns_from_the_phrases_inside_a_sentence(tmp_path):
+    """Sentences whose label says nothing: only their phrases do."""
+    fair = {"NEGATIVE": 0.5, "POSITIVE": 0.5}
+    examples = [
+        example("so dear then so vile", target=fair, parts=(LabelledPart(0, 2, GOOD), LabelledPart(3, 5, BAD))),
+        example("so vile then so dear", target=fair, parts=(LabelledPart(0, 2, BAD), LabelledPart(3, 5, GOOD))),
+    ]
+    recipe = tiny_sentiment_recipe(*INSIDE, "training.evaluations=1")
+    task = prepare(examples, *INSIDE)
+    asked = [example("so dear", "POSITIVE"), example("so vile", "NEGATIVE")]
+    result = train(task, examples, asked, recipe.training, tmp_path)
+    assert result.best_score == 1.0
+
+
+def test_phrases_alone_leave_nothing_to_learn_inside(tmp_path):
+    recipe = tiny_sentiment_recipe(*INSIDE)
+    task = prepare([PHRASE, example("dull", "NEGATIVE", is_phrase=True)], *INSIDE)
+    with pytest.raises(DataError, match=r"model\.phrases=apart"):
+        train(task, [PHRASE], [SENTENCE], recipe.training, tmp_path)
 
 
 # ---- answers
