@@ -162,6 +162,7 @@ def _read_prompts(model: LanguageModel, prompts: Sequence[Sequence[int]]) -> tup
 
 
 def _step(model: LanguageModel) -> Any:
+    @torch.no_grad()
     def step(tokens: Tensor, states: Any) -> tuple[Tensor, Any]:
         read = model.read(tokens[:, None], states)
         return model.words.log_probabilities(read.outputs[:, 0]), read.states
