@@ -1,11 +1,14 @@
+import math
+
 import pytest
 import yaml
-from samples import tiny_recipe
+from samples import split_running_text, tiny_language_recipe, tiny_recipe
 
 from nlp_lstm.data.catalogue import catalogue
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.paths import bundled_folder
 from nlp_lstm.recipes import Recipe, change_model, find_recipe, list_recipes, load_recipe, make_recipe, recipe_yaml
+from nlp_lstm.runs import run_recipe
 from nlp_lstm.tasks import tasks
 
 
@@ -31,6 +34,15 @@ def test_a_recipe_is_one_page_that_opens_with_a_comment(path):
 
 def test_there_is_a_recipe_for_tagging():
     assert "pos" in list_recipes()
+
+
+def test_the_recipe_of_language_models_runs_in_tiny_form(tmp_path):
+    (tmp_path / "text").mkdir()
+    recipe = tiny_language_recipe("model.hidden=8", "training.evaluations=1", tokens=400)
+    result = run_recipe(recipe, tmp_path / "run", data=split_running_text(tmp_path / "text"))
+    assert all(math.isfinite(value) for value in result.scores.values())
+    assert (tmp_path / "run" / "report.html").is_file()
+    assert (result.model_folder / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", list_recipes())

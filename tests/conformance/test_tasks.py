@@ -3,7 +3,7 @@
 import contextlib
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,10 +13,12 @@ import pytest
 import torch
 from samples import (
     SMALL_CLASSIFIER,
+    SMALL_LANGUAGE_MODEL,
     SMALL_NETWORK,
     bundled_model,
     corpus_file,
     review_examples,
+    running_examples,
     tagged_examples,
     tiny_pipeline,
 )
@@ -28,6 +30,7 @@ from nlp_lstm.pipeline import Pipeline
 from nlp_lstm.recipes import load_recipe
 from nlp_lstm.runs import open_model
 from nlp_lstm.tasks import Task, predict_examples, tasks
+from nlp_lstm.tasks.lm import LinePrediction
 from nlp_lstm.tasks.sentiment import EmptyTextWarning
 from nlp_lstm.training import TrainingResult, TrainingSettings, train
 
@@ -39,15 +42,19 @@ class Sample:
     """What the laws need to know of a task: its examples, the recipe they train with, and some texts.
 
     ``empty_result`` is the answer for a text without words after training on the first twenty examples, and
-    ``empty_warning`` what comes with it.
+    ``empty_warning`` what comes with it. ``is_fitted`` says whether the scores are those of a task that knows its
+    examples. ``use_options`` are given where an example is answered as in use and not evaluated, for tasks that tell
+    the two apart: a language model scores a text in its context, and writes on from each of many beginnings.
     """
 
     examples: Callable[[], Sequence[Any]]
     recipe: str
     overrides: tuple[str, ...]
     texts: tuple[str, ...]
-    empty_result: Any
+    empty_result: Callable[[Pipeline, str], Any]
     empty_warning: type[Warning] | None = None
+    is_fitted: Callable[[Mapping[str, float]], bool] = lambda scores: min(scores.values()) > 0.97
+    use_options: Mapping[str, Any] | None = None
 
     def expect_empty(self) -> contextlib.AbstractContextManager[Any]:
         """Where a text without words is answered; any other warning stays an error."""
@@ -60,15 +67,30 @@ SAMPLES = {
         recipe="pos",
         overrides=SMALL_NETWORK,
         texts=("The old ferry leaves at six.", "Zzyzx qwrtplk 👍🏽 नाव Ω", "We wait. They don't!"),
-        empty_result=[],
+        empty_result=lambda pipeline, text: [],
     ),
     "sentiment": Sample(
         examples=review_examples,
         recipe="sentiment",
         overrides=SMALL_CLASSIFIER,
         texts=("A quiet, wonderful film.", "Zzyzx qwrtplk 👍🏽 नाव Ω", "The bread is fresh. They don't answer!"),
-        empty_result={"label": "NEGATIVE", "score": 0.5},  # ten of twenty; of equal labels the first
+        empty_result=lambda pipeline, text: {"label": "NEGATIVE", "score": 0.5},  # ten of twenty; the first of equals
         empty_warning=EmptyTextWarning,
+    ),
+    "lm": Sample(
+        examples=running_examples,
+        recipe="lm",
+        overrides=(
+            *SMALL_LANGUAGE_MODEL,
+            "model.hidden=64",
+            "model.embed=48",
+            "training.batch_tokens=40",
+            "training.learning_rate=0.02",
+        ),
+        texts=("The old ferry leaves at six.", "Zzyzx qwrtplk 👍🏽 नाव Ω", "Late"),
+        empty_result=lambda pipeline, text: {"generated_text": text + "".join(pipeline.stream())},  # a line of its own
+        is_fitted=lambda scores: scores["perplexity"] < 1.2,
+        use_options={"max_new_tokens": 10},
     ),
 }
 
@@ -99,6 +121,7 @@ def saved(name: str, folder: Path, precision: str = "fp32") -> Path:
         data="twenty",
         model_settings=task.settings,
         vocabulary=task.vocabulary(),
+        vocabulary_files=task.vocabulary_files(),
         weights=result.model.state_dict(),
         precision=precision,
     )
@@ -113,6 +136,16 @@ def pipeline(name, tmp_path) -> Pipeline:
 def plain(task: Task, examples: Sequence[Any], predictions: Sequence[Any]) -> list[Any]:
     """The results as a user sees them, one per example."""
     return [task.format([(example, answer)]) for example, answer in zip(examples, predictions, strict=True)]
+
+
+def exactly(predictions: Sequence[Any]) -> list[Any]:
+    """Predictions as values that are equal only where every number is."""
+    return [
+        (line.log_probability.tolist(), {name: scores.tolist() for name, scores in line.adapted.items()})
+        if isinstance(line, LinePrediction)
+        else line
+        for line in predictions
+    ]
 
 
 def assert_same(found: Any, expected: Any) -> None:
@@ -143,8 +176,8 @@ def test_twenty_examples_are_fitted(name):
     assert losses[-1] < 0.2 * losses[0]
     examples = SAMPLES[name].examples()[:20]
     scores = task.score(examples, predict_examples(task, result.model, examples))
-    assert min(scores.values()) > 0.97
-    assert result.best_score == pytest.approx(next(iter(scores.values())))
+    assert SAMPLES[name].is_fitted(scores)
+    assert result.best_score == pytest.approx(next(iter(scores.values())), rel=1e-5)  # other batches round otherwise
 
 
 @every_task
@@ -153,19 +186,21 @@ def test_a_saved_model_predicts_the_same_when_it_is_opened_again(name, precision
     folder = saved(name, tmp_path / "one", precision)
     opened = open_model(folder)
     examples = SAMPLES[name].examples()
-    expected = predict_examples(opened.task, opened.model, examples)
-    if precision == "fp32":
-        task, result = fit_twenty(name)
-        assert predict_examples(task, result.model, examples) == expected
-    Pipeline(folder).save(tmp_path / "two")
-    again = open_model(tmp_path / "two")
-    assert predict_examples(again.task, again.model, examples) == expected
+    use = SAMPLES[name].use_options
+    for options in (None,) if use is None else (None, use):
+        expected = exactly(predict_examples(opened.task, opened.model, examples, options=options))
+        if precision == "fp32":
+            task, result = fit_twenty(name)
+            assert exactly(predict_examples(task, result.model, examples, options=options)) == expected
+        Pipeline(folder).save(tmp_path / "two")
+        again = open_model(tmp_path / "two")
+        assert exactly(predict_examples(again.task, again.model, examples, options=options)) == expected
 
 
 @every_task
 def test_the_vocabulary_comes_back_from_plain_values(name):
     task, _ = fit_twenty(name)
-    again = tasks.get(name).from_vocabulary(task.settings, task.vocabulary())
+    again = tasks.get(name).from_folder(task.settings, task.vocabulary(), task.vocabulary_files())
     assert again.vocabulary() == task.vocabulary()
 
 
@@ -173,10 +208,11 @@ def test_the_vocabulary_comes_back_from_plain_values(name):
 @pytest.mark.parametrize("text", ["", "   ", "\n\n"])
 def test_empty_text_is_no_error(name, pipeline, text):
     sample = SAMPLES[name]
+    expected = sample.empty_result(pipeline, text)
     with sample.expect_empty():
-        assert pipeline.predict(text) == sample.empty_result
+        assert pipeline.predict(text) == expected
     with sample.expect_empty():
-        assert pipeline.predict([text, text]) == [sample.empty_result] * 2
+        assert pipeline.predict([text, text]) == [expected] * 2
 
 
 @every_task
@@ -223,26 +259,32 @@ def test_the_task_says_what_it_is_for(name):
     assert all((task_type.title, task_type.intended_use, task_type.known_failures, task_type.__doc__))
 
 
-def assert_company_never_matters(task: Task, model: torch.nn.Module, examples: Sequence[Any]) -> None:
+def assert_company_never_matters(
+    task: Task, model: torch.nn.Module, examples: Sequence[Any], options: Mapping[str, Any] | None = None
+) -> None:
     """The answer for an example is the same alone, in batches, shuffled and padded."""
-    alone = plain(task, examples, [predict_examples(task, model, [example])[0] for example in examples])
+
+    def predict(some: Sequence[Any], **batches: int) -> list[Any]:
+        return predict_examples(task, model, some, options=options, **batches)
+
+    alone = plain(task, examples, [predict([example])[0] for example in examples])
     batched: list[Any] = []
     for start in range(0, len(examples), 32):
-        batched += predict_examples(task, model, examples[start : start + 32], batch_tokens=100_000)
+        batched += predict(examples[start : start + 32], batch_tokens=100_000)
     assert_same(plain(task, examples, batched), alone)
     order = list(range(len(examples)))
     random.shuffle(order)
-    shuffled = predict_examples(task, model, [examples[index] for index in order], batch_tokens=700)
+    shuffled = predict([examples[index] for index in order], batch_tokens=700)
     back = [answer for _, answer in sorted(zip(order, shuffled, strict=True), key=lambda pair: pair[0])]
     assert_same(plain(task, examples, back), alone)
-    padded = predict_examples(task, model, examples, pad_to=400)
+    padded = predict(examples, pad_to=400)
     assert_same(plain(task, examples, padded), alone)
 
 
 @every_task
 def test_an_answer_never_depends_on_the_company_it_is_in(name):
     task, result = fit_twenty(name)
-    assert_company_never_matters(task, result.model, SAMPLES[name].examples())
+    assert_company_never_matters(task, result.model, SAMPLES[name].examples(), SAMPLES[name].use_options)
 
 
 @pytest.fixture(params=["tiny", "bundled"])

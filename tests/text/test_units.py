@@ -43,32 +43,8 @@ def documents() -> list[Document]:
 @lru_cache
 def wiki_units() -> WordUnits:
     """Words of a text of WikiText's kind."""
-    words = [
-        "<unk>",
-        "the",
-        "north",
-        "@-@",
-        "east",
-        "wind",
-        "of",
-        "1",
-        "@,@",
-        "000",
-        "days",
-        "cost",
-        "2",
-        "@.@",
-        "50",
-        "-",
-        ",",
-        ".",
-        "self",
-        "well",
-        "@-@",
-        "known",
-        "mid-1980s",
-    ]
-    return WordUnits.build(dict.fromkeys(words, 2), min_count=1, max_size=100)
+    words = "<unk> the north @-@ east wind of 1 @,@ 000 days cost 2 @.@ 50 - , . self well @-@ known mid-1980s"
+    return WordUnits.build(dict.fromkeys(words.split(), 2), min_count=1, max_size=100)
 
 
 def wiki_document(text: str) -> Document:
