@@ -10,7 +10,17 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from samples import REVIEWS, SMALL_CLASSIFIER, SMALL_NETWORK, TAGGED, bundled_model, tiny_model, tiny_sentiment_run
+from samples import (
+    REVIEWS,
+    SMALL_CLASSIFIER,
+    SMALL_LANGUAGE_MODEL,
+    SMALL_NETWORK,
+    TAGGED,
+    bundled_model,
+    tiny_language_run,
+    tiny_model,
+    tiny_sentiment_run,
+)
 from typer.testing import CliRunner
 
 from nlp_lstm.cli import app
@@ -57,6 +67,7 @@ def workplace(tmp_path, monkeypatch) -> Path:
         csv.writer(file).writerows([["review", "verdict"], *([row[0], row[1]] for row in rows)])
     (folder / "reviews.txt").write_text("".join(f"{row[0]}\n" for row in rows), encoding="utf-8")
     (folder / "my_text.txt").write_text("The old ferry leaves at six.\n" * 20, encoding="utf-8")
+    shutil.copy(folder / "my_text.txt", folder / "my_sentences.txt")
     monkeypatch.chdir(folder)
     return folder
 
@@ -68,7 +79,9 @@ def run_nlp_lstm(arguments: list[str], text: str = "") -> None:
         for status in Path("runs").glob("*/run.json"):  # as if it had been interrupted
             status.write_text(status.read_text(encoding="utf-8").replace("true", "false"), encoding="utf-8")
     elif arguments[0] == "run":
-        tiny, sample = (TINY, TAGGED) if arguments[1] == "pos" else (TINY_CLASSIFIER, REVIEWS)
+        tiny, sample = {"pos": (TINY, TAGGED), "lm": (SMALL_LANGUAGE_MODEL, Path("my_text.txt"))}.get(
+            arguments[1], (TINY_CLASSIFIER, REVIEWS)
+        )
         arguments = [*arguments, *tiny, *([] if "--data" in arguments else ["--data", str(sample)])]
     result = CliRunner().invoke(app, arguments, input=text)
     assert result.exception is None, (arguments, result.exception, result.output)
@@ -83,6 +96,8 @@ def make_commands(*arguments: str) -> list[str]:
 
 def run_line(line: str) -> None:
     """Run one line of shell in tiny form."""
+    if "runs/lm/model" in line:
+        shutil.copytree(tiny_language_run() / "model", "runs/lm/model")
     words = shlex.split(line)
     if words[0] == "echo" and "|" in words:
         bar = words.index("|")

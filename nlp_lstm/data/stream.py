@@ -85,7 +85,7 @@ class TokenStream:
 
         Args:
             batch_tokens: rows times window.
-            window: steps that a gradient goes back at most.
+            window: steps that a gradient goes back.
             noise: makes the windows vary, as Merity et al. 2018 do: most are about ``window`` long, one in twenty
                 about half of it.
         """
@@ -97,7 +97,7 @@ class TokenStream:
             length = window
             if noise is not None:
                 mean = window if noise.random() < 0.95 else window / 2
-                length = max(5, min(window + 20, round(noise.gauss(mean, 5))))
+                length = max(min(5, window), min(window + 20, round(noise.gauss(mean, 5))))
             end = min(columns, start + length)
             parts.append(StreamPart(rows, start, end))
             start = end

@@ -84,9 +84,10 @@ class LanguageSettings(Settings):
     change_penalty: float = Field(0.0, ge=0)
     """Weight of the mean square of the outputs' change from step to step (TAR)."""
     window: int = Field(70, ge=2, le=10_000)
-    """Steps that a gradient goes back at most."""
+    """Steps that a gradient goes back."""
     window_varies: bool = True
-    """Whether windows are of different lengths, so that no place in the text is always at an edge."""
+    """Whether windows are of different lengths, the longest 20 steps longer, so that no place in the text is always at
+    an edge."""
     adapt: bool = True
     """Whether evaluation also measures the model when it adapts to the text that it reads."""
 

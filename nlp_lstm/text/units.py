@@ -88,7 +88,17 @@ class WordUnits(Units):
     def pieces(self, document: Document) -> list[Token]:
         if not self._marks:
             return list(document.tokens)
-        return [piece for token in document.tokens for piece in self._split(token)]
+        tokens = document.tokens
+        pieces: list[Token] = []
+        for number, token in enumerate(tokens):
+            is_inside = 0 < number < len(tokens) - 1 and (
+                tokens[number - 1].end == token.start and token.end == tokens[number + 1].start
+            )
+            if token.text in self._marks and is_inside:  # spaCy cuts words at their hyphens
+                pieces.append(Token(self._marks[token.text], token.start, token.end))
+            else:
+                pieces += self._split(token)
+        return pieces
 
     def encode(self, document: Document) -> list[int]:
         if self._marks:
@@ -115,9 +125,8 @@ class WordUnits(Units):
 
     def _split(self, token: Token) -> list[Token]:
         """Cut a word that the vocabulary lacks at its hyphen, and a number at its comma or point."""
-        if token.text in self.vocabulary or len(token.text) < 2:
-            mark = self._marks.get(token.text) if token.text == "-" else None
-            return [token if mark is None else Token(mark, token.start, token.end)]
+        if token.text in self.vocabulary:
+            return [token]
         for place, character in enumerate(token.text[1:-1], start=1):
             between_digits = token.text[place - 1].isdigit() and token.text[place + 1].isdigit()
             if character in self._marks and (character == "-" or between_digits):

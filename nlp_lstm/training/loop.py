@@ -63,7 +63,7 @@ class TrainingSettings(Settings):
     evaluations: int = Field(10, ge=1)
     """How many times the development data is evaluated, evenly over the run."""
     patience: int = Field(5, ge=1)
-    """Training stops after this many evaluations without a better development score."""
+    """Training stops after this many evaluations without a better development score; nt-asgd not before it averages."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Of the matrix products in training; auto takes bf16 where the processor has instructions for it."""
     threads: int = Field(0, ge=0)
@@ -186,7 +186,8 @@ class _Run:
     @property
     def is_done(self) -> bool:
         """Whether the tokens are used up or patience is."""
-        is_hopeless = self.state.evaluations_since_best >= self.settings.patience
+        is_average_due = self.settings.optimizer == "nt-asgd" and not self.state.average_start
+        is_hopeless = self.state.evaluations_since_best >= self.settings.patience and not is_average_due
         return is_hopeless or self.state.tokens >= self.tokens
 
     def resume(self) -> None:
@@ -306,6 +307,7 @@ class _Run:
         is_waiting = self.settings.optimizer == "nt-asgd" and not self.state.average_start
         if is_waiting and should_start_average(self.state.scores):
             self.state.average_start = self.state.step
+            self.state.evaluations_since_best = 0  # the average may well do better
             tracker.say("the weights are averaged from here on")
         if self.state.evaluations_since_best == 0:
             self.best = {name: tensor.detach().clone() for name, tensor in self.model.named_parameters()}

@@ -137,6 +137,7 @@ def test_a_text_without_words_is_refused(name, texts):
     ("text", "tokens"),
     [
         ("the north-east wind", "the north @-@ east wind"),
+        ("the wind - well, east", "the wind - well , east"),
         ("1,000 days", "1 @,@ 000 days"),
         ("1,000,000 days", "1 @,@ 000 @,@ 000 days"),
         ("cost 2.50.", "cost 2 @.@ 50 ."),
