@@ -2,7 +2,8 @@
 
 from nlp_lstm.tasks.base import Task, predict_examples, tasks
 from nlp_lstm.tasks.classifier import ClassificationSettings
-from nlp_lstm.tasks.lm import LanguageSettings, LanguageTask
+from nlp_lstm.tasks.language import LanguageSettings
+from nlp_lstm.tasks.lm import LanguageTask
 from nlp_lstm.tasks.pos import TaggingSettings, TaggingTask
 from nlp_lstm.tasks.sentiment import ClassificationTask
 

@@ -12,13 +12,11 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from nlp_lstm.data.example import TextExample
@@ -27,131 +25,32 @@ from nlp_lstm.errors import CheckpointError, ConfigError
 from nlp_lstm.evaluation.language_report import language_report, samples_section
 from nlp_lstm.evaluation.perplexity import END, ScoredLine
 from nlp_lstm.evaluation.report import Report, Section
-from nlp_lstm.nn.cells import cells
 from nlp_lstm.nn.language_model import LanguageModel, StreamOutput, pack_states
-from nlp_lstm.settings import Settings
 from nlp_lstm.tasks.adaptation import ADAPTATIONS, score_adaptively, tune_adaptation
 from nlp_lstm.tasks.base import Task, tasks
 from nlp_lstm.tasks.generation import Generated, GenerationOptions, generate, generation_options, stream_text
+from nlp_lstm.tasks.language import (
+    SCORED_AT_ONCE,
+    LanguageSettings,
+    LinePrediction,
+    PromptBatch,
+    StreamBatch,
+    network_of,
+    score_stream,
+)
 from nlp_lstm.tasks.ngrams import NgramModel
 from nlp_lstm.text.document import Document, Token
 from nlp_lstm.text.tokenize import Tokenizer
-from nlp_lstm.text.units import EOS_ID, NUM_UNPREDICTED, UNK_ID, UnitName, Units, build_units, units_from_dict
+from nlp_lstm.text.units import EOS_ID, NUM_UNPREDICTED, UNK_ID, Units, build_units, units_from_dict
 from nlp_lstm.text.vectors import WordVectors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SCORED_AT_ONCE = 256  # tokens of a text that are scored in one go
 DEVELOPMENT_ROWS = 16  # rows of the development text that training scores side by side
 SAMPLED_TEMPERATURES = (0.5, 0.8, 1.0)
 NGRAM_ORDER = 5
 NGRAM_TOKENS = 5_000_000  # at the end of a training text; the n-gram baseline holds them in memory
-
-
-class LanguageSettings(Settings):
-    """The language model."""
-
-    unit: UnitName = "word"
-    """What a token is: word, subword or character."""
-    vocabulary: int = Field(50_000, ge=1, le=10_000_000)
-    """At most this many words or characters, the most frequent; of subwords just as many."""
-    min_count: int = Field(1, ge=1)
-    """Rarer words or characters are unknown."""
-    direction: Literal["forward", "backward"] = "forward"
-    """Whether each token is predicted from those before it, or from those after it."""
-    cell: str = "lstm"
-    """The recurrent cell's name: gru, lstm, rnn."""
-    hidden: int = Field(512, ge=1)
-    """Features of the hidden state."""
-    layers: int = Field(2, ge=1, le=64)
-    """How many recurrent layers."""
-    embed: int = Field(256, ge=1)
-    """Features of a word, whose table is also that of the softmax."""
-    cutoffs: tuple[int, ...] | None = None
-    """Of the adaptive softmax: words beyond each get shorter vectors. [] for a plain softmax; null takes 4,000 and
-    16,000 where the vocabulary is larger."""
-    embedding_dropout: float = Field(0.1, ge=0, lt=1)
-    """Share of the vocabulary that is dropped in a batch."""
-    input_dropout: float = Field(0.3, ge=0, lt=1)
-    """Locked dropout on the word vectors."""
-    dropout: float = Field(0.3, ge=0, lt=1)
-    """Locked dropout between the layers and on the outputs."""
-    recurrent_dropout: float = Field(0.0, ge=0, lt=1)
-    """Share of the recurrent weights that is dropped in a batch (DropConnect)."""
-    activation_penalty: float = Field(0.0, ge=0)
-    """Weight of the outputs' mean square in the loss (AR of Merity et al. 2017)."""
-    change_penalty: float = Field(0.0, ge=0)
-    """Weight of the mean square of the outputs' change from step to step (TAR)."""
-    window: int = Field(70, ge=2, le=10_000)
-    """Steps that a gradient goes back."""
-    window_varies: bool = True
-    """Whether windows are of different lengths, the longest 20 steps longer, so that no place in the text is always at
-    an edge."""
-    adapt: bool = True
-    """Whether evaluation also measures the model when it adapts to the text that it reads."""
-
-    @field_validator("cell")
-    @classmethod
-    def _check_cell(cls, name: str) -> str:
-        if name not in cells:
-            raise ValueError(cells.unknown_message(name))
-        return name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamBatch:
-    """A part of a text as tensors.
-
-    Args:
-        ids: int64, `batch time`.
-        next_ids: the same a step later.
-        carried: the recurrent states before it, by name; empty at the beginning of a text.
-    """
-
-    ids: Tensor
-    next_ids: Tensor
-    carried: Mapping[str, Tensor] = field(default_factory=dict)
-
-    @property
-    def num_tokens(self) -> int:
-        """Tokens that are predicted."""
-        return self.next_ids.numel()
-
-    def to(self, device: torch.device) -> StreamBatch:
-        """Return the batch on ``device``."""
-        carried = {name: tensor.to(device) for name, tensor in self.carried.items()}
-        return StreamBatch(ids=self.ids.to(device), next_ids=self.next_ids.to(device), carried=carried)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromptBatch:
-    """The beginnings of texts to be written, each with its ids."""
-
-    prompts: tuple[Sequence[int], ...]
-    documents: tuple[Document, ...]
-
-    @property
-    def num_tokens(self) -> int:
-        """Tokens in all of them."""
-        return sum(map(len, self.prompts))
-
-    def to(self, device: torch.device) -> PromptBatch:
-        """Return the batch as it is; its tensors are made later."""
-        return self
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class LinePrediction:
-    """What a language model says of one line that it reads.
-
-    Args:
-        log_probability: float32, nats, of each token in the order read, the end of the line last.
-        adapted: the same from each way of adapting to the text, by its name.
-    """
-
-    log_probability: NDArray[np.float32]
-    adapted: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 @tasks.register("lm")
@@ -235,7 +134,7 @@ class LanguageTask(Task):
         counts[UNK_ID] += sum(self._counts.values()) - counts.sum()
         counts[EOS_ID] = self._num_lines
         counts = counts.clamp_min(0.1)  # nothing is impossible
-        _network(model).words.start_from(counts / counts.sum())
+        network_of(model).words.start_from(counts / counts.sum())
 
     def build_model(self) -> LanguageModel:
         settings, num_words = self.settings, len(self.units)
@@ -324,7 +223,7 @@ class LanguageTask(Task):
 
     def predict_in_context(self, model: nn.Module, examples: Sequence[TextExample]) -> list[LinePrediction]:
         """Score every token of a text in order; the states go on from line to line."""
-        network = _network(model)
+        network = network_of(model)
         lengths = [len(self.units.encode(example.document)) + 1 for example in examples]
         if self._is_backward:
             lengths.reverse()
@@ -343,7 +242,7 @@ class LanguageTask(Task):
     def calibrate(self, model: nn.Module, examples: Sequence[TextExample]) -> None:
         """Choose on development text how fast the network adapts when it is evaluated that way."""
         if self.settings.adapt:
-            tune_adaptation(_network(model), self._collect(examples))
+            tune_adaptation(network_of(model), self._collect(examples))
 
     def examine(
         self, model: nn.Module, examples: Sequence[TextExample], predictions: Sequence[LinePrediction]
@@ -355,7 +254,7 @@ class LanguageTask(Task):
         samples = []
         for temperature in SAMPLED_TEMPERATURES:
             options = GenerationOptions(temperature=temperature, max_new_tokens=60)
-            written = generate(_network(model), self.units, [[], beginning], options)
+            written = generate(network_of(model), self.units, [[], beginning], options)
             samples.append((f"Temperature {temperature}", [text for row in written for text in row.texts]))
         return [samples_section(samples)]
 
@@ -372,7 +271,7 @@ class LanguageTask(Task):
     def predict_batch(self, model: nn.Module, batch: PromptBatch, **options: Any) -> list[Generated]:
         """Write on from each beginning."""
         self._check_forward()
-        return generate(_network(model), self.units, batch.prompts, generation_options(options))
+        return generate(network_of(model), self.units, batch.prompts, generation_options(options))
 
     def score(self, examples: Sequence[TextExample], predictions: Sequence[LinePrediction]) -> dict[str, float]:
         """Return the mean log-probability and the perplexity of a text."""
@@ -403,7 +302,7 @@ class LanguageTask(Task):
             return {"tokens": [], "log_probability": 0.0, "perplexity": None}
         with torch.inference_mode():
             stream = self._collect(examples)
-            scores = score_stream(_network(model), stream)
+            scores = score_stream(network_of(model), stream)
         if self._is_backward:
             scores = scores[::-1]
         tokens: list[dict[str, Any]] = []
@@ -430,7 +329,7 @@ class LanguageTask(Task):
         """Yield what is written on a beginning, piece by piece; see `nlp_lstm.tasks.generation`."""
         self._check_forward()
         ids = self.units.encode(tokenizer.tokenize(prompt))
-        return stream_text(_network(model), self.units, ids, generation_options(options))
+        return stream_text(network_of(model), self.units, ids, generation_options(options))
 
     def _check_forward(self) -> None:
         if self._is_backward:
@@ -527,30 +426,3 @@ class LanguageTask(Task):
                 )
             )
         return lines
-
-
-def score_stream(model: LanguageModel, stream: TokenStream) -> NDArray[np.float32]:
-    """Return the log-probability of every id of a stream but the first, in nats, each after all before it.
-
-    Args:
-        model: the network, which is left in evaluation mode.
-        stream: the text.
-    """
-    model.eval()
-    scores = []
-    carried: Mapping[str, Tensor] = {}
-    with torch.inference_mode():
-        for part in stream.plan(SCORED_AT_ONCE, window=SCORED_AT_ONCE):
-            ids = torch.from_numpy(stream.read(part))
-            batch = StreamBatch(ids=ids[:, :-1], next_ids=ids[:, 1:], carried=carried)
-            outputs = model(batch)
-            carried = pack_states(outputs.states)
-            scores.append(outputs.log_probability[0].float().numpy())
-    return np.concatenate(scores)
-
-
-def _network(model: nn.Module) -> LanguageModel:
-    """The network as what `build_model` makes."""
-    if not isinstance(model, LanguageModel):
-        raise TypeError(f"{type(model).__name__} is no LanguageModel")
-    return model

@@ -30,7 +30,7 @@ from nlp_lstm.pipeline import Pipeline
 from nlp_lstm.recipes import load_recipe
 from nlp_lstm.runs import open_model
 from nlp_lstm.tasks import Task, predict_examples, tasks
-from nlp_lstm.tasks.lm import LinePrediction
+from nlp_lstm.tasks.language import LinePrediction
 from nlp_lstm.tasks.sentiment import EmptyTextWarning
 from nlp_lstm.training import TrainingResult, TrainingSettings, train
 

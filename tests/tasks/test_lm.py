@@ -27,7 +27,7 @@ from nlp_lstm.errors import CheckpointError, ConfigError, DataError
 from nlp_lstm.pipeline import Pipeline
 from nlp_lstm.recipes import load_recipe
 from nlp_lstm.runs import open_model
-from nlp_lstm.tasks import LanguageTask, adaptation, lm, predict_examples
+from nlp_lstm.tasks import LanguageTask, adaptation, language, lm, predict_examples
 from nlp_lstm.tasks.adaptation import ADAPTATIONS, BOTH, CACHE, DYNAMIC, Adaptation, score_adaptively, tune_adaptation
 from nlp_lstm.tasks.generation import NEVER_WRITTEN, GenerationOptions, generate
 from nlp_lstm.tasks.ngrams import NgramModel
@@ -149,7 +149,7 @@ def test_every_token_is_scored_as_one_by_one(override):
 def test_how_many_tokens_are_scored_at_once_never_matters(monkeypatch, at_once):
     task, model = opened()
     expected = [line.log_probability for line in task.predict_in_context(model, running_examples())]
-    monkeypatch.setattr(lm, "SCORED_AT_ONCE", at_once)
+    monkeypatch.setattr(language, "SCORED_AT_ONCE", at_once)
     found = [line.log_probability for line in task.predict_in_context(model, running_examples())]
     for left, right in zip(found, expected, strict=True):
         np.testing.assert_allclose(left, right, atol=TOLERANCE)
