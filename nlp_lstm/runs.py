@@ -12,7 +12,17 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from nlp_lstm.artifacts import ModelConfig, Precision, copy_model, load_model, load_weights, save_model
+from nlp_lstm.artifacts import (
+    CONFIG_NAME,
+    WEIGHTS_NAME,
+    ModelConfig,
+    Precision,
+    copy_model,
+    find_model,
+    load_model,
+    load_weights,
+    save_model,
+)
 from nlp_lstm.card import add_spread, model_card
 from nlp_lstm.data.catalogue import find_data, find_vectors
 from nlp_lstm.data.overlap import ProtectedTexts, remove_overlap
@@ -20,12 +30,15 @@ from nlp_lstm.errors import CheckpointError, ConfigError, DataError, NlpLstmErro
 from nlp_lstm.evaluation.report import Figure, Report
 from nlp_lstm.evaluation.significance import mean_and_spread
 from nlp_lstm.files import write_whole
+from nlp_lstm.nn.language_model import LanguageModel
+from nlp_lstm.paths import model_roots
 from nlp_lstm.recipes import Recipe
 from nlp_lstm.run_data import RunData, read_run_data, read_split
 from nlp_lstm.run_folders import STATUS_NAME, RunStatus, begin_run, read_status, write_status
 from nlp_lstm.run_report import complete_report, current_commit
 from nlp_lstm.settings import parse_settings
-from nlp_lstm.tasks import Task, predict_examples, tasks
+from nlp_lstm.tasks import LanguageTask, Task, predict_examples, tasks
+from nlp_lstm.tasks.words import Beginning
 from nlp_lstm.text.tokenize import Tokenizer
 from nlp_lstm.text.vectors import WordVectors
 from nlp_lstm.training import TrainingResult
@@ -100,6 +113,8 @@ def run_recipe(
     for split, examples in (("dev", run_data.development), ("test", run_data.test)):
         for note in task.check_examples(examples, f"{run_data.found.name}, {split}"):
             say(f"note: {note}")
+    if recipe.init:
+        task.begin_as([_open_beginning(name) for name in recipe.init])
     Tokenizer(recipe.language)  # an unknown language fails now, not at the first text
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -240,6 +255,28 @@ def load_recipe_vectors(recipe: Recipe, say: Callable[[str], None]) -> list[Word
         return [find_vectors(name, say=say) for name in (embedding.vectors if embedding else None) or ()]
     except DataError as error:
         raise DataError(f"{error}. To train without pretrained vectors: model.embedding.vectors=null") from error
+
+
+def _open_beginning(name: str) -> Beginning:
+    """Open a language model by its name or folder.
+
+    Raises:
+        NotTrainedError: there is none.
+        CheckpointError: the folder is damaged.
+        ConfigError: the model is of another task.
+    """
+    path = Path(name)
+    if not (path / CONFIG_NAME).is_file():
+        path = find_model(name, roots=model_roots(), advice="Train one with `nlp-lstm run lm`, or give its folder")
+    opened = open_model(path)
+    if not isinstance(opened.task, LanguageTask) or not isinstance(opened.model, LanguageModel):
+        raise ConfigError(f"init: {name} is a model of the task {opened.task.name}; give a language model")
+    return Beginning(
+        name=f"{path.name} ({opened.config.files[WEIGHTS_NAME].sha256[:12]})",
+        units=opened.task.units,
+        network=opened.model,
+        is_backward=opened.task.settings.direction == "backward",
+    )
 
 
 def open_model(folder: Path) -> OpenModel:

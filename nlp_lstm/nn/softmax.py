@@ -50,7 +50,7 @@ class TiedSoftmax(nn.Module):
         self.num_words = num_words
         self.size = size
         self.bounds = tuple(pairwise(bounds))
-        sizes = [max(SMALLEST_ROW, size // shrink**cluster) for cluster in range(len(self.bounds))]
+        sizes = [max(min(SMALLEST_ROW, size), size // shrink**cluster) for cluster in range(len(self.bounds))]
         self.tables = nn.ParameterList(
             nn.Parameter(torch.randn(end - start, row_size) * row_size**-0.5)
             for (start, end), row_size in zip(self.bounds, sizes, strict=True)

@@ -102,6 +102,14 @@ class Task(ABC):
         """
         return []
 
+    def begin_as(self, beginnings: Sequence[Any]) -> None:
+        """Let the network begin as language models do, before it is built.
+
+        Raises:
+            ConfigError: the task's network cannot, or they do not fit its settings.
+        """
+        raise ConfigError(f"the task {self.name} cannot begin as a language model; leave out init")
+
     @abstractmethod
     def build_model(self) -> nn.Module:
         """Return the network with fresh weights."""

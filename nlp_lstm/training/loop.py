@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from nlp_lstm.errors import ConfigError, DataError
 from nlp_lstm.nn.precision import check_bf16, has_fast_bf16
+from nlp_lstm.nn.transfer import parameters_by_depth
 from nlp_lstm.settings import Settings
 from nlp_lstm.tasks import Task
 from nlp_lstm.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
@@ -56,6 +57,11 @@ class TrainingSettings(Settings):
     """Steps until the full learning rate; from there that of AdamW falls to zero as half a cosine."""
     weight_decay: float = Field(0.0, ge=0)
     """Of the weights in each step, times the learning rate."""
+    layer_decay: float = Field(1.0, gt=0, le=1)
+    """Each layer learns at this share of the rate of the one above it, the embedding last; below 1 for networks that
+    begin as language models (discriminative fine-tuning, Howard and Ruder 2018)."""
+    unfreeze_steps: int = Field(0, ge=0)
+    """Steps after which one layer more is learnt, from the head down (gradual unfreezing); 0 learns all at once."""
     clip_norm: float = Field(1.0, gt=0)
     """Gradients with a larger norm are scaled down to it (Pascanu et al. 2013)."""
     average_decay: float = Field(0.998, ge=0, lt=1)
@@ -167,9 +173,9 @@ class _Run:
         except (RuntimeError, OverflowError) as error:  # torch's own words on absurd sizes
             raise ConfigError(f"the network cannot be built: {str(error).splitlines()[0]}") from error
         task.fill_model(model)
-        optimizer = make_optimizer(
-            settings.optimizer, model.parameters(), settings.learning_rate, settings.weight_decay
-        )
+        by_depth = settings.layer_decay < 1 or settings.unfreeze_steps
+        self.groups = parameters_by_depth(model) if by_depth else [list(model.parameters())]
+        optimizer = make_optimizer(settings.optimizer, self.groups, settings.learning_rate, settings.weight_decay)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.average = WeightAverage(self.model)
         self.best: dict[str, Tensor] = {}
@@ -241,7 +247,12 @@ class _Run:
 
     def _fingerprint(self, model: nn.Module) -> str:
         """A checksum of everything that the course of training depends on, the machine left out."""
-        settings = [self.task.name, self.task.settings.model_dump(mode="json"), self.settings.model_dump(mode="json")]
+        settings = [
+            self.task.name,
+            self.task.settings.model_dump(mode="json"),
+            self.settings.model_dump(mode="json"),
+            self.task.facts(),
+        ]
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
         for examples in (self.training, self.development):
             for piece in self.task.identify(examples):
@@ -282,14 +293,18 @@ class _Run:
             progress=state.tokens / self.tokens,
             warmup_steps=settings.warmup_steps,
         )
-        for group in self.optimizer.param_groups:
-            group["lr"] = settings.learning_rate * factor
+        for depth, group in enumerate(self.optimizer.param_groups):
+            group["lr"] = settings.learning_rate * factor * settings.layer_decay**depth
         self.model.train()
         with torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self.use_bf16):
             outputs = self.model(batch)
         loss = self.task.loss(self.accelerator.unwrap_model(self.model), outputs, batch)
         self.optimizer.zero_grad()
         self.accelerator.backward(loss)
+        for depth, group in enumerate(self.groups):
+            if state.step < depth * settings.unfreeze_steps:
+                for parameter in group:
+                    parameter.grad = None
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
         self.optimizer.step()
         state.step += 1

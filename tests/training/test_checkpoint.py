@@ -16,7 +16,7 @@ class Parts:
     def __init__(self, seed: int, size: int = 4, steps: int = 3) -> None:
         torch.manual_seed(seed)
         self.model = nn.Linear(size, size)
-        self.optimizer = make_optimizer("adamw", self.model.parameters(), 0.1, 0.0)
+        self.optimizer = make_optimizer("adamw", [self.model.parameters()], 0.1, 0.0)
         self.average = WeightAverage(self.model)
         for _ in range(steps):
             self.step()

@@ -36,7 +36,7 @@ def test_without_warm_up_the_first_step_has_the_full_rate() -> None:
 def test_the_optimizer_holds_only_what_is_trained() -> None:
     model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
     model[0].weight.requires_grad_(False)
-    optimizer = make_optimizer("adamw", model.parameters(), 0.01, 0.1)
+    optimizer = make_optimizer("adamw", [model.parameters()], 0.01, 0.1)
     (group,) = optimizer.param_groups
     assert [id(parameter) for parameter in group["params"]] == [
         id(parameter) for parameter in model.parameters() if parameter.requires_grad
@@ -47,7 +47,7 @@ def test_the_optimizer_holds_only_what_is_trained() -> None:
 def test_the_optimizers_first_step_follows_adamws_formula() -> None:
     parameter = nn.Parameter(torch.tensor([1.0, -2.0, 3.0], dtype=torch.float64))
     before = parameter.detach().clone()
-    optimizer = make_optimizer("adamw", [parameter], 0.01, 0.1)
+    optimizer = make_optimizer("adamw", [[parameter]], 0.01, 0.1)
     parameter.grad = torch.tensor([0.5, 0.0, -4.0], dtype=torch.float64)
     optimizer.step()
     # After bias correction the first moments' ratio is the gradient's sign; decay is decoupled (Loshchilov, Hutter).
@@ -115,7 +115,7 @@ def test_the_rate_of_plain_descent_warms_up_and_stays(step: int, expected: float
 def test_plain_descent_follows_the_gradient_and_decays() -> None:
     parameter = nn.Parameter(torch.tensor([1.0, -2.0, 3.0], dtype=torch.float64))
     before = parameter.detach().clone()
-    optimizer = make_optimizer("nt-asgd", [parameter], 0.5, 0.1)
+    optimizer = make_optimizer("nt-asgd", [[parameter]], 0.5, 0.1)
     parameter.grad = torch.tensor([0.5, 0.0, -4.0], dtype=torch.float64)
     gradient = parameter.grad.clone()
     optimizer.step()

@@ -1,0 +1,92 @@
+"""What a language model has learnt, put into the network of another task.
+
+    language model, forward     words f   layers f1 f2
+    language model, backward    words b   layers b1 b2
+    task, bidirectional         words f b   layer 1: f1 reads words f, b1 words b   layer 2: f2 reads f1, b2 reads b1
+
+So before its first step the network computes what the two language models do, side by side; what else it has (a head,
+characters, the other direction as input) begins without influence and learns its part.
+
+Source: initialisation of an encoder by language models: Dai and Le, "Semi-supervised Sequence Learning", NeurIPS 2015;
+Ramachandran, Liu and Le, EMNLP 2017; Howard and Ruder, "Universal Language Model Fine-tuning", ACL 2018.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from nlp_lstm.errors import ConfigError
+from nlp_lstm.nn.cells import Cell
+from nlp_lstm.nn.recurrent import Recurrent
+
+
+@torch.no_grad()
+def begin_direction(encoder: Recurrent, source: Recurrent, *, direction: int, first_column: int) -> None:
+    """Put the layers of a net in one direction into one direction of an encoder.
+
+    Args:
+        encoder: the task's; a further layer than the source's stays as it is.
+        source: the language model's.
+        direction: 0 for the forward one, 1 for the backward one.
+        first_column: where, among the features of the encoder's inputs, those begin that the source reads.
+
+    Raises:
+        ConfigError: cells or sizes differ.
+    """
+    for number, (layer, source_layer) in enumerate(zip(encoder.layers, source.layers, strict=False)):
+        cell = cast("Cell", layer.get_submodule(str(direction)))
+        source_cell = cast("Cell", source_layer.get_submodule("0"))
+        if type(cell) is not type(source_cell) or cell.hidden_size != source_cell.hidden_size:
+            raise ConfigError(
+                f"the language model's layers are {type(source_cell).__name__} of {source_cell.hidden_size} features, "
+                f"the task's {type(cell).__name__} of {cell.hidden_size}; set model.cell and model.hidden to the former"
+            )
+        start = first_column if number == 0 else direction * cell.hidden_size
+        parameters = dict(cell.named_parameters())
+        for name, values in source_cell.named_parameters():
+            if values.shape == parameters[name].shape:
+                parameters[name].copy_(values)
+            else:  # the input weights, which here read more than the source does
+                parameters[name].zero_()
+                parameters[name][:, start : start + values.shape[1]] = values
+
+
+def depth_of(name: str, num_layers: int) -> int:
+    """Return how far a parameter is from the answer: 0 for a head, then the layers downwards, the embedding last.
+
+    Args:
+        name: as `named_parameters` has it.
+        num_layers: recurrent layers.
+    """
+    layer = re.search(r"(?:^|\.)encoder\.layers\.(\d+)\.", name)
+    if layer:
+        return num_layers - int(layer[1])
+    return num_layers + 1 if re.search(r"(?:^|\.)embedding\.", name) else 0
+
+
+def parameters_by_depth(model: nn.Module) -> list[list[nn.Parameter]]:
+    """Return the trainable parameters of a network with a backbone, those nearest to the answer first."""
+    encoders = [module for name, module in model.named_modules() if re.search(r"(?:^|\.)backbone\.encoder$", name)]
+    num_layers = len(encoders[0].layers) if encoders and isinstance(encoders[0], Recurrent) else 0
+    groups: list[list[nn.Parameter]] = [[] for _ in range(num_layers + 2)]
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            groups[depth_of(name, num_layers)].append(parameter)
+    return [group for group in groups if group]
+
+
+def put_words(table: nn.Embedding, ids: Sequence[int], vectors: Tensor) -> None:
+    """Put vectors into the rows of a table.
+
+    Args:
+        table: the task's word vectors.
+        ids: the rows.
+        vectors: float32, `row embed`.
+    """
+    with torch.no_grad():
+        table.weight[list(ids)] = vectors

@@ -1,0 +1,94 @@
+"""A network that begins as language models: it computes what they do, and learns its layers one by one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from nlp_lstm.errors import ConfigError
+from nlp_lstm.nn.cells import cells
+from nlp_lstm.nn.language_model import LanguageModel
+from nlp_lstm.nn.recurrent import Recurrent, reverse_rows
+from nlp_lstm.nn.transfer import begin_direction, depth_of, parameters_by_depth, put_words
+
+TOLERANCE = 1e-6  # the same sums in another order
+LENGTHS = torch.tensor([6, 4])
+
+
+def language_model(cell: str, embed_size: int) -> LanguageModel:
+    """A language model with two layers of random weights."""
+    return LanguageModel(20, embed_size=embed_size, cell=cell, hidden_size=5, num_layers=2).eval()
+
+
+@pytest.mark.parametrize("cell", sorted(cells))
+def test_both_directions_compute_what_the_language_models_do(cell):
+    torch.manual_seed(1)
+    forward, backward = language_model(cell, 3), language_model(cell, 4)
+    ids = torch.randint(20, (2, 6))
+    encoder = Recurrent(cell, 2 + 3 + 4, 5, num_layers=2).eval()  # two features of something else come first
+    for direction, (source, column) in enumerate(((forward, 2), (backward, 5))):
+        begin_direction(encoder, source.encoder, direction=direction, first_column=column)
+    inputs = torch.cat((torch.randn(2, 6, 2), forward.words.embed(ids), backward.words.embed(ids)), dim=2)
+    found = encoder(inputs, LENGTHS).outputs
+    mask = (torch.arange(6) < LENGTHS[:, None])[..., None]
+    torch.testing.assert_close(found[..., :5], forward.read(ids).hidden * mask, atol=TOLERANCE, rtol=0)
+    mirrored = backward.read(reverse_rows(ids[..., None].float(), LENGTHS)[..., 0].long()).hidden
+    expected = reverse_rows(mirrored, LENGTHS) * mask
+    torch.testing.assert_close(found[..., 5:], expected, atol=TOLERANCE, rtol=0)
+
+
+def test_what_does_not_fit_is_refused_with_what_to_change():
+    encoder = Recurrent("lstm", 3, 6)
+    with pytest.raises(ConfigError, match=r"LSTMCell of 5 features.*model\.hidden"):
+        begin_direction(encoder, language_model("lstm", 3).encoder, direction=0, first_column=0)
+    with pytest.raises(ConfigError, match="GRUCell"):
+        begin_direction(Recurrent("lstm", 3, 5), language_model("gru", 3).encoder, direction=0, first_column=0)
+
+
+def test_gradients_reach_what_began_without_influence():
+    encoder = Recurrent("lstm", 7, 5, num_layers=2)
+    begin_direction(encoder, language_model("lstm", 3).encoder, direction=0, first_column=0)
+    encoder(torch.randn(2, 6, 7), LENGTHS).outputs.square().sum().backward()
+    for parameter in encoder.parameters():
+        assert parameter.grad is not None
+        assert parameter.grad.abs().sum() > 0
+
+
+def test_words_are_put_into_their_rows():
+    table = torch.nn.Embedding(4, 2)
+    put_words(table, [3, 1], torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    assert table.weight[3].tolist() == [1, 2]
+    assert table.weight[1].tolist() == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("name", "depth"),
+    [
+        ("head.linear.weight", 0),
+        ("output.bias", 0),
+        ("backbone.encoder.layers.1.0.weight_ih", 1),
+        ("backbone.encoder.layers.0.1.bias", 2),
+        ("backbone.embedding.words.weight", 3),
+        ("backbone.embedding.characters.recurrent.layers.0.0.bias", 3),
+    ],
+)
+def test_the_depth_of_a_parameter_counts_from_the_head(name, depth):
+    assert depth_of(name, 2) == depth
+
+
+def test_every_parameter_is_in_one_group():
+    network = torch.nn.ModuleDict(
+        {
+            "backbone": torch.nn.ModuleDict(
+                {"encoder": Recurrent("gru", 3, 5, num_layers=2), "embedding": torch.nn.Embedding(4, 3)}
+            ),
+            "output": torch.nn.Linear(10, 2),
+        }
+    )
+    groups = parameters_by_depth(network)
+    assert [sum(parameter.numel() for parameter in group) for group in groups] == [
+        22,
+        sum(parameter.numel() for parameter in network["backbone"]["encoder"].layers[1].parameters()),
+        sum(parameter.numel() for parameter in network["backbone"]["encoder"].layers[0].parameters()),
+        12,
+    ]
