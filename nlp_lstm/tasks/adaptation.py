@@ -175,6 +175,10 @@ def _cache(
 def _mix(
     log_probability: Float[Tensor, " time"], cached: Float[Tensor, " time"], adaptation: Adaptation
 ) -> Float[Tensor, " time"]:
-    """Mix the model's probabilities with the cache's; the first token has no cache yet."""
-    mixed = (1 - adaptation.cache_weight) * log_probability.exp() + adaptation.cache_weight * cached
-    return torch.cat((log_probability[:1], mixed[1:].clamp_min(1e-30).log()))
+    """Mix the model's probabilities with the cache's; the first token has no cache yet.
+
+    In logarithms, so that what is too improbable for a probability in fp32 keeps its log-probability.
+    """
+    weight = log_probability.new_tensor(adaptation.cache_weight)
+    mixed = torch.logaddexp(log_probability + torch.log1p(-weight), cached.log() + weight.log())
+    return torch.cat((log_probability[:1], mixed[1:]))

@@ -349,6 +349,15 @@ def test_the_cache_is_that_of_a_plain_loop(monkeypatch):
     assert found.tolist() == pytest.approx(expected, abs=TOLERANCE)
 
 
+def test_the_cache_never_makes_up_for_what_is_hardly_possible():
+    """A token of e**-200, too little for a probability in fp32, that the cache does not hold, pays for the cache."""
+    log_probability, cached = torch.tensor([-1.0, -200.0, -200.0]), torch.tensor([0.0, 0.0, 0.5])
+    mixed = adaptation._mix(log_probability, cached, Adaptation(0.1, 0.2, 0.0, 0.0))
+    assert mixed.tolist() == pytest.approx([-1.0, -200 + math.log(0.8), math.log(0.2 * 0.5)])
+    unmixed = adaptation._mix(log_probability, cached, Adaptation(0.1, 0.0, 0.0, 0.0))
+    assert torch.equal(unmixed, log_probability)
+
+
 def test_dynamic_evaluation_is_that_of_a_plain_loop():
     """Krause et al. 2018: gradient descent on each window after it was scored, and some of the way back."""
     task, model, stream = adapting()
