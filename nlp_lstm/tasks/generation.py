@@ -22,6 +22,7 @@ from nlp_lstm.settings import parse_settings
 from nlp_lstm.text.units import BOS_ID, EOS_ID, PAD_ID, UNK_ID, TextWriter, Units
 
 NEVER_WRITTEN = (PAD_ID, UNK_ID, BOS_ID)
+_OF_DRAWING = ("temperature", "top_k", "top_p", "typical_p", "repetition_penalty")
 
 
 class GenerationOptions(SamplingSettings):
@@ -30,7 +31,8 @@ class GenerationOptions(SamplingSettings):
     max_new_tokens: int = Field(50, ge=1, le=100_000)
     """The most tokens that are written."""
     num_beams: int = Field(1, ge=1, le=100)
-    """More than 1 looks for the most probable text with this many beams, and draws nothing."""
+    """More than 1 looks for the most probable text with this many beams, and draws nothing: of the options of drawing
+    only ``no_repeat_ngram_size`` goes with it."""
     num_return_sequences: int = Field(1, ge=1, le=100)
     """Texts for each beginning."""
     seed: int = Field(0, ge=0, lt=2**31)
@@ -57,9 +59,23 @@ def generation_options(values: Mapping[str, Any]) -> GenerationOptions:
         raise ConfigError(
             f"num_return_sequences is {options.num_return_sequences}, more than the {options.num_beams} of num_beams"
         )
+    if options.num_beams > 1:
+        _check_beams(options)
     if options.num_beams == 1 and options.num_return_sequences > 1 and not options.do_sample:
         raise ConfigError("without drawing there is one text; set num_beams, or leave out num_return_sequences")
     return options
+
+
+def _check_beams(options: GenerationOptions) -> None:
+    """Refuse what beams would pass over in silence."""
+    defaults = GenerationOptions()
+    passed_over = [name for name in _OF_DRAWING if getattr(options, name) != getattr(defaults, name)]
+    if options.do_sample and "do_sample" in options.model_fields_set:
+        passed_over.insert(0, "do_sample")
+    if passed_over:
+        raise ConfigError(
+            f"num_beams is {options.num_beams}, and beams draw nothing; leave out num_beams, or {', '.join(passed_over)}"
+        )
 
 
 def generate(
@@ -125,6 +141,10 @@ def stream_text(model: LanguageModel, units: Units, prompt: Sequence[int], optio
     """
     if options.num_beams > 1 or options.num_return_sequences > 1:
         raise ConfigError("a stream is one text that is drawn; leave out num_beams and num_return_sequences")
+    return _stream(model, units, prompt, options)  # apart, so that the complaint does not wait for the first piece
+
+
+def _stream(model: LanguageModel, units: Units, prompt: Sequence[int], options: GenerationOptions) -> Iterator[str]:
     states, first = _read_prompts(model, [prompt])
     writer = TextWriter(units, prompt)
     for step in sample(

@@ -280,11 +280,12 @@ class LanguageTask(Task):
         return {"log_probability": total / count, "perplexity": math.exp(min(700.0, -total / count))}
 
     def score_text(self, model: nn.Module, text: str, tokenizer: Tokenizer) -> dict[str, Any]:
-        """Return how probable each token of a text is after those before it, and the perplexity.
+        r"""Return how probable each token of a text is after those before it, and the perplexity.
 
         Args:
             model: the network in evaluation mode.
-            text: lines of text; each that is not empty has an end, which is scored, too.
+            text: lines of text, each ended by ``\n`` alone as in training; each that is not empty has an end, which is
+                scored, too.
             tokenizer: of the text's language.
 
         Returns:
@@ -293,11 +294,11 @@ class LanguageTask(Task):
         """
         examples, offsets = [], []
         position = 0
-        for line in text.splitlines(keepends=True):
+        for line in text.split("\n"):  # a form feed or U+2028 ends no line, as in `nlp_lstm.data.running`
             if line.strip():
                 examples.append(TextExample(document=tokenizer.tokenize(line.strip())))
                 offsets.append(position + len(line) - len(line.lstrip()))
-            position += len(line)
+            position += len(line) + 1
         if not examples:
             return {"tokens": [], "log_probability": 0.0, "perplexity": None}
         with torch.inference_mode():

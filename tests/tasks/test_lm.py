@@ -251,6 +251,18 @@ def test_the_scores_of_a_text_are_those_of_its_tokens_where_they_stand():
     assert [token["log_probability"] for token in tokens] == pytest.approx(expected, abs=TOLERANCE)
 
 
+@pytest.mark.parametrize("space", ["\x0c", "\x1d", "\x85", "\u2028", "\r"])
+def test_the_lines_of_a_text_are_those_that_an_evaluation_counts(space, tmp_path):
+    text = f"The ferry leaves.{space}Nobody spoke.\nLate"
+    path = tmp_path / "lines.txt"
+    path.write_bytes(text.encode())
+    found = tiny_language_model().score(text)
+    metrics = tiny_language_model().evaluate(path).metrics
+    assert [token["token"] for token in found["tokens"]].count("<eos>") == metrics["num_ends"] == 2
+    assert len(found["tokens"]) == metrics["num_tokens"]
+    assert found["perplexity"] == pytest.approx(metrics["perplexity"])
+
+
 @pytest.mark.parametrize("text", ["", "  ", "\n \n"])
 def test_a_text_without_tokens_has_no_perplexity(text):
     assert tiny_language_model().score(text) == {"tokens": [], "log_probability": 0.0, "perplexity": None}
@@ -574,6 +586,8 @@ def test_words_given_as_tokens_are_a_beginning():
         ({"seed": -1}, "seed is -1"),
         ({"num_beams": 2, "num_return_sequences": 3}, "num_return_sequences is 3, more than the 2 of num_beams"),
         ({"do_sample": False, "num_return_sequences": 2}, "without drawing there is one text"),
+        ({"num_beams": 2, "do_sample": True}, "num_beams is 2, and beams draw nothing; leave out num_beams, or do_s"),
+        ({"num_beams": 2, "top_k": 5, "repetition_penalty": 2}, "leave out num_beams, or top_k, repetition_penalty"),
         ({"temprature": 1.0}, r'unknown option "temprature" .* Did you mean "temperature"\?'),
         ({"label": "xpos"}, 'unknown option "label"'),
     ],
@@ -588,7 +602,7 @@ def test_options_that_are_none_are_refused(options, message):
 @pytest.mark.parametrize("options", [{"num_beams": 2}, {"num_return_sequences": 2}])
 def test_a_stream_is_one_text_that_is_drawn(options):
     with pytest.raises(ConfigError, match="a stream is one text that is drawn"):
-        list(tiny_language_model().stream("The", **options))
+        tiny_language_model().stream("The", **options)
 
 
 # ---- settings and folders
