@@ -22,6 +22,7 @@ from nlp_lstm.settings import parse_settings
 from nlp_lstm.text.units import BOS_ID, EOS_ID, PAD_ID, UNK_ID, TextWriter, Units
 
 NEVER_WRITTEN = (PAD_ID, UNK_ID, BOS_ID)
+READ_AT_ONCE = 1_000  # tokens of a beginning
 _OF_DRAWING = ("temperature", "top_k", "top_p", "typical_p", "repetition_penalty")
 
 
@@ -74,7 +75,8 @@ def _check_beams(options: GenerationOptions) -> None:
         passed_over.insert(0, "do_sample")
     if passed_over:
         raise ConfigError(
-            f"num_beams is {options.num_beams}, and beams draw nothing; leave out num_beams, or {', '.join(passed_over)}"
+            f"num_beams is {options.num_beams}, and beams draw nothing; leave out num_beams, or "
+            f"{', '.join(passed_over)}"
         )
 
 
@@ -116,7 +118,7 @@ def generate(
             max_steps=options.max_new_tokens,
             seeds=[options.seed + number for _ in prompts for number in range(num_texts)],
             excluded_ids=NEVER_WRITTEN,
-            prompt_history=[prompt for prompt in prompts for _ in range(num_texts)],
+            prompt_history=[_without_ends(prompt) for prompt in prompts for _ in range(num_texts)],
         ):
             for row, token in zip(step.rows.tolist(), step.tokens.tolist(), strict=True):
                 written[row].append(token)
@@ -146,7 +148,7 @@ def stream_text(model: LanguageModel, units: Units, prompt: Sequence[int], optio
 
 def _stream(model: LanguageModel, units: Units, prompt: Sequence[int], options: GenerationOptions) -> Iterator[str]:
     states, first = _read_prompts(model, [prompt])
-    writer = TextWriter(units, prompt)
+    writer = TextWriter(units, _last_line(prompt))
     for step in sample(
         _step(model),
         states,
@@ -156,24 +158,40 @@ def _stream(model: LanguageModel, units: Units, prompt: Sequence[int], options: 
         max_steps=options.max_new_tokens,
         seeds=[options.seed],
         excluded_ids=NEVER_WRITTEN,
-        prompt_history=[prompt],
+        prompt_history=[_without_ends(prompt)],
     ):
         yield writer.write(int(step.tokens[0]))
 
 
 def _written(units: Units, prompt: Sequence[int], ids: Sequence[int]) -> str:
     """The text of some ids, with the spacing that the beginning before them calls for."""
-    writer = TextWriter(units, prompt)
+    writer = TextWriter(units, _last_line(prompt))
     return "".join(writer.write(id) for id in ids)
+
+
+def _last_line(prompt: Sequence[int]) -> Sequence[int]:
+    """What follows the last end of a line: that much decides the spacing."""
+    ends = [place for place, id in enumerate(prompt) if id == EOS_ID]
+    return prompt[ends[-1] + 1 :] if ends else prompt
+
+
+def _without_ends(prompt: Sequence[int]) -> list[int]:
+    """What may not be repeated: ends of lines may, or a text on a beginning of two lines would have no end."""
+    return [id for id in prompt if id != EOS_ID]
 
 
 @torch.inference_mode()
 def _read_prompts(model: LanguageModel, prompts: Sequence[Sequence[int]]) -> tuple[Any, Tensor]:
-    """Read each beginning but its last token, one by one, and return the states and the last tokens."""
+    """Read each beginning but its last token, one by one, and return the states and the last tokens.
+
+    A long one is read in stretches, so that memory does not grow with it.
+    """
     rows = []
     for prompt in prompts:
-        ids = torch.tensor([[EOS_ID, *prompt]])
-        states = model.read(ids[:, :-1]).states if len(prompt) else model.initial_states()
+        ids = torch.tensor([[EOS_ID, *prompt]])[:, :-1]
+        states = model.initial_states()
+        for start in range(0, ids.shape[1], READ_AT_ONCE):
+            states = model.read(ids[:, start : start + READ_AT_ONCE], states).states
         rows.append(states)
     joined = tuple(
         type(layer[0])(*(torch.cat(parts) for parts in zip(*layer, strict=True))) for layer in zip(*rows, strict=True)

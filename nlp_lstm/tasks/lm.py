@@ -263,7 +263,29 @@ class LanguageTask(Task):
 
     def make_batch(self, examples: Sequence[TextExample], *, pad_to: int = 0, with_labels: bool = False) -> PromptBatch:
         documents = tuple(example.document for example in examples)
-        return PromptBatch(prompts=tuple(self.units.encode(document) for document in documents), documents=documents)
+        return PromptBatch(prompts=tuple(map(self._encode_beginning, documents)), documents=documents)
+
+    def _encode_beginning(self, document: Document) -> list[int]:
+        """Return the ids of a beginning: those of its lines as in training, and of its last one, which goes on."""
+        lines = document.text.split("\n")
+        if len(lines) == 1:
+            return self.units.encode(document)
+        ids: list[int] = []
+        start = 0
+        for number, line in enumerate(lines):
+            is_last = number == len(lines) - 1
+            text = line if is_last else line.strip()
+            shift = start if is_last else start + len(line) - len(line.lstrip())
+            tokens = tuple(
+                Token(token.text, token.start - shift, token.end - shift)
+                for token in document.tokens
+                if start <= token.start < start + len(line)
+            )
+            if text.strip():
+                ids += self.units.encode(Document(text=text, tokens=tokens))
+                ids += [] if is_last else [EOS_ID]
+            start += len(line) + 1
+        return ids
 
     def decode(self, model: nn.Module, outputs: Any, batch: Any) -> list[Any]:
         raise ConfigError("a language model writes token by token; use predict_batch")
@@ -271,7 +293,11 @@ class LanguageTask(Task):
     def predict_batch(self, model: nn.Module, batch: PromptBatch, **options: Any) -> list[Generated]:
         """Write on from each beginning."""
         self._check_forward()
-        return generate(network_of(model), self.units, batch.prompts, generation_options(options))
+        found = generate(network_of(model), self.units, batch.prompts, generation_options(options))
+        return [
+            Generated(texts=tuple("".join(self._fit(document.text, [text])) for text in written.texts))
+            for document, written in zip(batch.documents, found, strict=True)
+        ]
 
     def score(self, examples: Sequence[TextExample], predictions: Sequence[LinePrediction]) -> dict[str, float]:
         """Return the mean log-probability and the perplexity of a text."""
@@ -329,8 +355,15 @@ class LanguageTask(Task):
     def stream(self, model: nn.Module, prompt: str, tokenizer: Tokenizer, **options: Any) -> Iterator[str]:
         """Yield what is written on a beginning, piece by piece; see `nlp_lstm.tasks.generation`."""
         self._check_forward()
-        ids = self.units.encode(tokenizer.tokenize(prompt))
-        return stream_text(network_of(model), self.units, ids, generation_options(options))
+        ids = self._encode_beginning(tokenizer.tokenize(prompt))
+        return self._fit(prompt, stream_text(network_of(model), self.units, ids, generation_options(options)))
+
+    def _fit(self, beginning: str, pieces: Iterable[str]) -> Iterator[str]:
+        """Yield what is written on a beginning without a second space between, where spaces are no tokens."""
+        has_space = self.settings.unit == "word" and beginning[-1:].isspace()
+        for piece in pieces:
+            yield piece.lstrip(" ") if has_space else piece
+            has_space = has_space and not piece
 
     def _check_forward(self) -> None:
         if self._is_backward:

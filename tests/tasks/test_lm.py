@@ -27,7 +27,7 @@ from nlp_lstm.errors import CheckpointError, ConfigError, DataError
 from nlp_lstm.pipeline import Pipeline
 from nlp_lstm.recipes import load_recipe
 from nlp_lstm.runs import open_model
-from nlp_lstm.tasks import LanguageTask, adaptation, language, lm, predict_examples
+from nlp_lstm.tasks import LanguageTask, adaptation, generation, language, lm, predict_examples
 from nlp_lstm.tasks.adaptation import ADAPTATIONS, BOTH, CACHE, DYNAMIC, Adaptation, score_adaptively, tune_adaptation
 from nlp_lstm.tasks.generation import NEVER_WRITTEN, GenerationOptions, generate
 from nlp_lstm.tasks.ngrams import NgramModel
@@ -572,6 +572,45 @@ def test_a_text_ends_with_its_line_or_at_its_limit():
 def test_words_given_as_tokens_are_a_beginning():
     found = tiny_language_model().predict(["The", "ferry"], pretokenized=True, do_sample=False)
     assert found == tiny_language_model().predict("The ferry", do_sample=False)
+
+
+@every_unit
+def test_the_lines_of_a_beginning_are_read_as_in_training(unit):
+    pipeline = tiny_language_model(unit)
+    units = pipeline.task.units
+    whole, last = (units.encode(Tokenizer("en").tokenize(line)) for line in ("The ferry left.", "Old Marek"))
+    options = GenerationOptions(do_sample=False, max_new_tokens=8, no_repeat_ngram_size=1)
+    for beginning, ids in (
+        ("\n  The ferry left. \r\n\nOld Marek", [*whole, EOS_ID, *last]),
+        ("The ferry left.\n", [*whole, EOS_ID]),
+    ):
+        expected = generate(pipeline._model, units, [ids], options)[0].texts[0]
+        found = pipeline.predict(beginning, do_sample=False, max_new_tokens=8, no_repeat_ngram_size=1)
+        assert found == {"generated_text": beginning + expected}
+        streamed = pipeline.stream(beginning, do_sample=False, max_new_tokens=8, no_repeat_ngram_size=1)
+        assert "".join(streamed) == expected
+        assert not (ids[-1] == EOS_ID and expected.startswith(" "))
+
+
+@pytest.mark.parametrize("space", [" ", "  ", "\t"])
+def test_a_space_after_a_beginning_of_words_is_not_doubled(space):
+    pipeline = tiny_language_model()
+    options = {"seed": 4, "return_full_text": False}
+    expected = pipeline.predict("The ferry", **options)["generated_text"].lstrip()
+    assert pipeline.predict("The ferry" + space, **options)["generated_text"] == expected
+    assert "".join(pipeline.stream("The ferry" + space, seed=4)) == expected
+
+
+@every_unit
+def test_a_long_beginning_is_read_in_stretches(unit, monkeypatch):
+    beginning = "The ferry left and nobody spoke . " * 9
+    pipeline = tiny_language_model(unit)
+    whole = pipeline.predict(beginning, max_new_tokens=10)
+    monkeypatch.setattr(generation, "READ_AT_ONCE", 7)
+    read, times = pipeline._model.read, []
+    monkeypatch.setattr(pipeline._model, "read", lambda ids, states: times.append(ids.shape[1]) or read(ids, states))
+    assert pipeline.predict(beginning, max_new_tokens=10) == whole
+    assert max(times) == 7
 
 
 @pytest.mark.parametrize(
