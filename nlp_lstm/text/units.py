@@ -14,7 +14,7 @@ from nlp_lstm.errors import CheckpointError, DataError, shorten
 from nlp_lstm.text.detokenize import detokenise
 from nlp_lstm.text.document import Document, Token
 from nlp_lstm.text.subwords import SubwordModel
-from nlp_lstm.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
+from nlp_lstm.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary, check_keys
 
 UnitName: TypeAlias = Literal["word", "subword", "character"]
 
@@ -269,6 +269,7 @@ def units_from_dict(values: Mapping[str, Any], files: Mapping[str, bytes]) -> Un
         CheckpointError: the values are no units, or damaged.
     """
     name = values.get("unit")
+    check_keys(values, ("unit",) if name == "subword" else ("unit", "words"))
     if name == "subword":
         if SubwordUnits.FILE not in files:
             raise CheckpointError(f"damaged vocabulary: the folder has no {SubwordUnits.FILE}")

@@ -260,6 +260,9 @@ GOOD = {"specials": 4, "tokens": [*SPECIALS, "a"]}
         {"unit": "character", "words": {**GOOD, "tokens": ["a", *SPECIALS]}},
         {"unit": "character", "words": {**GOOD, "tokens": [*SPECIALS, "a", "a"]}},
         {"unit": "word", "words": {**GOOD, "tokens": [*SPECIALS, 3]}},
+        {"unit": "word", "words": {**GOOD, "tokens": [*SPECIALS, "\ud800"]}},
+        {"unit": "word", "words": GOOD, "marks": ["@-@"]},
+        {"unit": "subword", "words": GOOD},
         {"unit": "subword"},
     ],
 )
