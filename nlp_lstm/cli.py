@@ -143,6 +143,7 @@ def generate(
     """Write on from a beginning; a single text that is drawn appears as it is written."""
     from nlp_lstm.pipeline import Pipeline
     from nlp_lstm.settings import apply_overrides
+    from nlp_lstm.tasks.generation import generation_options
 
     options = apply_overrides({}, overrides or ())
     pipeline = Pipeline(model, language=language)
@@ -152,8 +153,8 @@ def generate(
             texts = [result["generated_text"] for result in (results if isinstance(results, list) else [results])]
             target.writelines(text + "\n" for text in texts)
             return
-        has_prompt = options.pop("return_full_text", True)
         pieces = pipeline.stream(prompt, **options)
+        has_prompt = generation_options(options).return_full_text
         for piece in itertools.chain([prompt] if has_prompt else [], pieces, ["\n"]):
             target.write(piece)
             target.flush()
@@ -170,6 +171,7 @@ def score(
     from nlp_lstm.pipeline import Pipeline
 
     pipeline = Pipeline(model, language=language)
+    pipeline.score([])  # a model of another task is refused before stdin is waited for
     with open_output(output) as target:
         for text in read_texts(files or []):
             target.write(_to_json(pipeline.score(text), pipeline.folder) + "\n")

@@ -20,6 +20,7 @@ from samples import (
     split_reviews,
     tagged_examples,
     tiny_classifier,
+    tiny_language_model,
     tiny_model,
     tiny_pipeline,
     tiny_sentiment_run,
@@ -439,6 +440,21 @@ def test_a_damaged_model_is_one_line(monkeypatch, capsys, tmp_path):
     path = tmp_path / "models" / "pos-en" / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
     assert fail(monkeypatch, capsys, "predict", "pos").startswith("CheckpointError: ")
+
+
+def test_generate_writes_with_or_without_the_beginning_and_takes_no_other_word_for_it(monkeypatch, capsys):
+    folder = tiny_language_model().folder
+    whole = call("generate", folder, "The ferry", "max_new_tokens=5")
+    assert whole.startswith("The ferry")
+    assert "The ferry" + call("generate", folder, "The ferry", "max_new_tokens=5", "return_full_text=false") == whole
+    message = fail(monkeypatch, capsys, "generate", folder, "The ferry", "return_full_text=perhaps")
+    assert "return_full_text is 'perhaps'" in message
+
+
+def test_score_refuses_a_tagger_before_it_reads_a_line(monkeypatch, capsys, tmp_path):
+    (tmp_path / "empty.txt").touch()
+    message = fail(monkeypatch, capsys, "score", "pos", tmp_path / "empty.txt")
+    assert "the task pos neither scores nor writes text" in message
 
 
 def test_an_error_message_over_several_lines_becomes_one(monkeypatch, capsys):
