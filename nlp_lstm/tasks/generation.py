@@ -5,7 +5,8 @@ The old man            The old man and his wife were in the house .
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from nlp_lstm.decoding.sampling import SamplingSettings
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.nn.language_model import LanguageModel
 from nlp_lstm.settings import parse_settings
+from nlp_lstm.text.document import Document, Token
 from nlp_lstm.text.units import BOS_ID, EOS_ID, PAD_ID, UNK_ID, TextWriter, Units
 
 NEVER_WRITTEN = (PAD_ID, UNK_ID, BOS_ID)
@@ -78,6 +80,37 @@ def _check_beams(options: GenerationOptions) -> None:
             f"num_beams is {options.num_beams}, and beams draw nothing; leave out num_beams, or "
             f"{', '.join(passed_over)}"
         )
+
+
+def encode_beginning(units: Units, document: Document) -> list[int]:
+    """Return the ids of a beginning: of its lines as in training, each with its end, and of the last, which goes on."""
+    lines = document.text.split("\n")
+    if len(lines) == 1:
+        return units.encode(document)
+    ids: list[int] = []
+    start = 0
+    starts = [token.start for token in document.tokens]
+    for number, line in enumerate(lines):
+        is_last = number == len(lines) - 1
+        text = line if is_last else line.strip()
+        shift = start if is_last else start + len(line) - len(line.lstrip())
+        tokens = tuple(
+            Token(token.text, token.start - shift, token.end - shift)
+            for token in document.tokens[bisect_left(starts, start) : bisect_left(starts, start + len(line))]
+        )
+        if text.strip():
+            ids += units.encode(Document(text=text, tokens=tokens))
+            ids += [] if is_last else [EOS_ID]
+        start += len(line) + 1
+    return ids
+
+
+def fit(units: Units, beginning: str, pieces: Iterable[str]) -> Iterator[str]:
+    """Yield what is written on a beginning without a second space between, where spaces are no tokens."""
+    has_space = units.name == "word" and beginning[-1:].isspace()
+    for piece in pieces:
+        yield piece.lstrip(" ") if has_space else piece
+        has_space = has_space and not piece
 
 
 def generate(

@@ -28,7 +28,15 @@ from nlp_lstm.evaluation.report import Report, Section
 from nlp_lstm.nn.language_model import LanguageModel, StreamOutput, pack_states
 from nlp_lstm.tasks.adaptation import ADAPTATIONS, score_adaptively, tune_adaptation
 from nlp_lstm.tasks.base import Task, tasks
-from nlp_lstm.tasks.generation import Generated, GenerationOptions, generate, generation_options, stream_text
+from nlp_lstm.tasks.generation import (
+    Generated,
+    GenerationOptions,
+    encode_beginning,
+    fit,
+    generate,
+    generation_options,
+    stream_text,
+)
 from nlp_lstm.tasks.language import (
     SCORED_AT_ONCE,
     LanguageSettings,
@@ -219,7 +227,7 @@ class LanguageTask(Task):
                 carried = self.carry(outputs)
                 total += float(outputs.log_probability.sum(dtype=torch.float64))
                 count += batch.num_tokens
-        return {"log_probability": total / count, "perplexity": math.exp(min(700.0, -total / count))}
+        return {"log_probability": total / count, "perplexity": _perplexity(total, count)}
 
     def predict_in_context(self, model: nn.Module, examples: Sequence[TextExample]) -> list[LinePrediction]:
         """Score every token of a text in order; the states go on from line to line."""
@@ -263,29 +271,8 @@ class LanguageTask(Task):
 
     def make_batch(self, examples: Sequence[TextExample], *, pad_to: int = 0, with_labels: bool = False) -> PromptBatch:
         documents = tuple(example.document for example in examples)
-        return PromptBatch(prompts=tuple(map(self._encode_beginning, documents)), documents=documents)
-
-    def _encode_beginning(self, document: Document) -> list[int]:
-        """Return the ids of a beginning: those of its lines as in training, and of its last one, which goes on."""
-        lines = document.text.split("\n")
-        if len(lines) == 1:
-            return self.units.encode(document)
-        ids: list[int] = []
-        start = 0
-        for number, line in enumerate(lines):
-            is_last = number == len(lines) - 1
-            text = line if is_last else line.strip()
-            shift = start if is_last else start + len(line) - len(line.lstrip())
-            tokens = tuple(
-                Token(token.text, token.start - shift, token.end - shift)
-                for token in document.tokens
-                if start <= token.start < start + len(line)
-            )
-            if text.strip():
-                ids += self.units.encode(Document(text=text, tokens=tokens))
-                ids += [] if is_last else [EOS_ID]
-            start += len(line) + 1
-        return ids
+        prompts = tuple(encode_beginning(self.units, document) for document in documents)
+        return PromptBatch(prompts=prompts, documents=documents)
 
     def decode(self, model: nn.Module, outputs: Any, batch: Any) -> list[Any]:
         raise ConfigError("a language model writes token by token; use predict_batch")
@@ -295,7 +282,7 @@ class LanguageTask(Task):
         self._check_forward()
         found = generate(network_of(model), self.units, batch.prompts, generation_options(options))
         return [
-            Generated(texts=tuple("".join(self._fit(document.text, [text])) for text in written.texts))
+            Generated(texts=tuple("".join(fit(self.units, document.text, [text])) for text in written.texts))
             for document, written in zip(batch.documents, found, strict=True)
         ]
 
@@ -303,7 +290,7 @@ class LanguageTask(Task):
         """Return the mean log-probability and the perplexity of a text."""
         total = sum(float(line.log_probability.sum(dtype=np.float64)) for line in predictions)
         count = sum(len(line.log_probability) for line in predictions)
-        return {"log_probability": total / count, "perplexity": math.exp(min(700.0, -total / count))}
+        return {"log_probability": total / count, "perplexity": _perplexity(total, count)}
 
     def score_text(self, model: nn.Module, text: str, tokenizer: Tokenizer) -> dict[str, Any]:
         r"""Return how probable each token of a text is after those before it, and the perplexity.
@@ -350,20 +337,14 @@ class LanguageTask(Task):
                     }
                 )
         total = sum(token["log_probability"] for token in tokens)
-        return {"tokens": tokens, "log_probability": total, "perplexity": math.exp(min(700.0, -total / len(tokens)))}
+        return {"tokens": tokens, "log_probability": total, "perplexity": _perplexity(total, len(tokens))}
 
     def stream(self, model: nn.Module, prompt: str, tokenizer: Tokenizer, **options: Any) -> Iterator[str]:
         """Yield what is written on a beginning, piece by piece; see `nlp_lstm.tasks.generation`."""
         self._check_forward()
-        ids = self._encode_beginning(tokenizer.tokenize(prompt))
-        return self._fit(prompt, stream_text(network_of(model), self.units, ids, generation_options(options)))
-
-    def _fit(self, beginning: str, pieces: Iterable[str]) -> Iterator[str]:
-        """Yield what is written on a beginning without a second space between, where spaces are no tokens."""
-        has_space = self.settings.unit == "word" and beginning[-1:].isspace()
-        for piece in pieces:
-            yield piece.lstrip(" ") if has_space else piece
-            has_space = has_space and not piece
+        ids = encode_beginning(self.units, tokenizer.tokenize(prompt))
+        pieces = stream_text(network_of(model), self.units, ids, generation_options(options))
+        return fit(self.units, prompt, pieces)
 
     def _check_forward(self) -> None:
         if self._is_backward:
@@ -460,3 +441,7 @@ class LanguageTask(Task):
                 )
             )
         return lines
+
+
+def _perplexity(log_probability: float, num_tokens: int) -> float:
+    return math.exp(min(-log_probability / num_tokens, 700.0))  # in this order, what is no number stays none

@@ -592,6 +592,12 @@ def test_the_lines_of_a_beginning_are_read_as_in_training(unit):
         assert not (ids[-1] == EOS_ID and expected.startswith(" "))
 
 
+def test_a_beginning_of_many_lines_takes_no_time():
+    beginning = "a\n" * 50_000
+    ids = generation.encode_beginning(tiny_language_model().task.units, Tokenizer("en").tokenize(beginning))
+    assert ids[1::2] == [EOS_ID] * 50_000
+
+
 @pytest.mark.parametrize("space", [" ", "  ", "\t"])
 def test_a_space_after_a_beginning_of_words_is_not_doubled(space):
     pipeline = tiny_language_model()
@@ -645,6 +651,14 @@ def test_a_stream_is_one_text_that_is_drawn(options):
 
 
 # ---- settings and folders
+
+
+def test_a_network_that_is_no_number_has_no_perplexity():
+    task, model = make()
+    with torch.no_grad():
+        model.words.bias.fill_(math.nan)
+    scores = task.score_development(model, test_lines(), use_bf16=False)
+    assert all(math.isnan(score) for score in scores.values())
 
 
 @pytest.mark.parametrize(
