@@ -126,7 +126,7 @@ def train(
         The trained network and the record of the run.
 
     Raises:
-        ConfigError: the network cannot be built, or not trained in the given precision here.
+        ConfigError: the network cannot be built, or not trained in the given precision here, or training diverges.
         CheckpointError: the folder's checkpoint belongs to another run or is damaged.
         DataError: there is no example to learn from.
         KeyboardInterrupt: Ctrl-C; a checkpoint has been written.
@@ -326,8 +326,17 @@ class _Run:
             tracker.say("the weights are averaged from here on")
         if self.state.evaluations_since_best == 0:
             self.best = {name: tensor.detach().clone() for name, tensor in self.model.named_parameters()}
+            self._check_best()
         self.average.swap(self.model)
         self.state.next_evaluation += self.interval
+
+    def _check_best(self) -> None:
+        """Check that the best weights are numbers: what has diverged stays so, and no time is lost on it."""
+        if not all(bool(tensor.isfinite().all()) for tensor in self.best.values()):
+            raise ConfigError(
+                f"training has diverged: after {self.state.tokens:,} tokens weights are no finite numbers any more; "
+                f"take a smaller training.learning_rate (it is {self.settings.learning_rate:g})"
+            )
 
     def _average_decay(self) -> float:
         """The share of the old average that the next one keeps."""

@@ -10,7 +10,7 @@ import torch
 from samples import tagged_examples, tiny_recipe
 
 import nlp_lstm
-from nlp_lstm.errors import CheckpointError
+from nlp_lstm.errors import CheckpointError, ConfigError
 from nlp_lstm.nn.precision import can_run_bf16
 from nlp_lstm.tasks import TaggingTask, predict_examples
 from nlp_lstm.training import TrainingResult, loop, train
@@ -172,6 +172,13 @@ def test_the_history_holds_the_learning_curves(whole):
     assert len(dev_scores(whole)) == 4
     assert whole.best_score == max(record["dev_upos_accuracy"] for record in dev_scores(whole))
     assert [record["tokens"] for record in whole.history] == sorted(record["tokens"] for record in whole.history)
+
+
+def test_training_that_diverges_says_so_at_the_first_evaluation(tmp_path):
+    with pytest.raises(ConfigError, match=r"has diverged.*smaller training.learning_rate \(it is 1e\+38\)"):
+        fit(tmp_path, "training.learning_rate=1e38", "training.warmup_steps=0")
+    log = (tmp_path / "training.log").read_text()
+    assert log.count(" dev ") == 1
 
 
 def test_the_weights_kept_are_those_with_the_best_score(whole):
