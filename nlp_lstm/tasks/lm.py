@@ -263,7 +263,8 @@ class LanguageTask(Task):
         for temperature in SAMPLED_TEMPERATURES:
             options = GenerationOptions(temperature=temperature, max_new_tokens=60)
             written = generate(network_of(model), self.units, [[], beginning], options)
-            samples.append((f"Temperature {temperature}", [text for row in written for text in row.texts]))
+            heading = f"Temperature {temperature}, from nothing and from “{self.units.decode(beginning).strip()}”"
+            samples.append((heading, [text for row in written for text in row.texts]))
         return [samples_section(samples)]
 
     def size(self, example: TextExample) -> int:

@@ -466,6 +466,18 @@ def test_the_run_reports_baseline_adaptations_and_samples():
         assert part in page, part
 
 
+@every_unit
+def test_samples_say_what_they_go_on_from(unit):
+    task, model = opened(unit)
+    lines = [TextExample(document=Tokenizer("en").tokenize("The ferry leaves at six, and nobody spoke."))]
+    beginning = {"word": "The ferry leaves at six", "character": "The f"}.get(unit)
+    beginning = beginning or task.units.decode(task.units.encode(lines[0].document)[:5]).strip()
+    [section] = task.examine(model, lines, [])
+    assert [block.title for block in section.blocks] == [
+        f"Temperature {temperature}, from nothing and from “{beginning}”" for temperature in (0.5, 0.8, 1.0)
+    ]
+
+
 def test_an_evaluation_renders_with_samples(tmp_path):
     split_running_text(tmp_path)
     report = tiny_language_model().evaluate(tmp_path)
