@@ -279,4 +279,11 @@ def units_from_dict(values: Mapping[str, Any], files: Mapping[str, bytes]) -> Un
     vocabulary = Vocabulary.from_dict(values.get("words"))
     if vocabulary.tokens[: len(SPECIALS)] != SPECIALS or vocabulary.num_specials != len(SPECIALS):
         raise CheckpointError(f"damaged vocabulary: it does not begin with {', '.join(SPECIALS)}")
+    try:
+        "".join(vocabulary.tokens).encode()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start]
+        raise CheckpointError(
+            f"damaged vocabulary: a token holds {half!r}, half a character (a lone surrogate)"
+        ) from error
     return WordUnits(vocabulary) if name == "word" else CharacterUnits(vocabulary)

@@ -105,11 +105,9 @@ class Vocabulary:
             tokens, specials = values.get("tokens"), values.get("specials")
             if isinstance(tokens, list) and isinstance(specials, int) and 0 <= specials <= len(tokens):
                 try:
-                    vocabulary = cls(tokens, specials=specials)
-                    "".join(tokens).encode()  # half a character could not be written
-                except (VocabularyError, UnicodeEncodeError) as error:
+                    return cls(tokens, specials=specials)
+                except VocabularyError as error:
                     raise CheckpointError(f"damaged vocabulary: {error}") from error
-                return vocabulary
         raise CheckpointError(f"damaged vocabulary: found {shorten(values)}, expected tokens and specials")
 
 
