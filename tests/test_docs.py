@@ -41,6 +41,7 @@ SHELL = [
 TARGETS = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 TINY = [*SMALL_NETWORK, "model.hidden=8", "training.tokens=400"]
 TINY_CLASSIFIER = [*SMALL_CLASSIFIER, "model.hidden=8", "training.tokens=400"]
+TINY_LANGUAGE_MODEL = [*SMALL_LANGUAGE_MODEL, "training.tokens=400"]
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def run_nlp_lstm(arguments: list[str], text: str = "") -> None:
         for status in Path("runs").glob("*/run.json"):  # as if it had been interrupted
             status.write_text(status.read_text(encoding="utf-8").replace("true", "false"), encoding="utf-8")
     elif arguments[0] == "run":
-        tiny, sample = {"pos": (TINY, TAGGED), "lm": (SMALL_LANGUAGE_MODEL, Path("my_text.txt"))}.get(
+        tiny, sample = {"pos": (TINY, TAGGED), "lm": (TINY_LANGUAGE_MODEL, Path("my_text.txt"))}.get(
             arguments[1], (TINY_CLASSIFIER, REVIEWS)
         )
         arguments = [*arguments, *tiny, *([] if "--data" in arguments else ["--data", str(sample)])]
