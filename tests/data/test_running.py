@@ -210,7 +210,9 @@ def test_endings_and_formats_of_running_text(tmp_path):
         "text",
         "tokens",
     ]
-    with pytest.raises(DataError, match=r"no known format of running data; known endings: \.txt, \.tokens, each also with \.gz"):
+    with pytest.raises(
+        DataError, match=r"no known format of running data; known endings: \.txt, \.tokens, each also with \.gz"
+    ):
         guess_format("a.conllu", "running")
     with pytest.raises(ConfigError, match='format "text" is for running data; here tagged data is needed'):
         open_files(LETTERS, format="text")
