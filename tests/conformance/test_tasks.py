@@ -44,8 +44,9 @@ class Sample:
     ``empty_result`` is the answer for a text without words after training on the first twenty examples, and
     ``empty_warning`` what comes with it. ``is_fitted`` says whether the scores are those of a task that knows its
     examples. ``use_options`` are given where an example is answered as in use and not evaluated, for tasks that tell
-    the two apart: a language model scores a text in its context, and writes on from each of many beginnings. ``rounding`` is how far the best score in training may be from the
-    one computed again, relative to it: a language model's is a sum of small numbers over other rows.
+    the two apart: a language model scores a text in its context, and writes on from each of many beginnings.
+    ``rounding`` is how far the best score in training may be from the one computed again, relative to it: a language
+    model's is a sum of small numbers over other rows.
     """
 
     examples: Callable[[], Sequence[Any]]
