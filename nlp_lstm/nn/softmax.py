@@ -76,7 +76,9 @@ class TiedSoftmax(nn.Module):
     def embed(
         self, ids: Int[Tensor, "batch time"], kept: Bool[Tensor, " vocab"] | None = None
     ) -> Float[Tensor, "batch time {self.size}"]:
-        """Return the input vectors of words.
+        """Return the input vectors of words: the rows times the root of their size.
+
+        As weights of the softmax rows are short; as inputs they would hardly move the gates (so Vaswani et al. 2017).
 
         Args:
             ids: the words.
@@ -95,7 +97,7 @@ class TiedSoftmax(nn.Module):
                 vectors = vectors.index_copy(0, places, rows.to(vectors.dtype))
         if kept is not None:
             vectors = vectors * (kept[flat] / kept.float().mean().clamp_min(1e-6))[:, None]
-        return vectors.view(*ids.shape, self.size)
+        return vectors.view(*ids.shape, self.size) * self.size**0.5
 
     def log_probability(
         self, outputs: Float[Tensor, "items {self.size}"], ids: Int[Tensor, " items"]
