@@ -4,7 +4,7 @@ Two processes, one after the other: one multiplies matrices of the model's own s
 the other trains the recipe. A step's floating-point operations are those of its matrix products, two for each weight
 and token forwards and twice as many backwards; of the adaptive softmax only what was computed counts.
 
-    python benchmarks/language_training.py [--recipe lm-large] [--steps 60] [model.hidden=256 …]
+    python benchmarks/language_training.py [--recipe lm-wikitext] [--steps 60] [model.hidden=256 …]
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SECONDS = 5.0
 def main() -> None:
     """Measure both and print the share."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--recipe", default="lm-large", help="a recipe of the task lm")
+    parser.add_argument("--recipe", default="lm-wikitext", help="a recipe of the task lm")
     parser.add_argument("--steps", type=int, default=60, help="training steps that are timed")
     parser.add_argument("--part", choices=("products", "training"), help="measure only this one and print JSON")
     parser.add_argument("overrides", nargs="*", help="changes to the recipe, such as model.hidden=256")
@@ -39,7 +39,8 @@ def main() -> None:
     print(f"matrix products   {rate / 1e9:7.1f} GFLOP/s in {products['precision']}, {products['threads']} threads")
     print(f"training          {training['rate'] / 1e9:7.1f} GFLOP/s, {training['tokens_per_second']:,.0f} tokens/s")
     print(f"share             {training['rate'] / rate:7.2f}")
-    print(f"{training['parameters'] / 1e6:.2f} M parameters; loss after {training['tokens']:,} tokens {training['loss']:.3f}")
+    size = f"{training['parameters'] / 1e6:.2f} M parameters"
+    print(f"{size}; loss {training['loss']:.3f} after {training['tokens']:,} tokens")
 
 
 def measure_products(arguments: argparse.Namespace) -> dict[str, Any]:
