@@ -54,6 +54,8 @@ class Recipe(Settings):
     """Data sets by name; the first that can be had is used."""
     also_train: tuple[str, ...] = ()
     """Further data sets whose training part is learnt as well, where they can be had; dev and test stay the first's."""
+    share: float = Field(1.0, gt=0, le=1)
+    """Share of the labelled training sentences that is learnt, the same ones at every seed, for learning curves."""
     reading: Any
     """How the data is read: columns and names of labels, as the task has them."""
     also_evaluate: tuple[str, ...] = ()

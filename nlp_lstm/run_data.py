@@ -16,6 +16,7 @@ from nlp_lstm.data.found import SPLITS
 from nlp_lstm.data.overlap import ProtectedTexts, remove_overlap
 from nlp_lstm.data.readers import Kind, read_examples
 from nlp_lstm.data.reading import ReadingSettings
+from nlp_lstm.data.share import take_share
 from nlp_lstm.errors import ConfigError, DataError
 from nlp_lstm.recipes import Recipe
 from nlp_lstm.settings import Settings
@@ -95,7 +96,11 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
     parts: Mapping[str, Sequence[Any]] = found.read_splits(SPLITS, _own_reading(recipe.reading), recipe.language)
     for note in found.notes:  # after reading, so that of a broken file nothing but its fault is told
         say(f"note: {note}")
+    if kind == "running" and recipe.share < 1:
+        raise ConfigError("share: running text has no labels; take training.tokens for a shorter training")
     if kind != "labelled":
+        parts = {**parts, "train": take_share(parts["train"], recipe.share)} if recipe.share < 1 else parts
+        _check_any(parts["train"], recipe)
         _say_sizes(found.name, parts, say)
         return RunData(found=found, training=parts["train"], development=parts["dev"], test=parts["test"])
     also = [] if data is not None else _find_others(recipe.also_train, [found], recipe, say)
@@ -129,6 +134,8 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
         (extra if is_unlabelled else training).extend(kept)
     if not training:
         raise DataError(f"{found.name}: every training text is also in dev or test data; give other data")
+    training = take_share(training, recipe.share)
+    _check_any(training, recipe)
     _say_sizes(found.name, {**parts, "train": training}, say)
     return RunData(
         found=found,
@@ -194,6 +201,11 @@ def _check_kind(found: FoundData, recipe: Recipe) -> None:
     wanted = tasks.get(recipe.task).data_kind
     if found.kind != wanted:
         raise ConfigError(f"{found.name} holds {found.kind} data; the task {recipe.task} takes {wanted} data")
+
+
+def _check_any(training: Sequence[Any], recipe: Recipe) -> None:
+    if recipe.share < 1 and not training:
+        raise DataError(f"share={recipe.share:g} leaves no training sentence; take a larger share")
 
 
 def _protected_names(own: str) -> list[str]:

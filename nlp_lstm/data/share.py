@@ -1,0 +1,48 @@
+"""A part of the labelled training data, for learning curves: how good a model is with few labels.
+
+The choice depends on a sentence's text alone, so a sentence that two data sets have is in both parts or in neither, a
+smaller share lies inside a larger one, and every seed learns from the same sentences.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from nlp_lstm.data.example import LabelledExample, TaggedExample
+from nlp_lstm.data.overlap import ExampleT, normal_form
+
+
+def take_share(examples: Sequence[ExampleT], share: float) -> list[ExampleT]:
+    """Return a share of the sentences, with the phrases that are parts of them.
+
+    Args:
+        examples: training examples.
+        share: of the sentences, in (0, 1].
+    """
+    if share == 1:
+        return list(examples)
+    kept = {index for index, example in enumerate(examples) if not _is_phrase(example) and _place(example) < share}
+    parts = {part for index in kept for part in _part_texts(examples[index])}
+    return [
+        example
+        for index, example in enumerate(examples)
+        if index in kept or (_is_phrase(example) and example.document.text in parts)
+    ]
+
+
+def _place(example: TaggedExample | LabelledExample) -> float:
+    """A number in [0, 1) that looks drawn at random and is that of the text."""
+    text = normal_form(example.document.text) or example.document.text
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6]) / 2**48
+
+
+def _is_phrase(example: TaggedExample | LabelledExample) -> bool:
+    return isinstance(example, LabelledExample) and example.is_phrase
+
+
+def _part_texts(example: TaggedExample | LabelledExample) -> list[str]:
+    if not isinstance(example, LabelledExample):
+        return []
+    text, tokens = example.document.text, example.document.tokens
+    return [text[tokens[part.start].start : tokens[part.end - 1].end] for part in example.parts]
