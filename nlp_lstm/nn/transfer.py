@@ -4,6 +4,9 @@
     language model, backward    words b   layers b1 b2
     task, bidirectional         words f b   layer 1: f1 reads words f, b1 words b   layer 2: f2 reads f1, b2 reads b1
 
+    language model of the source    encoder: words, layers
+    language model of the target    decoder: words, layers, softmax
+
 So before its first step the network computes what the two language models do, side by side; what else it has (a head,
 characters, the other direction as input) begins without influence and learns its part.
 
@@ -22,7 +25,9 @@ from torch import Tensor, nn
 
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.nn.cells import Cell
+from nlp_lstm.nn.language_model import LanguageModel
 from nlp_lstm.nn.recurrent import Recurrent
+from nlp_lstm.nn.softmax import TiedSoftmax
 
 
 @torch.no_grad()
@@ -54,6 +59,44 @@ def begin_direction(encoder: Recurrent, source: Recurrent, *, direction: int, fi
             else:  # the input weights, which here read more than the source does
                 parameters[name].zero_()
                 parameters[name][:, start : start + values.shape[1]] = values
+
+
+@torch.no_grad()
+def begin_half(
+    words: TiedSoftmax,
+    recurrent: Recurrent,
+    projection: nn.Linear | None,
+    source: LanguageModel,
+    *,
+    first_column: int = 0,
+) -> None:
+    """Put a language model into the encoder or the decoder of a network that translates, or the like.
+
+    Args:
+        words: of that half; in a decoder they are also the softmax.
+        recurrent: its layers, in one direction or both; the language model goes into the forward one.
+        projection: of a decoder, in front of the softmax; None for an encoder, or where the language model has none.
+        source: the language model.
+        first_column: where, among the features of the layers' inputs, the words begin.
+
+    Raises:
+        ConfigError: vocabularies, cells or sizes differ.
+
+    Source: Ramachandran, Liu and Le, "Unsupervised Pretraining for Sequence to Sequence Learning", EMNLP 2017.
+    """
+    sizes, source_sizes = (
+        {name: tuple(parameter.shape) for name, parameter in table.named_parameters()}
+        for table in (words, source.words)
+    )
+    if sizes != source_sizes:
+        raise ConfigError(
+            f"the language model has {source.words.num_words:,} words of {source.words.size} features, the task "
+            f"{words.num_words:,} of {words.size}; take the language model's vocabulary, model.embed and model.cutoffs"
+        )
+    begin_direction(recurrent, source.encoder, direction=0, first_column=first_column)
+    words.load_state_dict(source.words.state_dict())
+    if projection is not None and source.projection is not None:
+        projection.load_state_dict(source.projection.state_dict())
 
 
 def depth_of(name: str, num_layers: int) -> int:

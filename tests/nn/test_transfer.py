@@ -9,7 +9,7 @@ from nlp_lstm.errors import ConfigError
 from nlp_lstm.nn.cells import cells
 from nlp_lstm.nn.language_model import LanguageModel
 from nlp_lstm.nn.recurrent import Recurrent, reverse_rows
-from nlp_lstm.nn.transfer import begin_direction, depth_of, parameters_by_depth, put_words
+from nlp_lstm.nn.transfer import begin_direction, begin_half, depth_of, parameters_by_depth, put_words
 
 TOLERANCE = 1e-6  # the same sums in another order
 LENGTHS = torch.tensor([6, 4])
@@ -52,6 +52,76 @@ def test_gradients_reach_what_began_without_influence():
     for parameter in encoder.parameters():
         assert parameter.grad is not None
         assert parameter.grad.abs().sum() > 0
+
+
+COPY_WORDS, COPY_LENGTH = 200, 7
+
+
+def sentences(count: int, generator: torch.Generator) -> torch.Tensor:
+    """Sentences of a made-up language: each word has three that may follow it, and the first one has all."""
+    followers = torch.randint(1, COPY_WORDS, (COPY_WORDS, 3), generator=torch.Generator().manual_seed(0))
+    ids = [torch.randint(1, COPY_WORDS, (count,), generator=generator)]
+    for _ in range(COPY_LENGTH - 1):
+        ids.append(followers[ids[-1], torch.randint(3, (count,), generator=generator)])
+    return torch.stack(ids, dim=1)
+
+
+class Copier(torch.nn.Module):
+    """An encoder-decoder: the decoder begins with the last state of the encoder, and its sentences with 0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.source, self.target = language_model_to_copy(), language_model_to_copy()
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        read = self.source.read(ids.flip(1))  # reversed, as Sutskever et al. 2014 did
+        written = self.target.read(begun(ids), read.states)
+        return -self.target.words.log_probability(written.outputs.flatten(0, 1), ids.flatten()).mean()
+
+
+def language_model_to_copy() -> LanguageModel:
+    return LanguageModel(COPY_WORDS, embed_size=24, cell="lstm", hidden_size=48, num_layers=1)
+
+
+def begun(ids: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.pad(ids[:, :-1], (1, 0))
+
+
+def learn(loss_of, module: torch.nn.Module, steps: int, seed: int) -> float:
+    """Train on fresh sentences; return the mean loss of the last ten steps."""
+    generator = torch.Generator().manual_seed(seed)
+    optimizer = torch.optim.AdamW(module.parameters(), lr=5e-3, weight_decay=0.0)
+    losses = []
+    for _ in range(steps):
+        loss = loss_of(sentences(32, generator))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return sum(losses[-10:]) / 10
+
+
+def test_an_encoder_and_a_decoder_that_begin_as_two_language_models_learn_to_copy_sooner():
+    torch.manual_seed(1)
+    source, target = language_model_to_copy(), language_model_to_copy()
+
+    def next_word_loss(model: LanguageModel, ids: torch.Tensor) -> torch.Tensor:
+        outputs = model.read(begun(ids)).outputs
+        return -model.words.log_probability(outputs.flatten(0, 1), ids.flatten()).mean()
+
+    learn(lambda ids: next_word_loss(source, ids.flip(1)), source, 300, seed=2)
+    learn(lambda ids: next_word_loss(target, ids), target, 300, seed=3)
+    fresh, pretrained = Copier(), Copier()
+    for half, language in ((pretrained.source, source), (pretrained.target, target)):
+        begin_half(half.words, half.encoder, half.projection, language)
+    ids = sentences(4, torch.Generator().manual_seed(4))
+    torch.testing.assert_close(pretrained.target.read(ids).outputs, target.read(ids).outputs)
+    torch.testing.assert_close(pretrained.source.read(ids).outputs, source.read(ids).outputs)
+    without = learn(fresh, fresh, 80, seed=5)
+    with_it = learn(pretrained, pretrained, 80, seed=5)
+    assert with_it < 0.6 * without
+    with pytest.raises(ConfigError, match=r"has 20 words of 3 features, the task 200 of 24"):
+        begin_half(fresh.source.words, fresh.source.encoder, None, language_model("lstm", 3))
 
 
 def test_words_are_put_into_their_rows():
