@@ -25,6 +25,8 @@ from nlp_lstm.nn.recurrent import Recurrent
 from nlp_lstm.nn.softmax import WordTables
 from nlp_lstm.settings import Settings
 
+READ_AT_ONCE = 20_000  # steps, those of all rows; bounds the memory
+
 
 class ReaderSettings(Settings):
     """What of a language model reads."""
@@ -88,11 +90,14 @@ class FrozenReader(nn.Module):
 
         Padding stands behind what is read, so it changes nothing, in either direction.
         """
-        num_rows, num_steps = reading.ids.shape
-        lengths = torch.full((num_rows,), num_steps, device=reading.ids.device)
-        outputs = self.encoder(self.words.embed(reading.ids), lengths).outputs
-        rows = torch.arange(num_rows, device=reading.ids.device)[:, None]
-        return outputs[rows, reading.ends]
+        num_steps = reading.ids.shape[1]
+        rows_at_once = max(1, READ_AT_ONCE // num_steps)
+        found = []
+        for ids, ends in zip(reading.ids.split(rows_at_once), reading.ends.split(rows_at_once), strict=True):
+            lengths = torch.full((ids.shape[0],), num_steps, device=ids.device)
+            outputs = self.encoder(self.words.embed(ids), lengths).outputs
+            found.append(outputs[torch.arange(ids.shape[0], device=ids.device)[:, None], ends])
+        return torch.cat(found)
 
 
 class ContextEmbedding(nn.Module):

@@ -20,7 +20,7 @@ from nlp_lstm.data.example import TaggedExample
 from nlp_lstm.data.sampling import batch_by_length
 from nlp_lstm.errors import CheckpointError, ConfigError, shorten
 from nlp_lstm.nn.cells import cells
-from nlp_lstm.nn.context import FrozenReader, ReaderSettings, Reading
+from nlp_lstm.nn.context import READ_AT_ONCE, FrozenReader, ReaderSettings, Reading
 from nlp_lstm.settings import parse_settings
 from nlp_lstm.tasks.words import Beginning
 from nlp_lstm.text.document import Document
@@ -28,7 +28,6 @@ from nlp_lstm.text.units import EOS_ID, Units, units_from_dict
 from nlp_lstm.text.vocabulary import check_keys
 
 LARGEST_STATES = 2**30  # bytes of states that are kept in memory
-READ_AT_ONCE = 20_000  # characters, when sentences are read before training
 SECONDS_BETWEEN_LINES = 20.0
 
 

@@ -23,6 +23,7 @@ from samples import (
 )
 from torch import Tensor
 
+import nlp_lstm.nn.context
 from nlp_lstm.artifacts import VOCABULARY_NAME, save_model
 from nlp_lstm.data.batch import CHARACTERS_KEPT
 from nlp_lstm.data.example import TaggedExample
@@ -106,8 +107,10 @@ def states_by_characters(model: Beginning, words: list[str]) -> Tensor:
     return torch.stack([states[start + len(word) - 1] for start, word in zip(starts, kept, strict=True)])
 
 
+@pytest.mark.parametrize("at_once", [1, 100, 20_000])
 @pytest.mark.parametrize("overrides", [(), ("model.layers=2", "model.cell=gru"), ("model.cutoffs=[9, 20]",)])
-def test_states_are_those_of_reading_one_sentence_step_by_step(overrides):
+def test_states_are_those_of_reading_one_sentence_step_by_step(overrides, at_once, monkeypatch):
+    monkeypatch.setattr(nlp_lstm.nn.context, "READ_AT_ONCE", at_once)
     models = both(*overrides)
     task = tagger(models)
     network = fresh_network(task)
