@@ -79,6 +79,11 @@ class FrozenReader(nn.Module):
             settings.cell, settings.embed, settings.hidden, num_layers=settings.layers, is_bidirectional=False
         )
         _freeze(self)
+        self.eval()
+
+    def train(self, mode: bool = True) -> FrozenReader:
+        """Stay in evaluation mode, whatever the network around it does."""
+        return super().train(False)
 
     def take(self, weights: Mapping[str, Tensor]) -> None:
         """Copy the weights of a language model, as its ``state_dict`` names them; those of the softmax stay behind."""

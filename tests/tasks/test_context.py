@@ -192,6 +192,7 @@ def test_training_changes_nothing_in_the_language_models(tmp_path):
     trained = dict(result.model.named_parameters())
     assert not any("readers" in name for name in trained)
     assert trained["context.projection.weight"].shape == (12, 64)
+    assert not any(module.training for module in result.model.train().context.readers.children())
     for model, reader in zip(models, result.model.context.readers, strict=True):
         weights = model.network.state_dict()
         for name, tensor in reader.state_dict().items():
