@@ -63,6 +63,9 @@ class Recipe(Settings):
     init: tuple[str, ...] = ()
     """Language models, by name or folder, that the network begins as: one that reads forward, one backward, or one of
     them."""
+    context: tuple[str, ...] = ()
+    """Language models of characters or words, by name or folder, whose states at each word of a sentence the network
+    also reads; they are not trained. One that reads forward, one backward, or one of them."""
     model: Any
     """The task's model settings."""
     training: TrainingSettings = TrainingSettings()

@@ -115,6 +115,8 @@ def run_recipe(
             say(f"note: {note}")
     if recipe.init:
         task.begin_as([_open_beginning(name) for name in recipe.init])
+    if recipe.context:
+        task.take_context([_open_beginning(name, "context") for name in recipe.context], say)
     Tokenizer(recipe.language)  # an unknown language fails now, not at the first text
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -257,8 +259,8 @@ def load_recipe_vectors(recipe: Recipe, say: Callable[[str], None]) -> list[Word
         raise DataError(f"{error}. To train without pretrained vectors: model.embedding.vectors=null") from error
 
 
-def _open_beginning(name: str) -> Beginning:
-    """Open a language model by its name or folder.
+def _open_beginning(name: str, key: str = "init") -> Beginning:
+    """Open a language model by its name or folder, which ``key`` of the recipe gives.
 
     Raises:
         NotTrainedError: there is none.
@@ -270,7 +272,7 @@ def _open_beginning(name: str) -> Beginning:
         path = find_model(name, roots=model_roots(), advice="Train one with `nlp-lstm run lm`, or give its folder")
     opened = open_model(path)
     if not isinstance(opened.task, LanguageTask) or not isinstance(opened.model, LanguageModel):
-        raise ConfigError(f"init: {name} is a model of the task {opened.task.name}; give a language model")
+        raise ConfigError(f"{key}: {name} is a model of the task {opened.task.name}; give a language model")
     return Beginning(
         name=f"{path.name} ({opened.config.files[WEIGHTS_NAME].sha256[:12]})",
         units=opened.task.units,

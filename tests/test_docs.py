@@ -99,6 +99,10 @@ def run_line(line: str) -> None:
     """Run one line of shell in tiny form."""
     if "runs/lm/model" in line:
         shutil.copytree(tiny_language_run() / "model", "runs/lm/model")
+    if "context=" in line:
+        for earlier in SHELL:
+            if "--output runs/characters" in earlier:
+                run_line(earlier)
     words = shlex.split(line)
     if words[0] == "echo" and "|" in words:
         bar = words.index("|")

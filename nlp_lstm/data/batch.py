@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from nlp_lstm.errors import CheckpointError, shorten
+from nlp_lstm.nn.context import Reading
 from nlp_lstm.nn.embedding import EmbeddingSettings, EmbeddingSizes, WordFeatures
 from nlp_lstm.nn.recurrent import make_mask
 from nlp_lstm.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary, check_keys
@@ -24,6 +25,11 @@ BOS_ID, EOS_ID = 2, 3
 _VOCABULARY_NAMES = ("words", "characters", "affixes", "vectors")
 
 
+def word_ends(word: str) -> str:
+    """Return what is read of a word: all of it, or of a long one its first and last characters."""
+    return word if len(word) <= 2 * CHARACTERS_KEPT else word[:CHARACTERS_KEPT] + word[-CHARACTERS_KEPT:]
+
+
 def word_affixes(word: str) -> tuple[str, ...]:
     """Return a word's endings of 1 to 4 letters, beginnings of 2 and 3, and its shape.
 
@@ -33,7 +39,7 @@ def word_affixes(word: str) -> tuple[str, ...]:
         >>> word_affixes("McDonald")
         ('-d', '-ld', '-ald', '-nald', 'mc-', 'mcd-', 'XxXxx')
     """
-    ends = word if len(word) <= 2 * CHARACTERS_KEPT else word[:CHARACTERS_KEPT] + word[-CHARACTERS_KEPT:]
+    ends = word_ends(word)
     lower = ends.lower()
     shape = ""
     for character in ends:
@@ -153,6 +159,8 @@ class TokenBatch:
         lengths: real tokens per row.
         mask: True where there is a real token.
         labels: label ids per label column; empty when none are known.
+        readings: the sentences as each language model reads them; empty without language models.
+        states: instead of them, where they have been read before, the states of all language models side by side.
     """
 
     features: WordFeatures
@@ -160,6 +168,8 @@ class TokenBatch:
     lengths: Int[Tensor, " batch"]
     mask: Bool[Tensor, "batch time"]
     labels: Mapping[str, Int[Tensor, "batch time"]]
+    readings: tuple[Reading, ...] = ()
+    states: Float[Tensor, "batch time states"] | None = None
 
     @property
     def num_tokens(self) -> int:
@@ -174,6 +184,8 @@ class TokenBatch:
             lengths=self.lengths.to(device),
             mask=self.mask.to(device),
             labels={column: labels.to(device) for column, labels in self.labels.items()},
+            readings=tuple(Reading(*(tensor.to(device) for tensor in reading)) for reading in self.readings),
+            states=None if self.states is None else self.states.to(device),
         )
 
 
@@ -236,11 +248,10 @@ class BatchMaker:
         if self.lower_case:
             word = word.lower()
         vector_id = known.vectors.get(word) or known.vectors.id(word.lower())
-        ends = word if len(word) <= 2 * CHARACTERS_KEPT else word[:CHARACTERS_KEPT] + word[-CHARACTERS_KEPT:]
         return WordCode(
             word_id=known.words.id(word),
             vector_id=vector_id,
-            character_ids=(BOS_ID, *known.characters.ids(ends), EOS_ID),
+            character_ids=(BOS_ID, *known.characters.ids(word_ends(word)), EOS_ID),
             affix_ids=tuple(known.affixes.ids(word_affixes(word))),
         )
 

@@ -91,37 +91,46 @@ class Backbone(nn.Module):
     Args:
         settings: the network.
         sizes: how large the vocabularies are.
+        context_size: features of a word that come with it, beside its embedding.
     """
 
-    def __init__(self, settings: BackboneSettings, sizes: EmbeddingSizes) -> None:
+    def __init__(self, settings: BackboneSettings, sizes: EmbeddingSizes, *, context_size: int = 0) -> None:
         super().__init__()
         self.embedding = WordEmbedding(settings.embedding, sizes)
         if self.embedding.output_size == 0:
             raise ConfigError(
                 "model.embedding leaves words without any input; switch on words, vectors, characters or affix_size"
             )
+        input_size = self.embedding.output_size + context_size
         self.input_dropout = LockedDropout(settings.input_dropout)
         self.encoder: Recurrent | WindowEncoder | NoEncoder
         if settings.encoder == "recurrent":
             self.encoder = Recurrent(
                 settings.cell,
-                self.embedding.output_size,
+                input_size,
                 settings.hidden,
                 num_layers=settings.layers,
                 is_bidirectional=settings.bidirectional,
                 dropout_rate=settings.dropout,
             )
         elif settings.encoder == "none":
-            self.encoder = NoEncoder(self.embedding.output_size)
+            self.encoder = NoEncoder(input_size)
         else:
-            self.encoder = WindowEncoder(self.embedding.output_size, settings.hidden, dropout_rate=settings.dropout)
+            self.encoder = WindowEncoder(input_size, settings.hidden, dropout_rate=settings.dropout)
         self.output_size = self.encoder.output_size
 
     def forward(
-        self, features: WordFeatures, index: Int[Tensor, "batch time"], lengths: Int[Tensor, " batch"]
+        self,
+        features: WordFeatures,
+        index: Int[Tensor, "batch time"],
+        lengths: Int[Tensor, " batch"],
+        context: Float[Tensor, "batch time context"] | None = None,
     ) -> Float[Tensor, "batch time {self.output_size}"]:
         """Return the encoder's outputs, zero at padding."""
-        return self.encode(self.embedding(features, index), lengths).outputs
+        embedded = self.embedding(features, index)
+        if context is not None:
+            embedded = torch.cat((embedded, context.float()), dim=2)
+        return self.encode(embedded, lengths).outputs
 
     def encode(
         self,

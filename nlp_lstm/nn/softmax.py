@@ -19,12 +19,11 @@ from nlp_lstm.errors import ConfigError
 SMALLEST_ROW = 8  # features
 
 
-class TiedSoftmax(nn.Module):
-    """An input embedding whose tables are also the weights of the softmax over the next word.
+class WordTables(nn.Module):
+    """The input vectors of words, with shorter rows for rarer ones.
 
-    Ids count from the most frequent word. Without cutoffs all words are in one table and the softmax is a plain one.
-    With cutoffs the words from one cutoff to the next make a cluster, whose rows have ``size / shrink**cluster``
-    features and a matrix up to ``size``; the softmax over the first words has one more row for each cluster.
+    Ids count from the most frequent word. Without cutoffs all words are in one table. With cutoffs the words from one
+    cutoff to the next make a cluster, whose rows have ``size / shrink**cluster`` features and a matrix up to ``size``.
 
     Args:
         num_words: words in the vocabulary.
@@ -35,8 +34,7 @@ class TiedSoftmax(nn.Module):
     Raises:
         ConfigError: the cutoffs do not ascend between 0 and the number of words.
 
-    Source: tied tables: Inan, Khosravi and Socher 2017, Press and Wolf 2017; the adaptive softmax: Grave et al., ICML
-    2017; adaptive input tables, tied to it: Baevski and Auli, ICLR 2019.
+    Source: adaptive input tables: Baevski and Auli, ICLR 2019.
     """
 
     def __init__(self, num_words: int, size: int, *, cutoffs: Sequence[int] = (), shrink: int = 2) -> None:
@@ -58,20 +56,6 @@ class TiedSoftmax(nn.Module):
         self.projections = nn.ParameterList(
             nn.Parameter(torch.randn(row_size, size) * size**-0.5) for row_size in sizes[1:]
         )
-        self.clusters = nn.Parameter(torch.zeros(len(self.bounds) - 1, size))
-        self.bias = nn.Parameter(torch.zeros(num_words))
-        self.cluster_bias = nn.Parameter(torch.zeros(len(self.bounds) - 1))
-
-    @torch.no_grad()
-    def start_from(self, shares: Float[Tensor, " vocab"]) -> None:
-        """Set the biases so that an untrained network gives each word its share in the training text.
-
-        Args:
-            shares: one per word, all above 0.
-        """
-        self.bias.copy_(shares.log())
-        for cluster, (start, end) in enumerate(self.bounds[1:]):
-            self.cluster_bias[cluster] = shares[start:end].sum().log()
 
     def embed(
         self, ids: Int[Tensor, "batch time"], kept: Bool[Tensor, " vocab"] | None = None
@@ -98,6 +82,43 @@ class TiedSoftmax(nn.Module):
         if kept is not None:
             vectors = vectors * (kept[flat] / kept.float().mean().clamp_min(1e-6))[:, None]
         return vectors.view(*ids.shape, self.size) * self.size**0.5
+
+
+class TiedSoftmax(WordTables):
+    """An input embedding whose tables are also the weights of the softmax over the next word.
+
+    Without cutoffs the softmax is a plain one. With cutoffs the softmax over the first words has one more row for each
+    cluster.
+
+    Args:
+        num_words: words in the vocabulary.
+        size: features of an embedded word.
+        cutoffs: the first id of each further cluster, ascending.
+        shrink: how many times shorter the rows of each further cluster are.
+
+    Raises:
+        ConfigError: the cutoffs do not ascend between 0 and the number of words.
+
+    Source: tied tables: Inan, Khosravi and Socher 2017, Press and Wolf 2017; the adaptive softmax: Grave et al., ICML
+    2017; adaptive input tables, tied to it: Baevski and Auli, ICLR 2019.
+    """
+
+    def __init__(self, num_words: int, size: int, *, cutoffs: Sequence[int] = (), shrink: int = 2) -> None:
+        super().__init__(num_words, size, cutoffs=cutoffs, shrink=shrink)
+        self.clusters = nn.Parameter(torch.zeros(len(self.bounds) - 1, size))
+        self.bias = nn.Parameter(torch.zeros(num_words))
+        self.cluster_bias = nn.Parameter(torch.zeros(len(self.bounds) - 1))
+
+    @torch.no_grad()
+    def start_from(self, shares: Float[Tensor, " vocab"]) -> None:
+        """Set the biases so that an untrained network gives each word its share in the training text.
+
+        Args:
+            shares: one per word, all above 0.
+        """
+        self.bias.copy_(shares.log())
+        for cluster, (start, end) in enumerate(self.bounds[1:]):
+            self.cluster_bias[cluster] = shares[start:end].sum().log()
 
     def log_probability(
         self, outputs: Float[Tensor, "items {self.size}"], ids: Int[Tensor, " items"]

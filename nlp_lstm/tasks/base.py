@@ -110,6 +110,18 @@ class Task(ABC):
         """
         raise ConfigError(f"the task {self.name} cannot begin as a language model; leave out init")
 
+    def take_context(self, models: Sequence[Any], say: Callable[[str], None] = lambda line: None) -> None:
+        """Let the network also see what language models make of each word in its sentence, before it is built.
+
+        Args:
+            models: the language models, one of each direction at most; they are not trained.
+            say: takes lines for the user.
+
+        Raises:
+            ConfigError: the task's network cannot, or the models are not of the right kind.
+        """
+        raise ConfigError(f"the task {self.name} cannot read contextual features; leave out context")
+
     @abstractmethod
     def build_model(self) -> nn.Module:
         """Return the network with fresh weights."""

@@ -13,6 +13,7 @@ import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -30,10 +31,12 @@ from nlp_lstm.evaluation.report import Report, Section
 from nlp_lstm.evaluation.significance import bootstrap_interval
 from nlp_lstm.evaluation.tagging_report import comparison_table, share_figure, tagging_report
 from nlp_lstm.nn.backbone import Backbone, BackboneSettings
+from nlp_lstm.nn.context import ContextEmbedding, FrozenReader
 from nlp_lstm.nn.heads import CRFTagHead, LinearTagHead
 from nlp_lstm.tasks.base import tasks
+from nlp_lstm.tasks.context import Context, ContextReader, add_context, open_context, readers_from_list
 from nlp_lstm.tasks.labels import check_labels, scorable
-from nlp_lstm.tasks.words import WordTask, choose_words
+from nlp_lstm.tasks.words import Beginning, WordTask, choose_words
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.tokenize import Tokenizer
 from nlp_lstm.text.vectors import WordVectors
@@ -52,6 +55,8 @@ class TaggingSettings(BackboneSettings):
     """Labels independent of each other, or as a chain."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     """Share of the target spread over all labels; linear head only."""
+    context_size: int = Field(128, ge=1)
+    """Features of a word in its sentence, from the states of the language models that the recipe's context names."""
 
     @model_validator(mode="after")
     def _check_smoothing(self) -> TaggingSettings:
@@ -80,20 +85,30 @@ class Tagger(nn.Module):
         settings: the network.
         vocabularies: of the words.
         label_counts: column to number of labels.
+        readers: frozen language models, which read the words in context.
     """
 
     def __init__(
-        self, settings: TaggingSettings, vocabularies: WordVocabularies, label_counts: Mapping[str, int]
+        self,
+        settings: TaggingSettings,
+        vocabularies: WordVocabularies,
+        label_counts: Mapping[str, int],
+        readers: Sequence[FrozenReader] = (),
     ) -> None:
         super().__init__()
-        self.backbone = Backbone(settings, vocabularies.sizes)
+        self.context = ContextEmbedding(readers, settings.context_size) if readers else None
+        context_size = settings.context_size if readers else 0
+        self.backbone = Backbone(settings, vocabularies.sizes, context_size=context_size)
         head = CRFTagHead if settings.head == "crf" else LinearTagHead
         self.columns = tuple(label_counts)
         self.heads = nn.ModuleList(head(self.backbone.output_size, count) for count in label_counts.values())
 
     def forward(self, batch: TokenBatch) -> dict[str, Float[Tensor, "batch time label"]]:
         """Return the logits of each column."""
-        outputs = self.backbone(batch.features, batch.index, batch.lengths)
+        context = None
+        if self.context is not None:
+            context = self.context(self.context.read(batch.readings) if batch.states is None else batch.states)
+        outputs = self.backbone(batch.features, batch.index, batch.lengths, context)
         return {column: head(outputs) for column, head in zip(self.columns, self.heads, strict=True)}
 
 
@@ -105,6 +120,7 @@ class TaggingTask(WordTask):
         settings: the model.
         words: vocabularies of the words and their parts.
         labels: column to its labels; the first column is the main one.
+        readers: language models that read the words in context.
     """
 
     name: ClassVar[str] = "pos"
@@ -123,9 +139,17 @@ class TaggingTask(WordTask):
     data_kind = "tagged"
     option_names: ClassVar[tuple[str, ...]] = ("label",)
 
-    def __init__(self, settings: TaggingSettings, words: WordVocabularies, labels: Mapping[str, Vocabulary]) -> None:
+    def __init__(
+        self,
+        settings: TaggingSettings,
+        words: WordVocabularies,
+        labels: Mapping[str, Vocabulary],
+        readers: tuple[ContextReader, ...] = (),
+    ) -> None:
         super().__init__(settings, words)
         self.labels = dict(labels)
+        self.readers = readers
+        self._context: Context | None = None  # in training only; after it the network has the models' weights
         self.main_column = next(iter(self.labels))
 
     @classmethod
@@ -160,13 +184,23 @@ class TaggingTask(WordTask):
         labels = values.get("labels")
         if not isinstance(values.get("words"), dict) or not isinstance(labels, dict) or not labels:
             raise CheckpointError("damaged vocabulary: a tagger needs words and labels")
-        check_keys(values, ("words", "labels"))
+        check_keys(values, ("words", "labels", "context"))
         vocabularies = {column: Vocabulary.from_dict(found) for column, found in labels.items()}
         check_labels({column: vocabulary.tokens for column, vocabulary in vocabularies.items()}, CheckpointError)
-        return cls(settings, WordVocabularies.from_dict(values["words"]), vocabularies)
+        readers = readers_from_list(values.get("context", []), lower_case=settings.embedding.lower_case)
+        return cls(settings, WordVocabularies.from_dict(values["words"]), vocabularies, readers)
 
     def vocabulary(self) -> dict[str, Any]:
-        return {"words": self.words.to_dict(), "labels": {name: found.to_dict() for name, found in self.labels.items()}}
+        labels = {name: found.to_dict() for name, found in self.labels.items()}
+        context = {"context": [reader.to_dict() for reader in self.readers]} if self.readers else {}
+        return {"words": self.words.to_dict(), "labels": labels, **context}
+
+    def facts(self) -> dict[str, str]:
+        return super().facts() | ({"context": self._context.names} if self._context else {})
+
+    def take_context(self, models: Sequence[Beginning], say: Callable[[str], None] = lambda line: None) -> None:
+        self._context = open_context(models, lower_case=self.settings.embedding.lower_case, say=say)
+        self.readers = self._context.readers
 
     def check_examples(self, examples: Sequence[TaggedExample], where: str) -> list[str]:
         for example in examples:
@@ -179,7 +213,19 @@ class TaggingTask(WordTask):
         return []
 
     def build_model(self) -> Tagger:
-        return Tagger(self.settings, self.words, {column: len(labels) for column, labels in self.labels.items()})
+        label_counts = {column: len(labels) for column, labels in self.labels.items()}
+        return Tagger(self.settings, self.words, label_counts, [reader.build_network() for reader in self.readers])
+
+    def fill_model(self, model: nn.Module) -> None:
+        super().fill_model(model)
+        if self._context:
+            self._context.fill(model.get_submodule("context.readers"))
+
+    def encode(self, examples: Sequence[TaggedExample], folder: Path) -> Sequence[TaggedExample]:
+        return self.encode_development(examples)
+
+    def encode_development(self, examples: Sequence[TaggedExample]) -> Sequence[TaggedExample]:
+        return self._context.read(examples) if self._context else examples
 
     def size(self, example: TaggedExample) -> int:
         return len(example.document)
@@ -191,7 +237,8 @@ class TaggingTask(WordTask):
             column: [vocabulary.ids(example.labels[column]) for example in examples]
             for column, vocabulary in (self.labels.items() if with_labels else ())
         }
-        return self.batches.make_batch([example.document.words for example in examples], labels, pad_to=pad_to)
+        batch = self.batches.make_batch([example.document.words for example in examples], labels, pad_to=pad_to)
+        return add_context(batch, self.readers, examples) if self.readers else batch
 
     def loss(self, model: nn.Module, outputs: Mapping[str, Tensor], batch: TokenBatch) -> Tensor:
         """Return the mean over the columns of the loss in nats per token."""
@@ -242,6 +289,8 @@ class TaggingTask(WordTask):
                 yield TaggedExample(document=document, labels={})
 
     def cut_long(self, example: TaggedExample) -> list[tuple[TaggedExample, int, int]]:
+        if len(example.document) <= WINDOW_SIZE:
+            return super().cut_long(example)
         pieces = []
         for window in cut_windows(len(example.document), size=WINDOW_SIZE, context=WINDOW_CONTEXT):
             tokens = example.document.tokens[window.start : window.end]

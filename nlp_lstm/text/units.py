@@ -5,9 +5,10 @@ All have the same four specials: 0 ``<pad>``, 1 ``<unk>``, 2 ``<bos>``, 3 ``<eos
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 from nlp_lstm.errors import CheckpointError, DataError, shorten
@@ -22,6 +23,7 @@ PAD_ID, UNK_ID, BOS_ID, EOS_ID = range(4)
 SPECIALS = (PAD, UNK, BOS, EOS)
 NUM_UNPREDICTED = 2  # <pad> and <bos> never come in a text
 
+_MARKS = re.compile(rf" @([,.])@ |@(-)@|{UNK}")  # of WikiText, where characters are read
 _JOINED_WORDS = 64  # words that the spacing of the next one is decided by
 _MOST_OPEN_BYTES = 3  # of a character in UTF-8 whose last byte has not come
 
@@ -140,6 +142,9 @@ class WordUnits(Units):
 class CharacterUnits(Units):
     """The characters of a document's text.
 
+    The marks of WikiText are read as what they stand for: ``@-@`` is a hyphen, ``10 @,@ 000`` is 10,000, and ``<unk>``,
+    a word that was left out, is one unknown character.
+
     Args:
         vocabulary: the characters after the four specials, the most frequent first.
     """
@@ -152,16 +157,26 @@ class CharacterUnits(Units):
     @classmethod
     def build(cls, counts: Mapping[str, int], *, min_count: int, max_size: int) -> CharacterUnits:
         """Build from the characters' counts in the training text."""
+        counts = {character: count for character, count in counts.items() if character != UNK}
         return cls(Vocabulary.build(counts, specials=SPECIALS, min_count=min_count, max_size=max_size))
 
     def __len__(self) -> int:
         return len(self.vocabulary)
 
     def pieces(self, document: Document) -> list[Token]:
-        return [Token(character, place, place + 1) for place, character in enumerate(document.text)]
+        pieces: list[Token] = []
+        for start, end, characters in _stretches(document.text):
+            if isinstance(characters, str):
+                pieces += [Token(character, place, place + 1) for place, character in enumerate(characters, start)]
+            else:
+                pieces.append(Token(characters[0], start, end))
+        return pieces
 
     def encode(self, document: Document) -> list[int]:
-        return self.vocabulary.ids(document.text)
+        ids: list[int] = []
+        for _, _, characters in _stretches(document.text):
+            ids += self.vocabulary.ids(characters)
+        return ids
 
     def token(self, id: int) -> str:
         return self.vocabulary.tokens[id]
@@ -236,6 +251,16 @@ class TextWriter:
         return text
 
 
+def _stretches(text: str) -> Iterator[tuple[int, int, str | tuple[str]]]:
+    """Yield start, end and characters of the stretches of a text; a mark is a stretch of one character."""
+    start = 0
+    for mark in _MARKS.finditer(text):
+        yield start, mark.start(), text[start : mark.start()]
+        yield mark.start(), mark.end(), (mark[1] or mark[2] or UNK,)
+        start = mark.end()
+    yield start, len(text), text[start:]
+
+
 def build_units(
     name: UnitName, documents: Iterable[Document], *, min_count: int, max_size: int
 ) -> tuple[Units, Counter[str]]:
@@ -255,7 +280,11 @@ def build_units(
         return SubwordUnits(model), Counter()
     counts: Counter[str] = Counter()
     for document in documents:
-        counts.update(document.words if name == "word" else document.text)
+        if name == "word":
+            counts.update(document.words)
+            continue
+        for _, _, characters in _stretches(document.text):
+            counts.update(characters)
     if not counts:
         raise DataError("the training text is empty; give a text with words in it")
     units_type = WordUnits if name == "word" else CharacterUnits

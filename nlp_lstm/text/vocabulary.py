@@ -71,6 +71,9 @@ class Vocabulary:
 
     def ids(self, tokens: Iterable[str]) -> list[int]:
         """Return one id per token."""
+        if self.num_specials > 1:  # in one go, for millions of characters
+            get = self._ids.get
+            return [get(token, 1) for token in tokens]
         return [self.id(token) for token in tokens]
 
     def get(self, token: str) -> int | None:

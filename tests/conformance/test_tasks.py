@@ -20,6 +20,7 @@ from samples import (
     review_examples,
     running_examples,
     tagged_examples,
+    tiny_language_recipe,
     tiny_pipeline,
 )
 
@@ -29,9 +30,10 @@ from nlp_lstm.evaluation.report import Report
 from nlp_lstm.pipeline import Pipeline
 from nlp_lstm.recipes import load_recipe
 from nlp_lstm.runs import open_model
-from nlp_lstm.tasks import Task, predict_examples, tasks
+from nlp_lstm.tasks import LanguageTask, Task, predict_examples, tasks
 from nlp_lstm.tasks.language import LinePrediction
 from nlp_lstm.tasks.sentiment import EmptyTextWarning
+from nlp_lstm.tasks.words import Beginning
 from nlp_lstm.training import TrainingResult, TrainingSettings, train
 
 TOLERANCE = 1e-5  # of probabilities, in fp32, between batches; DESIGN.md, "How a sentence travels"
@@ -41,6 +43,7 @@ TOLERANCE = 1e-5  # of probabilities, in fp32, between batches; DESIGN.md, "How 
 class Sample:
     """What the laws need to know of a task: its examples, the recipe they train with, and some texts.
 
+    ``context`` gives the language models that it reads with, if any.
     ``empty_result`` is the answer for a text without words after training on the first twenty examples, and
     ``empty_warning`` what comes with it. ``is_fitted`` says whether the scores are those of a task that knows its
     examples. ``use_options`` are given where an example is answered as in use and not evaluated, for tasks that tell
@@ -58,10 +61,23 @@ class Sample:
     is_fitted: Callable[[Mapping[str, float]], bool] = lambda scores: min(scores.values()) > 0.97
     use_options: Mapping[str, Any] | None = None
     rounding: float = 1e-6
+    context: Callable[[], Sequence[Beginning]] = tuple
 
     def expect_empty(self) -> contextlib.AbstractContextManager[Any]:
         """Where a text without words is answered; any other warning stays an error."""
         return pytest.warns(self.empty_warning) if self.empty_warning else contextlib.nullcontext()
+
+
+def language_models() -> list[Beginning]:
+    """Untrained language models of characters, one of each direction."""
+    models = []
+    for direction in ("forward", "backward"):
+        recipe = tiny_language_recipe("model.unit=character", f"model.direction={direction}")
+        task = LanguageTask.prepare(recipe.model, running_examples())
+        is_backward = direction == "backward"
+        network = task.build_model().eval()
+        models.append(Beginning(name=direction, units=task.units, network=network, is_backward=is_backward))
+    return models
 
 
 SAMPLES = {
@@ -71,6 +87,14 @@ SAMPLES = {
         overrides=SMALL_NETWORK,
         texts=("The old ferry leaves at six.", "Zzyzx qwrtplk 👍🏽 नाव Ω", "We wait. They don't!"),
         empty_result=lambda pipeline, text: [],
+    ),
+    "pos in context": Sample(
+        examples=tagged_examples,
+        recipe="pos",
+        overrides=(*SMALL_NETWORK, "model.context_size=16"),
+        texts=("The old ferry leaves at six.", "Zzyzx qwrtplk 👍🏽 नाव Ω", "We wait. They don't!"),
+        empty_result=lambda pipeline, text: [],
+        context=language_models,
     ),
     "sentiment": Sample(
         examples=review_examples,
@@ -98,7 +122,7 @@ SAMPLES = {
     ),
 }
 
-every_task = pytest.mark.parametrize("name", sorted(tasks))
+every_task = pytest.mark.parametrize("name", sorted(SAMPLES))
 
 
 @cache
@@ -110,7 +134,10 @@ def fit_twenty(name: str) -> tuple[Task, TrainingResult]:
     examples = sample.examples()[:20]
     recipe = load_recipe(sample.recipe, sample.overrides)
     settings = recipe.model.model_copy(update={"dropout": 0.0, "input_dropout": 0.0})
-    task = tasks.get(name).prepare(settings, examples)
+    task = tasks.get(recipe.task).prepare(settings, examples)
+    models = sample.context()
+    if models:
+        task.take_context(models)
     schedule = TrainingSettings(**{**recipe.training.model_dump(), "tokens": 10_000, "patience": 10, "evaluations": 5})
     with tempfile.TemporaryDirectory() as folder:
         return task, train(task, examples, examples, schedule, Path(folder))
@@ -120,7 +147,7 @@ def saved(name: str, folder: Path, precision: str = "fp32") -> Path:
     task, result = fit_twenty(name)
     save_model(
         folder,
-        task=name,
+        task=task.name,
         language="en",
         data="twenty",
         model_settings=task.settings,
@@ -170,7 +197,7 @@ def assert_same(found: Any, expected: Any) -> None:
 
 
 def test_every_task_has_a_sample_here():
-    assert set(SAMPLES) == set(tasks)
+    assert {sample.recipe for sample in SAMPLES.values()} == set(tasks)
 
 
 @every_task
@@ -204,7 +231,7 @@ def test_a_saved_model_predicts_the_same_when_it_is_opened_again(name, precision
 @every_task
 def test_the_vocabulary_comes_back_from_plain_values(name):
     task, _ = fit_twenty(name)
-    again = tasks.get(name).from_folder(task.settings, task.vocabulary(), task.vocabulary_files())
+    again = type(task).from_folder(task.settings, task.vocabulary(), task.vocabulary_files())
     assert again.vocabulary() == task.vocabulary()
 
 
@@ -249,14 +276,14 @@ def test_the_report_renders(name, tmp_path):
     assert report.summary()
 
 
-@every_task
+@pytest.mark.parametrize("name", sorted(tasks))
 def test_the_recipe_of_the_task_loads(name):
     recipe = load_recipe(name)
     assert recipe.task == name
     assert isinstance(recipe.model, tasks.get(name).settings_type)
 
 
-@every_task
+@pytest.mark.parametrize("name", sorted(tasks))
 def test_the_task_says_what_it_is_for(name):
     task_type = tasks.get(name)
     assert task_type.name == name

@@ -171,6 +171,21 @@ def test_without_marks_in_the_vocabulary_nothing_is_cut():
     assert units.encode(document)[2] == UNK_ID
 
 
+def test_characters_are_read_without_the_marks():
+    document = Document(text="the north @-@ east <unk> cost 1 @,@ 000 @,@ 000 @.@ 50 @", tokens=())
+    units, counts = build_units("character", [document], min_count=1, max_size=100)
+    ids = units.encode(document)
+    assert units.decode(ids) == "the north - east \ufffd cost 1,000,000.50 @"
+    assert ids.count(UNK_ID) == 1
+    assert counts.total() == len(ids)
+    assert (counts["<unk>"], counts["@"], counts["-"]) == (1, 1, 1)
+    pieces = units.pieces(document)
+    assert [units.token(id) for id in ids] == [piece.text for piece in pieces]
+    marks = [document.text[piece.start : piece.end] for piece in pieces if len(piece.text) < piece.end - piece.start]
+    assert marks == ["@-@", " @,@ ", " @,@ ", " @.@ "]
+    assert "".join(document.text[piece.start : piece.end] for piece in pieces) == document.text
+
+
 @pytest.mark.parametrize("name", ["word", "character"])
 def test_pieces_stand_where_they_say(name):
     for document in documents():
