@@ -59,8 +59,8 @@ class Recipe(Settings):
     also_evaluate: tuple[str, ...] = ()
     """Further data sets with the labels of the first one, whose test part is reported; never trained on."""
     init: tuple[str, ...] = ()
-    """Language models, by name or folder, that the network begins as: one that reads forward, one backward, or one of
-    them."""
+    """Language models, by name or folder, that the network begins as: a bidirectional one; or one that reads forward,
+    one backward, or one of them."""
     model: Any
     """The task's model settings."""
     training: TrainingSettings = TrainingSettings()

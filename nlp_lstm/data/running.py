@@ -97,9 +97,7 @@ class RunningText(Sequence[TextExample]):
     def _lines(self) -> Iterator[tuple[str, str, LineReader]]:
         """Yield ``path:line``, the line, and what gives it its tokens."""
         own = (
-            (f"{path}:{number}", line, read_line)
-            for path, read_line, cut in self._files
-            for number, line in cut(path)
+            (f"{path}:{number}", line, read_line) for path, read_line, cut in self._files for number, line in cut(path)
         )
         of_parts = (line for part in self._parts for line in part._lines())
         return itertools.islice(itertools.chain(own, of_parts), self._start, self._stop)

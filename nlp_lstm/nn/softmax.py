@@ -19,6 +19,11 @@ from nlp_lstm.errors import ConfigError
 SMALLEST_ROW = 8  # features
 
 
+def usual_cutoffs(num_words: int) -> tuple[int, ...]:
+    """Return the cutoffs of an adaptive softmax that suit a vocabulary; none for a small one."""
+    return tuple(cutoff for cutoff in (4_000, 16_000) if cutoff < 0.75 * num_words)
+
+
 class TiedSoftmax(nn.Module):
     """An input embedding whose tables are also the weights of the softmax over the next word.
 

@@ -21,7 +21,7 @@ from samples import (
 from nlp_lstm.errors import ConfigError, NotTrainedError
 from nlp_lstm.runs import run_recipe
 from nlp_lstm.tasks import LanguageTask, TaggingTask
-from nlp_lstm.tasks.words import Beginning
+from nlp_lstm.tasks.beginning import Beginning
 from nlp_lstm.training import train
 
 TOLERANCE = 1e-6  # the same sums in another order
