@@ -12,6 +12,7 @@ from nlp_lstm.data.catalogue import catalogue, find_data, open_files
 from nlp_lstm.data.example import TextExample
 from nlp_lstm.data.readers import guess_format, read_brown, read_examples
 from nlp_lstm.data.running import LONGEST_LINE, RunningText, read_pieces
+from nlp_lstm.data.sources import fill_cache
 from nlp_lstm.errors import ConfigError, DataError
 
 LETTERS = SAMPLES / "letters.txt"
@@ -215,6 +216,17 @@ def test_treebanks_are_read_as_the_sentences_that_their_own_readers_give():
     assert [one.document for one in running(SAMPLES / "trees.txt", format="trees-text")] == [
         one.document for one in trees if not one.is_phrase
     ]
+
+
+def test_a_treebank_in_the_cache_is_also_found_as_text():
+    def fill(folder):
+        for split in ("train", "dev", "test"):
+            write(folder / f"en_ewt-ud-{split}.conllu.gz", gzip.compress(TAGGED.read_bytes()))
+
+    fill_cache("ud-english-ewt", "a try", fill)
+    found = find_data(["ewt-text"])
+    assert (found.kind, found.source) == ("running", "a try, kept in the user cache")
+    assert len(found.read("train")) == len(tagged_examples())
 
 
 def test_a_fault_in_a_treebank_is_named_with_its_line(tmp_path):
