@@ -61,8 +61,8 @@ class Recipe(Settings):
     also_evaluate: tuple[str, ...] = ()
     """Further data sets with the labels of the first one, whose test part is reported; never trained on."""
     init: tuple[str, ...] = ()
-    """Language models, by name or folder, that the network begins as: one that reads forward, one backward, or one of
-    them."""
+    """Language models, by name or folder, that the network begins as: a bidirectional one; or one that reads forward,
+    one backward, or one of them."""
     context: tuple[str, ...] = ()
     """Language models of characters or words, by name or folder, whose states at each word of a sentence the network
     also reads; they are not trained. One that reads forward, one backward, or one of them."""

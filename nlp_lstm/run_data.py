@@ -16,6 +16,7 @@ from nlp_lstm.data.found import SPLITS
 from nlp_lstm.data.overlap import ProtectedTexts, remove_overlap
 from nlp_lstm.data.readers import Kind, read_examples
 from nlp_lstm.data.reading import ReadingSettings
+from nlp_lstm.data.running import RunningText
 from nlp_lstm.data.share import take_share
 from nlp_lstm.errors import ConfigError, DataError
 from nlp_lstm.recipes import Recipe
@@ -98,12 +99,14 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
         say(f"note: {note}")
     if kind == "running" and recipe.share < 1:
         raise ConfigError("share: running text has no labels; take training.tokens for a shorter training")
-    if kind != "labelled":
-        parts = {**parts, "train": take_share(parts["train"], recipe.share)} if recipe.share < 1 else parts
+    if kind == "tagged":
+        parts = {**parts, "train": take_share(parts["train"], recipe.share)}
         _check_any(parts["train"], recipe)
         _say_sizes(found.name, parts, say)
         return RunData(found=found, training=parts["train"], development=parts["dev"], test=parts["test"])
     also = [] if data is not None else _find_others(recipe.also_train, [found], recipe, say)
+    if kind == "running":
+        return _join_running(found, also, parts, recipe, say)
     names = recipe.distillation.unlabelled if recipe.distillation.teachers else ()
     unlabelled = _find_others(names, [found, *also], recipe, say)
     protected = {f"{found.name} {split}": [_text(example) for example in parts[split]] for split in ("dev", "test")}
@@ -148,6 +151,29 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
         sizes=sizes,
         removed=removed,
         kept_apart=tuple(kept_apart),
+    )
+
+
+def _join_running(
+    found: FoundData,
+    also: Sequence[FoundData],
+    parts: Mapping[str, Sequence[Any]],
+    recipe: Recipe,
+    say: Callable[[str], None],
+) -> RunData:
+    """Put the running text of all data sets together, that of the run's own data last: next to what is tested."""
+    texts = {source.name: read_split(source, "train", recipe.reading, recipe.language) for source in also}
+    for name, text in texts.items():
+        _say_sizes(name, {"train": text}, say)
+    _say_sizes(found.name, parts, say)
+    texts[found.name] = parts["train"]
+    return RunData(
+        found=found,
+        also=tuple(also),
+        training=RunningText.join(texts.values()) if also else parts["train"],  # type: ignore[arg-type]
+        development=parts["dev"],
+        test=parts["test"],
+        sizes={name: len(text) for name, text in texts.items()},
     )
 
 

@@ -30,6 +30,7 @@ from nlp_lstm.errors import CheckpointError, ConfigError, DataError, NlpLstmErro
 from nlp_lstm.evaluation.report import Figure, Report
 from nlp_lstm.evaluation.significance import mean_and_spread
 from nlp_lstm.files import write_whole
+from nlp_lstm.nn.bilm import BidirectionalLanguageModel
 from nlp_lstm.nn.language_model import LanguageModel
 from nlp_lstm.paths import model_roots
 from nlp_lstm.recipes import Recipe
@@ -37,8 +38,8 @@ from nlp_lstm.run_data import RunData, read_run_data, read_split
 from nlp_lstm.run_folders import STATUS_NAME, RunStatus, begin_run, read_status, write_status
 from nlp_lstm.run_report import complete_report, current_commit
 from nlp_lstm.settings import parse_settings
-from nlp_lstm.tasks import LanguageTask, Task, predict_examples, tasks
-from nlp_lstm.tasks.words import Beginning
+from nlp_lstm.tasks import BidirectionalTask, LanguageTask, Task, predict_examples, tasks
+from nlp_lstm.tasks.beginning import Beginning, BidirectionalBeginning
 from nlp_lstm.text.tokenize import Tokenizer
 from nlp_lstm.text.vectors import WordVectors
 from nlp_lstm.training import TrainingResult
@@ -259,7 +260,7 @@ def load_recipe_vectors(recipe: Recipe, say: Callable[[str], None]) -> list[Word
         raise DataError(f"{error}. To train without pretrained vectors: model.embedding.vectors=null") from error
 
 
-def _open_beginning(name: str, key: str = "init") -> Beginning:
+def _open_beginning(name: str, key: str = "init") -> Beginning | BidirectionalBeginning:
     """Open a language model by its name or folder, which ``key`` of the recipe gives.
 
     Raises:
@@ -269,12 +270,21 @@ def _open_beginning(name: str, key: str = "init") -> Beginning:
     """
     path = Path(name)
     if not (path / CONFIG_NAME).is_file():
-        path = find_model(name, roots=model_roots(), advice="Train one with `nlp-lstm run lm`, or give its folder")
+        path = find_model(
+            name,
+            roots=model_roots(),
+            advice="Train one with `nlp-lstm run bilm` or `nlp-lstm run lm`, or give its folder",
+        )
     opened = open_model(path)
+    described = f"{path.name} ({opened.config.files[WEIGHTS_NAME].sha256[:12]})"
+    if isinstance(opened.task, BidirectionalTask) and isinstance(opened.model, BidirectionalLanguageModel):
+        return BidirectionalBeginning(
+            name=described, settings=opened.task.settings, words=opened.task.words, network=opened.model
+        )
     if not isinstance(opened.task, LanguageTask) or not isinstance(opened.model, LanguageModel):
         raise ConfigError(f"{key}: {name} is a model of the task {opened.task.name}; give a language model")
     return Beginning(
-        name=f"{path.name} ({opened.config.files[WEIGHTS_NAME].sha256[:12]})",
+        name=described,
         units=opened.task.units,
         network=opened.model,
         is_backward=opened.task.settings.direction == "backward",

@@ -80,6 +80,15 @@ SMALL_LANGUAGE_MODEL = (
 )
 """The same for running text."""
 
+SMALL_BIDIRECTIONAL_MODEL = (
+    *SMALL_NETWORK,
+    "model.embedding.min_count=1",
+    "model.softmax_size=24",
+    "model.cutoffs=null",
+    "also_train=[]",
+)
+"""The same for running text that is read from both ends."""
+
 
 def tiny_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
     """Return the tagging recipe in its tiny form, further changed by ``overrides``."""
@@ -94,6 +103,11 @@ def tiny_sentiment_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
 def tiny_language_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
     """Return the recipe of language models in its tiny form, further changed by ``overrides``."""
     return load_recipe("lm", [*SMALL_LANGUAGE_MODEL, f"training.tokens={tokens}", *overrides])
+
+
+def tiny_bidirectional_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
+    """Return the recipe of bidirectional language models in its tiny form, further changed by ``overrides``."""
+    return load_recipe("bilm", [*SMALL_BIDIRECTIONAL_MODEL, f"training.tokens={tokens}", *overrides])
 
 
 @contextlib.contextmanager
@@ -128,6 +142,15 @@ def tiny_language_run(unit: str = "word") -> Path:
     split_running_text(splits)
     sizes = {"word": (), "subword": ("model.vocabulary=400",), "character": ("model.embed=16",)}
     return _run_once(tiny_language_recipe(f"model.unit={unit}", *sizes[unit], tokens=8_000), splits)
+
+
+@lru_cache(maxsize=1)
+def tiny_bidirectional_run() -> Path:
+    """Return the folder of a finished tiny run on the same text, read from both ends. Read only."""
+    splits = Path(tempfile.mkdtemp(prefix="nlp-lstm-tests-"))
+    atexit.register(shutil.rmtree, splits, ignore_errors=True)
+    split_running_text(splits)
+    return _run_once(tiny_bidirectional_recipe(tokens=6_000), splits)
 
 
 def split_running_text(folder: Path) -> Path:

@@ -12,7 +12,17 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from samples import REVIEWS, corpus_file, split_reviews, tiny_sentiment_recipe, tiny_sentiment_run, without_corpora
+from samples import (
+    REVIEWS,
+    SAMPLES,
+    TAGGED,
+    corpus_file,
+    split_reviews,
+    tagged_examples,
+    tiny_sentiment_recipe,
+    tiny_sentiment_run,
+    without_corpora,
+)
 
 import nlp_lstm.run_data as run_data_module
 from nlp_lstm.data.catalogue import find_data
@@ -230,6 +240,50 @@ def test_a_rare_label_of_dev_that_training_lacks_stops_no_run(tmp_path):
         )
     assert "dev: 1 of 21 texts have labels that this model does not know ('MIDDLING')" in console.export_text()
     assert 0 <= result.best_score <= 20 / 21
+
+
+# ---- running text
+
+
+@pytest.fixture
+def small_texts(tmp_path, monkeypatch) -> None:
+    """Four lines of WikiText, and the samples in the places of the treebanks; dev and test are marked as such."""
+
+    def write(path: Path, text: str) -> None:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(gzip.compress(text.encode("utf-8")))
+
+    for split, lines in (("train", "one a\n\ntwo b\n"), ("valid", "held out\n"), ("test", "held out\n")):
+        write(tmp_path / "wikitext-2" / f"wiki.{split}.tokens.gz", lines)
+    held_out = "1\theld\t_\tVERB\t_\t_\t_\t_\t_\t_\n\n"
+    for split, text in (("train", TAGGED.read_text(encoding="utf-8")), ("dev", held_out), ("test", held_out)):
+        write(tmp_path / "ud-english-ewt" / f"en_ewt-ud-{split}.conllu.gz", text)
+    trees = (SAMPLES / "trees.txt").read_text(encoding="utf-8")
+    for split, text in (("train", trees), ("dev", "(2 held)\n"), ("test", "(2 held)\n")):
+        write(tmp_path / "sst-trees" / f"{split}.txt.gz", text)
+    monkeypatch.setenv("NLP_LSTM_DATA", str(tmp_path))
+    monkeypatch.setenv("NLP_LSTM_CACHE", str(tmp_path / "cache"))
+
+
+def test_running_text_of_several_data_sets_is_learnt_the_runs_own_last(small_texts):
+    said: list[str] = []
+    recipe = load_recipe("bilm", {"also_train": ["wikitext-2", "ewt-text", "sst-text"], "data": ["wikitext-2"]})
+    data = read_run_data(recipe, None, said.append)
+    lines = [example.document.words for example in data.training]
+    sentences = [example.document.words for example in tagged_examples()]
+    assert data.names == ("wikitext-2", "ewt-text", "sst-text")
+    assert lines[: len(sentences)] == sentences
+    assert lines[-2:] == [["one", "a"], ["two", "b"]]
+    assert data.sizes == {"ewt-text": len(sentences), "sst-text": len(lines) - len(sentences) - 2, "wikitext-2": 2}
+    assert not any("held" in line for line in lines)
+    assert f"ewt-text: {len(sentences)} train" in said
+    assert "wikitext-2: 2 train, 1 dev, 1 test" in said
+
+
+def test_one_file_of_ones_own_is_learnt_alone(small_texts, tmp_path):
+    (tmp_path / "mine.txt").write_text("A line of text.\n" * 40, encoding="utf-8")
+    data = read_run_data(load_recipe("bilm"), tmp_path / "mine.txt", lambda line: None)
+    assert (data.names, len(data.training)) == (("mine.txt",), 36)
 
 
 # ---- evaluation of what was trained on

@@ -189,6 +189,36 @@ class TokenBatch:
         )
 
 
+class WordTable:
+    """The numbers of many words in arrays, so that a batch is made of them without going through its words.
+
+    Args:
+        codes: the numbers of each word.
+    """
+
+    def __init__(self, codes: Sequence[WordCode]) -> None:
+        self._word_ids = torch.tensor([code.word_id for code in codes])
+        self._vector_ids = torch.tensor([code.vector_id for code in codes])
+        self._character_ids = pad_ids([code.character_ids for code in codes])
+        self._character_lengths = torch.tensor([len(code.character_ids) for code in codes])
+        self._affix_ids = torch.tensor([code.affix_ids for code in codes])
+
+    def features(self, places: Int[Tensor, " unique"]) -> WordFeatures:
+        """Return the numbers of some words.
+
+        Args:
+            places: of the words in the table.
+        """
+        lengths = self._character_lengths[places]
+        return WordFeatures(
+            word_ids=self._word_ids[places],
+            vector_ids=self._vector_ids[places],
+            character_ids=self._character_ids[places, : int(lengths.max())],
+            character_lengths=lengths,
+            affix_ids=self._affix_ids[places],
+        )
+
+
 class BatchMaker:
     """Turns rows of words into batches.
 
@@ -218,22 +248,19 @@ class BatchMaker:
         """
         unique: dict[str, int] = {}
         index = [[unique.setdefault(word, len(unique)) for word in row] for row in rows]
-        codes = [self._code(word) for word in unique]
         lengths = torch.tensor([len(row) for row in rows])
         time = max(int(lengths.max()), pad_to)
         return TokenBatch(
-            features=WordFeatures(
-                word_ids=torch.tensor([code.word_id for code in codes]),
-                vector_ids=torch.tensor([code.vector_id for code in codes]),
-                character_ids=pad_ids([code.character_ids for code in codes]),
-                character_lengths=torch.tensor([len(code.character_ids) for code in codes]),
-                affix_ids=torch.tensor([code.affix_ids for code in codes]),
-            ),
+            features=WordTable([self._code(word) for word in unique]).features(torch.arange(len(unique))),
             index=pad_ids(index, time),
             lengths=lengths,
             mask=make_mask(lengths, time),
             labels={column: pad_ids(ids, time) for column, ids in (labels or {}).items()},
         )
+
+    def make_table(self, words: Iterable[str]) -> WordTable:
+        """Return the numbers of many words, to make batches of them again and again."""
+        return WordTable([self._encode(word) for word in words])
 
     def _code(self, word: str) -> WordCode:
         code = self._codes.get(word)

@@ -279,9 +279,9 @@ def _first_source(name: str, entry: DataEntry | VectorsEntry, tries: list[str], 
 
 def _reach(name: str, entry: DataEntry | VectorsEntry, source: Source, *, say: Say) -> Located:
     if isinstance(source, FolderSource):
-        return sources.find_folder(name, entry.files)
+        return sources.find_folder(source.of or name, entry.files)
     if isinstance(source, CacheSource):
-        return sources.find_cached(name, entry.files, check_digests=isinstance(entry, DataEntry))
+        return sources.find_cached(source.of or name, entry.files, check_digests=isinstance(entry, DataEntry))
     if isinstance(source, HubSource):
         if not isinstance(entry, DataEntry):
             raise SourceError("vectors are not read from the hub")

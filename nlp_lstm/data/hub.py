@@ -71,7 +71,7 @@ def fetch_hub(
         name: the catalogue entry.
         source: repository and configuration.
         splits: split to the one file name that the entry has for it; gzipped if it ends in ``.gz``.
-        format: the entry's format, "conllu", "tsv", "text" or "tokens".
+        format: the entry's format, "conllu", "conllu-text", "tsv", "text" or "tokens".
         reading: the entry's columns, for "tsv".
         say: called with a line of progress.
 
@@ -92,7 +92,7 @@ def fetch_hub(
             rows = next((dataset[other] for other in _SPLIT_NAMES[split] if other in dataset), None)
             if rows is None:
                 raise SourceError(f"the data set has no split {split}; it has {', '.join(dataset)}")
-            if format == "conllu":
+            if format in ("conllu", "conllu-text"):
                 text = "".join(conllu_sentences(rows, _class_names(rows)))
             elif format == "tsv":
                 text = "".join(table_lines(rows, reading))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -19,11 +19,12 @@ from nlp_lstm.data.brown import universal_tag
 from nlp_lstm.data.example import Example, LabelledExample, TaggedExample
 from nlp_lstm.data.labelled import read_csv, read_labelled_jsonl, read_tsv
 from nlp_lstm.data.reading import ReadingSettings
-from nlp_lstm.data.running import LineReader, RunningText
-from nlp_lstm.data.trees import read_trees
+from nlp_lstm.data.running import FileCutter, LineReader, RunningText
+from nlp_lstm.data.trees import parse_tree, read_trees
 from nlp_lstm.data.vader import read_vader
 from nlp_lstm.errors import DataError, shorten
 from nlp_lstm.registry import Registry
+from nlp_lstm.text.detokenize import detokenise
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.lines import read_lines
 from nlp_lstm.text.tokenize import Tokenizer, check_text, tokenizer_for
@@ -159,10 +160,10 @@ _register_labelled("trees", read_trees)
 _register_labelled("vader", read_vader)
 
 
-def _register_running(name: str, line_reader: Callable[[str], LineReader]) -> None:
-    """File a format of running text under ``name``; ``line_reader`` takes the language."""
+def _register_running(name: str, line_reader: Callable[[str], LineReader], cut: FileCutter | None = None) -> None:
+    """File a format of running text under ``name``; ``line_reader`` takes the language, ``cut`` cuts into lines."""
     formats.register(name)(
-        Format(kind="running", read=lambda path, reading, language: RunningText([path], line_reader(language)))
+        Format(kind="running", read=lambda path, reading, language: RunningText([path], line_reader(language), cut))
     )
 
 
@@ -171,9 +172,28 @@ def _plain_line(language: str) -> LineReader:
     return lambda where, line: tokenizer.tokenize(line)
 
 
+def _tree_line(language: str) -> LineReader:
+    """The sentence of a tree, put together to text and split again, as ``read_trees`` has it."""
+    tokenizer = Tokenizer(language)
+    return lambda where, line: tokenizer.tokenize(detokenise(parse_tree(line, where)[-1].words))
+
+
+def _conllu_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the sentences of a CoNLL-U file, each with the number of its first line of words."""
+    for block in _blocks(path, skip=_is_comment):
+        yield block[0][0], "\n".join(line for _, line in block)
+
+
+def _conllu_document(where: str, lines: str) -> Document:
+    path, _, first = where.rpartition(":")
+    return _conllu_sentence(Path(path), list(enumerate(lines.split("\n"), start=int(first)))).document
+
+
 _register_running("text", _plain_line)
 _register_running("tokens", lambda language: lambda where, line: Document.from_words(line.split()))
 _register_running("brown-text", lambda language: lambda where, line: _brown_sentence(where, line).document)
+_register_running("trees-text", _tree_line)
+_register_running("conllu-text", lambda language: _conllu_document, cut=_conllu_lines)
 
 
 @_tagged("conllu")
@@ -191,7 +211,7 @@ def read_conllu(path: Path | str) -> list[TaggedExample]:
     Raises:
         DataError: the file breaks the format; the message has the line.
     """
-    return _read_blocks(Path(path), _conllu_sentence, skip=lambda line: line.startswith("#"))
+    return _read_blocks(Path(path), _conllu_sentence, skip=_is_comment)
 
 
 @_tagged("columns")
@@ -275,19 +295,26 @@ def _read_blocks(
     sentence: Callable[[Path, Sequence[tuple[int, str]]], TaggedExample],
     skip: Callable[[str], bool],
 ) -> list[TaggedExample]:
-    """Cut a file at its blank lines and read each piece that has lines left after ``skip`` with ``sentence``."""
-    examples = []
+    """Read each piece of a file that ``_blocks`` gives with ``sentence``."""
+    return _at_least_one(path, [sentence(path, block) for block in _blocks(path, skip)])
+
+
+def _blocks(path: Path, skip: Callable[[str], bool]) -> Iterator[list[tuple[int, str]]]:
+    """Cut a file at its blank lines, and yield the numbered lines of each piece that has any left after ``skip``."""
     block: list[tuple[int, str]] = []
     for number, line in read_lines(path):
         if not line.strip(" \t"):
             if block:
-                examples.append(sentence(path, block))
+                yield block
             block = []
         elif not skip(line):
             block.append((number, line))
     if block:
-        examples.append(sentence(path, block))
-    return _at_least_one(path, examples)
+        yield block
+
+
+def _is_comment(line: str) -> bool:
+    return line.startswith("#")
 
 
 def _conllu_sentence(path: Path, lines: Sequence[tuple[int, str]]) -> TaggedExample:

@@ -24,6 +24,9 @@ _WHITE_SPACE = (b" ", b"\t")
 LineReader: TypeAlias = Callable[[str, str], Document]
 """Takes ``path:line`` for complaints and a line that is not empty, and gives its tokens."""
 
+FileCutter: TypeAlias = Callable[[Path], Iterator[tuple[int, str]]]
+"""Takes a file and yields the number of each line and the line; of some formats several lines are one."""
+
 
 class RunningText(Sequence[TextExample]):
     """The lines of files in order, those that hold nothing but white space left out.
@@ -36,22 +39,24 @@ class RunningText(Sequence[TextExample]):
     Args:
         paths: UTF-8 files; gzip files by the ending ``.gz``.
         read_line: gives a line its tokens.
+        cut: cuts a file into lines; default ``read_pieces``.
 
     Raises:
         DataError: in a pass, a file is missing or damaged or a line is not UTF-8; with the line.
     """
 
-    def __init__(self, paths: Iterable[Path | str], read_line: LineReader) -> None:
-        self._files = tuple((Path(path), read_line) for path in paths)
+    def __init__(self, paths: Iterable[Path | str], read_line: LineReader, cut: FileCutter | None = None) -> None:
+        self._files = tuple((Path(path), read_line, cut or read_pieces) for path in paths)
+        self._parts: tuple[RunningText, ...] = ()
         self._start = 0
         self._stop: int | None = None
         self._num_lines: int | None = None
 
     @classmethod
     def join(cls, texts: Iterable[RunningText]) -> RunningText:
-        """Return the files of all texts as one text, each file whole."""
+        """Return all texts as one."""
         joined = cls([], lambda where, line: Document.from_words([line]))
-        joined._files = tuple(file for text in texts for file in text._files)
+        joined._parts = tuple(texts)
         return joined
 
     def __iter__(self) -> Iterator[TextExample]:
@@ -79,8 +84,8 @@ class RunningText(Sequence[TextExample]):
                 raise ValueError(f"a slice with step {step}; running text is cut with step 1")
             part = RunningText.join([self])
             part._num_lines = max(stop - start, 0)
-            part._start = self._start + start
-            part._stop = part._start + part._num_lines
+            part._start = start
+            part._stop = start + part._num_lines
             return part
         position = index if index >= 0 else index + len(self)
         found = next(itertools.islice(self._lines(), position, None), None) if position >= 0 else None
@@ -91,12 +96,11 @@ class RunningText(Sequence[TextExample]):
 
     def _lines(self) -> Iterator[tuple[str, str, LineReader]]:
         """Yield ``path:line``, the line, and what gives it its tokens."""
-        lines = (
-            (f"{path}:{number}", line, read_line)
-            for path, read_line in self._files
-            for number, line in read_pieces(path)
+        own = (
+            (f"{path}:{number}", line, read_line) for path, read_line, cut in self._files for number, line in cut(path)
         )
-        return itertools.islice(lines, self._start, self._stop)
+        of_parts = (line for part in self._parts for line in part._lines())
+        return itertools.islice(itertools.chain(own, of_parts), self._start, self._stop)
 
 
 def read_pieces(path: Path) -> Iterator[tuple[int, str]]:

@@ -39,6 +39,8 @@ class FolderSource(Settings):
     """The folder of the entry's name in the folder that the variable NLP_LSTM_DATA names."""
 
     kind: Literal["folder"]
+    of: str | None = None
+    """The entry whose folder it is, where it has the same files as another."""
 
     @property
     def label(self) -> str:
@@ -50,6 +52,8 @@ class CacheSource(Settings):
     """What an earlier fetch left in the user cache."""
 
     kind: Literal["cache"]
+    of: str | None = None
+    """The entry that was fetched, where it has the same files as another."""
 
     @property
     def label(self) -> str:

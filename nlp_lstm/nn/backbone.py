@@ -9,7 +9,6 @@ from jaxtyping import Float, Int
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from nlp_lstm.errors import ConfigError
 from nlp_lstm.nn.cells import State, cells
 from nlp_lstm.nn.dropout import LockedDropout
 from nlp_lstm.nn.embedding import EmbeddingSettings, EmbeddingSizes, WordEmbedding, WordFeatures
@@ -17,19 +16,15 @@ from nlp_lstm.nn.recurrent import Recurrent, RecurrentOutput, make_mask
 from nlp_lstm.settings import Settings
 
 
-class BackboneSettings(Settings):
-    """The network between the words and the head."""
+class WordSettings(Settings):
+    """Recurrent layers over words."""
 
-    encoder: Literal["recurrent", "window", "none"] = "recurrent"
-    """Recurrent layers; or, as baselines, a fixed window of neighbours, or the word vectors alone."""
     cell: str = "lstm"
     """The recurrent cell's name: gru, lstm, rnn."""
     hidden: int = Field(256, ge=1)
     """Features of the hidden state in each direction."""
     layers: int = Field(2, ge=1, le=64)
     """How many recurrent layers."""
-    bidirectional: bool = True
-    """Whether each layer reads the sentence from both ends."""
     input_dropout: float = Field(0.3, ge=0, lt=1)
     """Locked dropout on the word vectors."""
     dropout: float = Field(0.4, ge=0, lt=1)
@@ -43,6 +38,15 @@ class BackboneSettings(Settings):
         if name not in cells:
             raise ValueError(cells.unknown_message(name))
         return name
+
+
+class BackboneSettings(WordSettings):
+    """The network between the words and the head."""
+
+    encoder: Literal["recurrent", "window", "none"] = "recurrent"
+    """Recurrent layers; or, as baselines, a fixed window of neighbours, or the word vectors alone."""
+    bidirectional: bool = True
+    """Whether each layer reads the sentence from both ends."""
 
 
 class WindowEncoder(nn.Module):
@@ -97,10 +101,6 @@ class Backbone(nn.Module):
     def __init__(self, settings: BackboneSettings, sizes: EmbeddingSizes, *, context_size: int = 0) -> None:
         super().__init__()
         self.embedding = WordEmbedding(settings.embedding, sizes)
-        if self.embedding.output_size == 0:
-            raise ConfigError(
-                "model.embedding leaves words without any input; switch on words, vectors, characters or affix_size"
-            )
         input_size = self.embedding.output_size + context_size
         self.input_dropout = LockedDropout(settings.input_dropout)
         self.encoder: Recurrent | WindowEncoder | NoEncoder

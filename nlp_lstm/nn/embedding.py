@@ -165,6 +165,9 @@ class WordEmbedding(nn.Module):
     Args:
         settings: what the vector is made of.
         sizes: how large the vocabularies are.
+
+    Raises:
+        ConfigError: the vector is made of nothing, or of changes of pretrained vectors that are not there.
     """
 
     def __init__(self, settings: EmbeddingSettings, sizes: EmbeddingSizes) -> None:
@@ -193,6 +196,10 @@ class WordEmbedding(nn.Module):
         if settings.affix_size:
             self.affixes = nn.Embedding(sizes.affixes, settings.affix_size, padding_idx=0)
             self.output_size += NUM_AFFIXES * settings.affix_size
+        if self.output_size == 0:
+            raise ConfigError(
+                "model.embedding leaves words without any input; switch on words, vectors, characters or affix_size"
+            )
 
     def forward(self, features: WordFeatures, index: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time embed"]:
         """Embed each distinct word once and lay the vectors out over the batch.

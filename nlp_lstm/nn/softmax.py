@@ -19,6 +19,11 @@ from nlp_lstm.errors import ConfigError
 SMALLEST_ROW = 8  # features
 
 
+def usual_cutoffs(num_words: int) -> tuple[int, ...]:
+    """Return the cutoffs of an adaptive softmax that suit a vocabulary; none for a small one."""
+    return tuple(cutoff for cutoff in (4_000, 16_000) if cutoff < 0.75 * num_words)
+
+
 class WordTables(nn.Module):
     """The input vectors of words, with shorter rows for rarer ones.
 
@@ -129,18 +134,17 @@ class TiedSoftmax(WordTables):
             outputs: of the recurrent layers.
             ids: the words.
         """
-        head = self._head(outputs)
-        norm = head.logsumexp(dim=1)
         first_end = self.bounds[0][1]
         place = ids.clamp_max(first_end - 1)
         for cluster, (start, _) in enumerate(self.bounds[1:]):
             place = torch.where(ids >= start, first_end + cluster, place)
-        result = head.gather(1, place[:, None])[:, 0] - norm
+        result = -nn.functional.cross_entropy(self._head(outputs), place, reduction="none")
         for cluster, (start, end) in enumerate(self.bounds[1:], start=1):
             places = ((ids >= start) & (ids < end)).nonzero()[:, 0]
-            within = self._tail(outputs[places], cluster)
-            gathered = within.gather(1, (ids[places] - start)[:, None])[:, 0] - within.logsumexp(dim=1)
-            result = result.index_add(0, places, gathered)
+            within = nn.functional.cross_entropy(
+                self._tail(outputs[places], cluster), ids[places] - start, reduction="none"
+            )
+            result = result.index_add(0, places, -within)
         return result
 
     def log_probabilities(self, outputs: Float[Tensor, "items {self.size}"]) -> Float[Tensor, "items {self.num_words}"]:

@@ -8,7 +8,8 @@
     language model of the target    decoder: words, layers, softmax
 
 So before its first step the network computes what the two language models do, side by side; what else it has (a head,
-characters, the other direction as input) begins without influence and learns its part.
+characters, the other direction as input) begins without influence and learns its part. Of a bidirectional language
+model both directions read the same words, with all that these are made of, and so do those of the task.
 
 Source: initialisation of an encoder by language models: Dai and Le, "Semi-supervised Sequence Learning", NeurIPS 2015;
 Ramachandran, Liu and Le, EMNLP 2017; Howard and Ruder, "Universal Language Model Fine-tuning", ACL 2018.
@@ -18,16 +19,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.nn.cells import Cell
+from nlp_lstm.nn.embedding import WordEmbedding
 from nlp_lstm.nn.language_model import LanguageModel
 from nlp_lstm.nn.recurrent import Recurrent
 from nlp_lstm.nn.softmax import TiedSoftmax
+
+
+class CommonRows(NamedTuple):
+    """The rows of what two tables both have: in the task's, and in the language model's."""
+
+    own: list[int]
+    source: list[int]
 
 
 @torch.no_grad()
@@ -99,6 +108,33 @@ def begin_half(
         projection.load_state_dict(source.projection.state_dict())
 
 
+@torch.no_grad()
+def begin_embedding(
+    embedding: WordEmbedding, source: WordEmbedding, *, words: CommonRows, characters: CommonRows, affixes: CommonRows
+) -> None:
+    """Put what a language model has learnt of words and their parts into the embedding of a task.
+
+    What the language model does not know stays as it is, and so do pretrained vectors.
+
+    Args:
+        embedding: the task's.
+        source: the language model's, with the same settings.
+        words: the words that both know.
+        characters: the characters that both know.
+        affixes: the affixes that both know.
+    """
+    for name, rows in (("words", words), ("changes", words), ("affixes", affixes)):
+        if hasattr(embedding, name):
+            put_words(getattr(embedding, name), rows.own, getattr(source, name).weight[rows.source])
+    if hasattr(embedding, "characters"):
+        table, source_table = embedding.characters.embedding, source.characters.embedding
+        put_words(table, characters.own, source_table.weight[characters.source])
+        parameters = dict(embedding.characters.named_parameters())
+        for name, values in source.characters.named_parameters():
+            if not name.startswith("embedding."):
+                parameters[name].copy_(values)
+
+
 def depth_of(name: str, num_layers: int) -> int:
     """Return how far a parameter is from the answer: 0 for a head, then the layers downwards, the embedding last.
 
@@ -127,7 +163,7 @@ def put_words(table: nn.Embedding, ids: Sequence[int], vectors: Tensor) -> None:
     """Put vectors into the rows of a table.
 
     Args:
-        table: the task's word vectors.
+        table: the task's vectors of words, or of their parts.
         ids: the rows.
         vectors: float32, `row embed`.
     """

@@ -1,6 +1,7 @@
 """Tasks, one file each. Importing this package registers them all."""
 
 from nlp_lstm.tasks.base import Task, predict_examples, tasks
+from nlp_lstm.tasks.bilm import BidirectionalSettings, BidirectionalTask
 from nlp_lstm.tasks.classifier import ClassificationSettings
 from nlp_lstm.tasks.language import LanguageSettings
 from nlp_lstm.tasks.lm import LanguageTask
@@ -8,6 +9,8 @@ from nlp_lstm.tasks.pos import TaggingSettings, TaggingTask
 from nlp_lstm.tasks.sentiment import ClassificationTask
 
 __all__ = [
+    "BidirectionalSettings",
+    "BidirectionalTask",
     "ClassificationSettings",
     "ClassificationTask",
     "LanguageSettings",

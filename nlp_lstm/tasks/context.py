@@ -22,7 +22,7 @@ from nlp_lstm.errors import CheckpointError, ConfigError, shorten
 from nlp_lstm.nn.cells import cells
 from nlp_lstm.nn.context import READ_AT_ONCE, FrozenReader, ReaderSettings, Reading
 from nlp_lstm.settings import parse_settings
-from nlp_lstm.tasks.words import Beginning
+from nlp_lstm.tasks.beginning import Beginning, BidirectionalBeginning
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.units import EOS_ID, Units, units_from_dict
 from nlp_lstm.text.vocabulary import check_keys
@@ -168,7 +168,9 @@ class Context:
         return [found[index] for index in range(len(examples))]
 
 
-def open_context(models: Sequence[Beginning], *, lower_case: bool, say: Callable[[str], None]) -> Context:
+def open_context(
+    models: Sequence[Beginning | BidirectionalBeginning], *, lower_case: bool, say: Callable[[str], None]
+) -> Context:
     """Return language models as those that a tagger is trained with.
 
     Args:
@@ -177,15 +179,19 @@ def open_context(models: Sequence[Beginning], *, lower_case: bool, say: Callable
         say: takes lines for the user.
 
     Raises:
-        ConfigError: two read in the same direction, or one reads subwords, which may go on over the end of a word.
+        ConfigError: two read in the same direction, or one in both; or one reads subwords, which may go on over the
+            end of a word.
     """
     names = ", ".join(model.name for model in models)
-    if len({model.is_backward for model in models}) < len(models):
+    one_way = [model for model in models if isinstance(model, Beginning)]
+    if len(one_way) < len(models):
+        raise ConfigError(f"context: {names}: give models of the task lm; a bidirectional one goes into init")
+    if len({model.is_backward for model in one_way}) < len(one_way):
         raise ConfigError(f"context: {names} read in the same direction; give one forward and one backward model")
-    if any(model.units.name == "subword" for model in models):
+    if any(model.units.name == "subword" for model in one_way):
         raise ConfigError(f"context: {names}: give models of characters or of words (model.unit), not of subwords")
     readers, networks = [], []
-    for model in models:
+    for model in one_way:
         encoder, words = model.network.encoder, model.network.words
         cell = encoder.layers.get_submodule("0.0")
         settings = ReaderSettings(

@@ -26,6 +26,7 @@ from nlp_lstm.evaluation.language_report import language_report, samples_section
 from nlp_lstm.evaluation.perplexity import END, ScoredLine
 from nlp_lstm.evaluation.report import Report, Section
 from nlp_lstm.nn.language_model import LanguageModel, StreamOutput, pack_states
+from nlp_lstm.nn.softmax import usual_cutoffs
 from nlp_lstm.tasks.adaptation import ADAPTATIONS, score_adaptively, tune_adaptation
 from nlp_lstm.tasks.base import Task, tasks
 from nlp_lstm.tasks.generation import (
@@ -146,16 +147,13 @@ class LanguageTask(Task):
 
     def build_model(self) -> LanguageModel:
         settings, num_words = self.settings, len(self.units)
-        cutoffs = settings.cutoffs
-        if cutoffs is None:
-            cutoffs = tuple(cutoff for cutoff in (4_000, 16_000) if cutoff < 0.75 * num_words)
         return LanguageModel(
             num_words,
             embed_size=settings.embed,
             cell=settings.cell,
             hidden_size=settings.hidden,
             num_layers=settings.layers,
-            cutoffs=cutoffs,
+            cutoffs=usual_cutoffs(num_words) if settings.cutoffs is None else settings.cutoffs,
             embedding_dropout=settings.embedding_dropout,
             input_dropout=settings.input_dropout,
             dropout=settings.dropout,

@@ -34,9 +34,10 @@ from nlp_lstm.nn.backbone import Backbone, BackboneSettings
 from nlp_lstm.nn.context import ContextEmbedding, FrozenReader
 from nlp_lstm.nn.heads import CRFTagHead, LinearTagHead
 from nlp_lstm.tasks.base import tasks
+from nlp_lstm.tasks.beginning import Beginning, BidirectionalBeginning
 from nlp_lstm.tasks.context import Context, ContextReader, add_context, open_context, readers_from_list
 from nlp_lstm.tasks.labels import check_labels, scorable
-from nlp_lstm.tasks.words import Beginning, WordTask, choose_words
+from nlp_lstm.tasks.words import WordTask, choose_words
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.tokenize import Tokenizer
 from nlp_lstm.text.vectors import WordVectors
@@ -198,7 +199,9 @@ class TaggingTask(WordTask):
     def facts(self) -> dict[str, str]:
         return super().facts() | ({"context": self._context.names} if self._context else {})
 
-    def take_context(self, models: Sequence[Beginning], say: Callable[[str], None] = lambda line: None) -> None:
+    def take_context(
+        self, models: Sequence[Beginning | BidirectionalBeginning], say: Callable[[str], None] = lambda line: None
+    ) -> None:
         self._context = open_context(models, lower_case=self.settings.embedding.lower_case, say=say)
         self.readers = self._context.readers
 

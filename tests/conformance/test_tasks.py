@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from samples import (
+    SMALL_BIDIRECTIONAL_MODEL,
     SMALL_CLASSIFIER,
     SMALL_LANGUAGE_MODEL,
     SMALL_NETWORK,
@@ -119,6 +120,21 @@ SAMPLES = {
         is_fitted=lambda scores: scores["perplexity"] < 1.2,
         rounding=1e-5,
         use_options={"max_new_tokens": 10},
+    ),
+    "bilm": Sample(
+        examples=running_examples,
+        recipe="bilm",
+        overrides=(
+            *SMALL_BIDIRECTIONAL_MODEL,
+            "model.hidden=64",
+            "model.softmax_size=48",
+            "model.embedding.word_dropout=0",
+            "training.learning_rate=0.02",
+        ),
+        texts=("The old ferry leaves at six.", "Zzyzx qwrtplk 👍🏽 नाव Ω", "We wait. They don't!"),
+        empty_result=lambda pipeline, text: [],
+        is_fitted=lambda scores: scores["perplexity"] < 1.3,
+        rounding=1e-5,
     ),
 }
 

@@ -242,7 +242,7 @@ def test_format_is_guessed_from_the_ending():
     assert {name: formats.get(name).kind for name in formats} == {
         **dict.fromkeys(["brown", "columns", "conllu", "jsonl"], "tagged"),
         **dict.fromkeys(["csv", "labelled-jsonl", "trees", "tsv", "vader"], "labelled"),
-        **dict.fromkeys(["brown-text", "text", "tokens"], "running"),
+        **dict.fromkeys(["brown-text", "conllu-text", "text", "tokens", "trees-text"], "running"),
     }
 
 

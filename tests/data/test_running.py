@@ -5,13 +5,14 @@ import types
 from itertools import islice
 
 import pytest
-from samples import SAMPLES
+from samples import SAMPLES, TAGGED, tagged_examples
 
 from nlp_lstm.data import hub
 from nlp_lstm.data.catalogue import catalogue, find_data, open_files
 from nlp_lstm.data.example import TextExample
 from nlp_lstm.data.readers import guess_format, read_brown, read_examples
 from nlp_lstm.data.running import LONGEST_LINE, RunningText, read_pieces
+from nlp_lstm.data.sources import fill_cache
 from nlp_lstm.errors import ConfigError, DataError
 
 LETTERS = SAMPLES / "letters.txt"
@@ -195,6 +196,44 @@ def test_one_missing_split_is_the_end_of_train(tmp_path, split):
     assert last_words(found.read(split)) == ["38", "39"]
     assert len(found.read("train")) == 38
     assert len(found.notes) == 1
+
+
+def test_joined_texts_keep_what_was_cut_away(tmp_path):
+    found = open_files(numbered(tmp_path / "a.tokens", 40), kind="running")
+    whole = running(numbered(tmp_path / "b.tokens", 3))
+    joined = RunningText.join([found.read("train"), whole])
+    assert last_words(joined) == [*(str(number) for number in range(36)), "0", "1", "2"]
+    assert len(joined) == 39
+    assert last_words(joined[35:37]) == ["35", "0"]
+    assert last_words(joined[35:39][1:3]) == ["0", "1"]
+
+
+def test_treebanks_are_read_as_the_sentences_that_their_own_readers_give():
+    assert [one.document for one in running(TAGGED, format="conllu-text")] == [
+        one.document for one in tagged_examples()
+    ]
+    trees = read_examples([SAMPLES / "trees.txt"], "trees")
+    assert [one.document for one in running(SAMPLES / "trees.txt", format="trees-text")] == [
+        one.document for one in trees if not one.is_phrase
+    ]
+
+
+def test_a_treebank_in_the_cache_is_also_found_as_text():
+    def fill(folder):
+        for split in ("train", "dev", "test"):
+            write(folder / f"en_ewt-ud-{split}.conllu.gz", gzip.compress(TAGGED.read_bytes()))
+
+    fill_cache("ud-english-ewt", "a try", fill)
+    found = find_data(["ewt-text"])
+    assert (found.kind, found.source) == ("running", "a try, kept in the user cache")
+    assert len(found.read("train")) == len(tagged_examples())
+
+
+def test_a_fault_in_a_treebank_is_named_with_its_line(tmp_path):
+    path = tmp_path / "a.conllu"
+    path.write_text("# a comment\n1\tA\t_\tDET\t_\t_\t_\t_\t_\t_\n2\tdog\tNOUN\n\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"a\.conllu:3: .* has 3 columns"):
+        list(running(path, format="conllu-text"))
 
 
 def test_too_few_lines_to_cut_are_counted(tmp_path):

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from samples import (
     REVIEWS,
+    TAGGED,
+    review_examples,
     running_examples,
     tagged_examples,
+    tiny_bidirectional_recipe,
+    tiny_bidirectional_run,
     tiny_language_recipe,
     tiny_language_run,
     tiny_model,
@@ -18,13 +24,17 @@ from samples import (
     without_corpora,
 )
 
+from nlp_lstm.data.batch import BatchMaker, WordVocabularies, word_affixes
+from nlp_lstm.data.example import TextExample
 from nlp_lstm.errors import ConfigError, NotTrainedError
 from nlp_lstm.runs import run_recipe
-from nlp_lstm.tasks import LanguageTask, TaggingTask
-from nlp_lstm.tasks.words import Beginning
+from nlp_lstm.tasks import BidirectionalTask, ClassificationTask, LanguageTask, TaggingTask
+from nlp_lstm.tasks.beginning import Beginning, BidirectionalBeginning
+from nlp_lstm.text.vectors import WordVectors
 from nlp_lstm.training import train
 
 TOLERANCE = 1e-6  # the same sums in another order
+DEEP_TOLERANCE = 1e-5  # of two layers over all that a word is made of
 SIZES = ("model.hidden=32", "model.layers=1", "model.embedding.words=learned")
 
 
@@ -109,3 +119,119 @@ def test_other_models_and_names_are_refused(tmp_path):
             run_recipe(tiny_sentiment_recipe(f"init=[{init}]"), tmp_path / Path(init).name, data=REVIEWS)
     with pytest.raises(ConfigError, match="cannot begin as a language model"):
         LanguageTask.prepare(tiny_language_recipe().model, running_examples()).begin_as([beginning("forward")])
+
+
+# ---- as a bidirectional language model
+
+
+def toy_vectors() -> WordVectors:
+    """Vectors of the commonest words of the samples, as a file would give them."""
+    words = sorted({word.lower() for example in tagged_examples() for word in example.document.words})[:80]
+    matrix = np.random.default_rng(5).normal(size=(len(words), 6)).astype(np.float32)
+    return WordVectors(name="toy", words=words, matrix=matrix, sha256="")
+
+
+def bidirectional(*overrides: str, vectors: tuple[WordVectors, ...] = ()) -> BidirectionalBeginning:
+    """An untrained bidirectional language model of the letters, the tagged sentences and the reviews."""
+    recipe = tiny_bidirectional_recipe("model.layers=2", *overrides)
+    documents = [*tagged_examples(), *review_examples()]
+    examples = [*running_examples(), *(TextExample(document=example.document) for example in documents)]
+    task = BidirectionalTask.prepare(recipe.model, examples, vectors)
+    torch.manual_seed(6)
+    network = task.build_model().eval()
+    if hasattr(network.embedding, "changes"):
+        torch.nn.init.normal_(network.embedding.changes.weight)
+    task.fill_model(network)
+    return BidirectionalBeginning(name="both", settings=task.settings, words=task.words, network=network)
+
+
+def knows(words: WordVocabularies, other: WordVocabularies, word: str, lower_case: bool) -> bool:
+    """Whether two models read a word as the same parts."""
+    word = word.lower() if lower_case else word
+    parts = [*((words.characters, other.characters, letter) for letter in word)]
+    parts += [(words.affixes, other.affixes, affix) for affix in word_affixes(word)]
+    return word in words.words and word in other.words and all((part in a) == (part in b) for a, b, part in parts)
+
+
+def assert_reads_alike(task: TaggingTask | ClassificationTask, source: BidirectionalBeginning) -> None:
+    """The backbone of a task that begins as a model gives the hidden states of that model side by side."""
+    task.begin_as([source])
+    model = task.build_model().eval()
+    task.fill_model(model)
+    lower_case = task.settings.embedding.lower_case
+    words = task.words.words.tokens[task.words.words.num_specials :]
+    known = [word for word in words if knows(task.words, source.words, word, lower_case)]
+    assert len(known) > 20
+    assert [source.words.words.id(word) for word in known] != [task.words.words.id(word) for word in known]
+    rows = [random.sample(known, size) for size in (9, 4, 1)]
+    own, theirs = (
+        BatchMaker(vocabularies, lower_case=lower_case).make_batch(rows) for vocabularies in (task.words, source.words)
+    )
+    with torch.inference_mode():
+        found = model.backbone(own.features, own.index, own.lengths)
+        expected = torch.cat(source.network.read(theirs.features, theirs.index, theirs.lengths), dim=2)
+    torch.testing.assert_close(found, expected, atol=DEEP_TOLERANCE, rtol=0)
+
+
+@pytest.mark.parametrize("characters", ["bilstm", "cnn", "none"])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_before_its_first_step_the_tagger_reads_as_the_bidirectional_model_does(cell, characters):
+    overrides = ("model.embedding.min_count=1", f"model.embedding.characters={characters}", f"model.cell={cell}")
+    recipe = tiny_recipe("model.layers=2", *overrides)
+    task = TaggingTask.prepare(recipe.model, tagged_examples())
+    assert_reads_alike(task, bidirectional(*overrides))
+
+
+def test_before_its_first_step_the_classifier_reads_as_the_bidirectional_model_does():
+    embedding = {"words": "tuned", "min_count": "1", "characters": "none", "affix_size": "0", "lower_case": "true"}
+    overrides = [f"model.embedding.{name}={value}" for name, value in embedding.items()]
+    vectors = (toy_vectors(),)
+    recipe = tiny_sentiment_recipe("model.layers=2", "model.embedding.vectors=[toy]", *overrides)
+    task = ClassificationTask.prepare(recipe.model, review_examples(), vectors)
+    source = bidirectional("model.embedding.vectors=[toy]", *overrides, vectors=vectors)
+    assert_reads_alike(task, source)
+
+
+def test_what_the_bidirectional_model_does_not_know_begins_as_it_would_have():
+    source = bidirectional("model.embedding.min_count=3")
+    recipe = tiny_recipe("model.layers=1", "model.embedding.min_count=1")
+    task = TaggingTask.prepare(recipe.model, tagged_examples())
+    torch.manual_seed(8)
+    fresh = task.build_model().backbone.embedding.words.weight
+    task.begin_as([source])
+    torch.manual_seed(8)
+    model = task.build_model()
+    task.fill_model(model)
+    found = model.backbone.embedding.words.weight
+    unknown = [task.words.words.id(word) for word in task.words.words.tokens[2:] if word not in source.words.words]
+    known = [task.words.words.id(word) for word in task.words.words.tokens[2:] if word in source.words.words]
+    assert unknown
+    assert torch.equal(found[unknown], fresh[unknown])
+    assert not (found[known] == fresh[known]).all(dim=1).any()
+    assert torch.equal(found[1], source.network.embedding.words.weight[1])
+    assert not found[0].any()
+
+
+def test_a_bidirectional_model_that_reads_in_another_way_is_refused_with_the_settings_to_change():
+    def begin(source: BidirectionalBeginning, *overrides: str) -> None:
+        TaggingTask.prepare(tiny_recipe(*overrides).model, tagged_examples()).begin_as([source])
+
+    source = bidirectional("model.embedding.lower_case=true", "model.embedding.word_size=12")
+    with pytest.raises(ConfigError, match=r"set model\.embedding\.lower_case=true model\.embedding\.word_size=12$"):
+        begin(source)
+    source = bidirectional()
+    with pytest.raises(ConfigError, match=r"set model\.cell=lstm model\.hidden=32 model\.embedding\.vectors=null$"):
+        begin(source, "model.cell=gru", "model.hidden=8", "model.embedding.vectors=[vectors-100d]")
+    with pytest.raises(ConfigError, match=r"set model\.encoder=recurrent model\.bidirectional=true$"):
+        begin(source, "model.encoder=window", "model.bidirectional=false")
+    with pytest.raises(ConfigError, match="give it alone"):
+        TaggingTask.prepare(tiny_recipe().model, tagged_examples()).begin_as([source, beginning("forward")])
+    for override in ("min_count=7", "word_dropout=0.4", "vectors_kept=3"):
+        begin(source, f"model.embedding.{override}")
+
+
+def test_a_run_takes_a_bidirectional_model_by_its_folder_and_says_so(tmp_path):
+    recipe = tiny_recipe(f"init=[{tiny_bidirectional_run() / 'model'}]", tokens=600)
+    with without_corpora():
+        run_recipe(recipe, tmp_path / "run", data=TAGGED)
+    assert "begins as" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
