@@ -1,7 +1,7 @@
 """A share of the labels: the same sentences whatever else is read, and no phrase of a sentence left out."""
 
 import pytest
-from samples import corpus_file, tiny_sentiment_recipe
+from samples import LETTERS, TAGGED, corpus_file
 
 from nlp_lstm.data.catalogue import find_data
 from nlp_lstm.data.overlap import normal_form
@@ -52,12 +52,12 @@ def test_two_data_sets_keep_the_same_sentences(trees):
 
 
 def test_a_share_of_a_recipe_is_what_is_learnt_and_running_text_has_none():
-    recipe = tiny_sentiment_recipe()
-    whole = read_run_data(recipe, None, lambda line: None)
-    part = read_run_data(recipe.model_copy(update={"share": 0.3}), None, lambda line: None)
+    whole, part = (
+        read_run_data(load_recipe("pos", [f"share={share}"]), TAGGED, lambda line: None) for share in (1, 0.5)
+    )
     assert 0 < len(part.training) < len(whole.training)
     assert texts(part.test) == texts(whole.test)
     with pytest.raises(DataError, match="share=1e-09 leaves no training sentence"):
-        read_run_data(recipe.model_copy(update={"share": 1e-9}), None, lambda line: None)
+        read_run_data(load_recipe("pos", ["share=1e-9"]), TAGGED, lambda line: None)
     with pytest.raises(ConfigError, match=r"share: running text has no labels"):
-        read_run_data(load_recipe("lm", ["share=0.5"]), None, lambda line: None)
+        read_run_data(load_recipe("lm", ["share=0.5"]), LETTERS, lambda line: None)
