@@ -34,8 +34,8 @@ CLIP_NORM = 1.0
 TUNING_TOKENS = 8_000  # of the development text
 _FLATNESS = (0.1, 0.2, 0.4, 0.8)
 _CACHE_WEIGHTS = (0.05, 0.1, 0.15, 0.2, 0.3)
-_RATES = (0.03, 0.1, 0.3)
-_PULLS = (0.0, 0.003)
+_RATES = (0.1, 0.3, 0.6, 1.0, 1.5)
+_PULLS = (0.0, 0.001, 0.003, 0.01)
 
 
 class Adaptation(NamedTuple):
@@ -93,10 +93,12 @@ def tune_adaptation(model: LanguageModel, stream: TokenStream) -> None:
         [(flatness, weight) for flatness in _FLATNESS for weight in _CACHE_WEIGHTS],
         lambda choice: _mix(still.log_probability, caches[choice[0]], Adaptation(*choice, 0.0, 0.0)),
     )
-    rate, pull = _best(
-        [(rate, pull) for rate in _RATES for pull in _PULLS],
-        lambda choice: _read(model, ids, Adaptation(flatness, cache_weight, *choice)).log_probability,
-    )
+
+    def learn(choice: tuple[float, float]) -> Float[Tensor, " time"]:
+        return _read(model, ids, Adaptation(flatness, cache_weight, *choice)).log_probability
+
+    rate, _ = _best([(rate, 0.0) for rate in _RATES], learn)
+    rate, pull = _best([(rate, pull) for pull in _PULLS], learn)
     model.adaptation.copy_(torch.tensor([flatness, cache_weight, rate, pull]))
 
 
