@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from samples import (
     REVIEWS,
+    SMALL_BIDIRECTIONAL_MODEL,
     SMALL_CLASSIFIER,
     SMALL_LANGUAGE_MODEL,
     SMALL_NETWORK,
@@ -41,6 +42,7 @@ SHELL = [
 TARGETS = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 TINY = [*SMALL_NETWORK, "model.hidden=8", "training.tokens=400"]
 TINY_CLASSIFIER = [*SMALL_CLASSIFIER, "model.hidden=8", "training.tokens=400"]
+TINY_BIDIRECTIONAL_MODEL = [*SMALL_BIDIRECTIONAL_MODEL, "model.hidden=8", "training.tokens=400"]
 TINY_LANGUAGE_MODEL = [*SMALL_LANGUAGE_MODEL, "training.tokens=400"]
 
 
@@ -80,9 +82,12 @@ def run_nlp_lstm(arguments: list[str], text: str = "") -> None:
         for status in Path("runs").glob("*/run.json"):  # as if it had been interrupted
             status.write_text(status.read_text(encoding="utf-8").replace("true", "false"), encoding="utf-8")
     elif arguments[0] == "run":
-        tiny, sample = {"pos": (TINY, TAGGED), "lm": (TINY_LANGUAGE_MODEL, Path("my_text.txt"))}.get(
-            arguments[1], (TINY_CLASSIFIER, REVIEWS)
-        )
+        tiny, sample = {
+            "pos": (TINY, TAGGED),
+            "lm": (TINY_LANGUAGE_MODEL, Path("my_text.txt")),
+            "lm-characters": (TINY_LANGUAGE_MODEL, Path("my_text.txt")),
+            "bilm": (TINY_BIDIRECTIONAL_MODEL, Path("my_text.txt")),
+        }.get(arguments[1], (TINY_CLASSIFIER, REVIEWS))
         arguments = [*arguments, *tiny, *([] if "--data" in arguments else ["--data", str(sample)])]
     result = CliRunner().invoke(app, arguments, input=text)
     assert result.exception is None, (arguments, result.exception, result.output)
@@ -99,10 +104,9 @@ def run_line(line: str) -> None:
     """Run one line of shell in tiny form."""
     if "runs/lm/model" in line:
         shutil.copytree(tiny_language_run() / "model", "runs/lm/model")
-    if "context=" in line:
-        for earlier in SHELL:
-            if "--output runs/characters" in earlier:
-                run_line(earlier)
+    if "init=" in line or "context=" in line:
+        for folder in re.findall(r"(runs/[\w-]+)/model", line):
+            run_line(next(earlier for earlier in SHELL if f"--output {folder} " in f"{earlier} "))
     words = shlex.split(line)
     if words[0] == "echo" and "|" in words:
         bar = words.index("|")
