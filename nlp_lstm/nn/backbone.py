@@ -6,10 +6,10 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import Field, field_validator
+from pydantic import Field
 from torch import Tensor, nn
 
-from nlp_lstm.nn.cells import State, cells
+from nlp_lstm.nn.cells import CellName, State
 from nlp_lstm.nn.dropout import LockedDropout
 from nlp_lstm.nn.embedding import EmbeddingSettings, EmbeddingSizes, WordEmbedding, WordFeatures
 from nlp_lstm.nn.recurrent import Recurrent, RecurrentOutput, make_mask
@@ -19,7 +19,7 @@ from nlp_lstm.settings import Settings
 class WordSettings(Settings):
     """Recurrent layers over words."""
 
-    cell: str = "lstm"
+    cell: CellName = "lstm"
     """The recurrent cell's name: gru, lstm, rnn."""
     hidden: int = Field(256, ge=1)
     """Features of the hidden state in each direction."""
@@ -31,13 +31,6 @@ class WordSettings(Settings):
     """Locked dropout between the layers and on the outputs."""
     embedding: EmbeddingSettings = EmbeddingSettings()
     """What a word's input vector is made of."""
-
-    @field_validator("cell")
-    @classmethod
-    def _check_cell(cls, name: str) -> str:
-        if name not in cells:
-            raise ValueError(cells.unknown_message(name))
-        return name
 
 
 class BackboneSettings(WordSettings):

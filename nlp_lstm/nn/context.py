@@ -17,10 +17,10 @@ from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import Field, field_validator
+from pydantic import Field
 from torch import Tensor, nn
 
-from nlp_lstm.nn.cells import cells
+from nlp_lstm.nn.cells import CellName
 from nlp_lstm.nn.recurrent import Recurrent
 from nlp_lstm.nn.softmax import WordTables
 from nlp_lstm.settings import Settings
@@ -33,7 +33,7 @@ class ReaderSettings(Settings):
 
     direction: Literal["forward", "backward"]
     """Whether it reads a sentence from its beginning or from its end."""
-    cell: str
+    cell: CellName
     """The recurrent cell's name."""
     hidden: int = Field(ge=1)
     """Features of the hidden state."""
@@ -43,13 +43,6 @@ class ReaderSettings(Settings):
     """Features of what it reads."""
     cutoffs: tuple[int, ...]
     """Of its tables: words beyond each have shorter vectors."""
-
-    @field_validator("cell")
-    @classmethod
-    def _check_cell(cls, name: str) -> str:
-        if name not in cells:
-            raise ValueError(cells.unknown_message(name))
-        return name
 
 
 class Reading(NamedTuple):

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field
 from torch import Tensor, nn
 
 from nlp_lstm.data.stream import TokenStream
-from nlp_lstm.nn.cells import cells
+from nlp_lstm.nn.cells import CellName
 from nlp_lstm.nn.language_model import LanguageModel, pack_states
 from nlp_lstm.settings import Settings
 from nlp_lstm.text.document import Document
@@ -35,7 +35,7 @@ class LanguageSettings(Settings):
     """Rarer words or characters are unknown."""
     direction: Literal["forward", "backward"] = "forward"
     """Whether each token is predicted from those before it, or from those after it."""
-    cell: str = "lstm"
+    cell: CellName = "lstm"
     """The recurrent cell's name: gru, lstm, rnn."""
     hidden: int = Field(512, ge=1)
     """Features of the hidden state."""
@@ -65,13 +65,6 @@ class LanguageSettings(Settings):
     an edge."""
     adapt: bool = True
     """Whether evaluation also measures the model when it adapts to the text that it reads."""
-
-    @field_validator("cell")
-    @classmethod
-    def _check_cell(cls, name: str) -> str:
-        if name not in cells:
-            raise ValueError(cells.unknown_message(name))
-        return name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 from jaxtyping import Float
+from pydantic import AfterValidator
 from torch import Tensor, nn
 
 from nlp_lstm.registry import Registry
@@ -18,6 +19,16 @@ State = Any
 """What a cell carries from step to step: a NamedTuple of tensors, each `batch hidden`, the first called `hidden`."""
 
 cells: Registry[type[Cell]] = Registry("cell")
+
+
+def _check_name(name: str) -> str:
+    if name not in cells:
+        raise ValueError(cells.unknown_message(name))
+    return name
+
+
+CellName: TypeAlias = Annotated[str, AfterValidator(_check_name)]
+"""In settings, the name of a registered cell."""
 
 
 class Cell(nn.Module, ABC):
