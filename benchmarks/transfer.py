@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import Any
 
 from rich.console import Console
 
+from nlp_lstm.errors import ConfigError, NlpLstmError
 from nlp_lstm.evaluation.report import Figure, Report, Section, Table
 from nlp_lstm.evaluation.sections import recipe_section
 from nlp_lstm.evaluation.significance import PairedResult, paired_bootstrap
@@ -89,6 +91,7 @@ def compare(arguments: argparse.Namespace, share: float, output: Path, console: 
             recipe = recipe.model_copy(update={"training": recipe.training.model_copy(update={"tokens": tokens})})
             folder = output / f"{share:g}-{form}-{seed}"
             console.print(f"{100 * share:g} % of the labels, {form} pretraining, seed {seed}", highlight=False)
+            check_recipe(recipe, folder)
             result = load_finished_run(folder) or run_recipe(recipe, folder, should_resume=True, console=console)
             minutes = max(minutes, result.report.metrics["training_seconds"] / 60)
             right, totals = score(recipe, result.model_folder)
@@ -102,6 +105,17 @@ def compare(arguments: argparse.Namespace, share: float, output: Path, console: 
         paired=paired_bootstrap(means["with"], means["without"], totals, resamples=10_000),
         minutes=minutes,
     )
+
+
+def check_recipe(recipe: Recipe, folder: Path) -> None:
+    """Check that what was trained in a folder before was trained by the same recipe.
+
+    Raises:
+        ConfigError: it was another one.
+    """
+    path = folder / "recipe.yaml"
+    if path.is_file() and path.read_text(encoding="utf-8") != recipe_yaml(recipe):
+        raise ConfigError(f"{folder} was trained by another recipe; choose another --output")
 
 
 def score(recipe: Recipe, folder: Path) -> tuple[list[float], list[int]]:
@@ -184,4 +198,8 @@ def _percent(values: Sequence[float]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except NlpLstmError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
