@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import gc
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,8 @@ class RunData:
         test: of the first data set.
         unlabelled: the training texts of ``texts_only``.
         sizes: data set to the examples of its training part that were read.
-        removed: data set to how many of them were left out, by the dev or test split that has the same text.
+        removed: data set that was compared to how many of them were left out, by the dev or test split that has the
+            same text.
         kept_apart: the data sets whose dev and test texts are not in training.
     """
 
@@ -80,7 +81,8 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
     """Find and read the data of a run.
 
     From the training part of labelled texts every text is left out that is also in a dev or test split: the run's own,
-    and those of all protected data sets of the catalogue that are on this machine.
+    and those of all protected data sets of the catalogue that are on this machine. From running text that the run
+    learns besides its own, those of the protected data sets of the same pool are left out.
 
     Args:
         recipe: names the data sets.
@@ -110,14 +112,9 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
     names = recipe.distillation.unlabelled if recipe.distillation.teachers else ()
     unlabelled = _find_others(names, [found, *also], recipe, say)
     protected = {f"{found.name} {split}": [_text(example) for example in parts[split]] for split in ("dev", "test")}
-    kept_apart = [found.name]
-    for name in _protected_names(found.name):
-        other = find_at_hand(name)
-        if other is not None:
-            kept_apart.append(name)
-            for split, tested in other.read_splits(("dev", "test")).items():
-                protected[f"{name} {split}"] = [_text(example) for example in tested]
-    texts = ProtectedTexts(protected)
+    others = _read_protected(name for name in catalogue().data if name != found.name)
+    kept_apart = [found.name, *others]
+    texts = ProtectedTexts(protected | _by_split(others))
     training: list[Any] = []
     extra: list[Any] = []
     sizes: dict[str, int] = {}
@@ -132,8 +129,7 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
             examples = read_split(source, "train", recipe.reading, recipe.language)
         kept, counts = remove_overlap(examples, texts)
         sizes[source.name], removed[source.name] = len(examples), counts
-        if counts:
-            say(f"{source.name}: {counts.total():,} of {len(examples):,} training texts left out, in dev or test data")
+        _say_left_out(source.name, counts, examples, say)
         (extra if is_unlabelled else training).extend(kept)
     if not training:
         raise DataError(f"{found.name}: every training text is also in dev or test data; give other data")
@@ -162,19 +158,63 @@ def _join_running(
     say: Callable[[str], None],
 ) -> RunData:
     """Put the running text of all data sets together, that of the run's own data last: next to what is tested."""
-    texts = {source.name: read_split(source, "train", recipe.reading, recipe.language) for source in also}
-    for name, text in texts.items():
-        _say_sizes(name, {"train": text}, say)
+    texts: dict[str, RunningText] = {}
+    removed: dict[str, Counter[str]] = {}
+    kept_apart: dict[str, None] = {}
+    for source in also:
+        text: RunningText = source.read("train", language=recipe.language)  # type: ignore[assignment]
+        others = _read_protected(_same_pool(source.name))
+        if others:
+            kept, counts = _without_overlap(text, ProtectedTexts(_by_split(others)))
+            _say_left_out(source.name, counts, text, say)
+            text, removed[source.name] = kept, counts
+            kept_apart |= dict.fromkeys(others)
+        _say_sizes(source.name, {"train": text}, say)
+        texts[source.name] = text
     _say_sizes(found.name, parts, say)
-    texts[found.name] = parts["train"]
+    sizes = {name: len(text) + removed.get(name, Counter()).total() for name, text in texts.items()}
     return RunData(
         found=found,
         also=tuple(also),
-        training=RunningText.join(texts.values()) if also else parts["train"],  # type: ignore[arg-type]
+        training=RunningText.join([*texts.values(), parts["train"]]) if also else parts["train"],  # type: ignore[list-item]
         development=parts["dev"],
         test=parts["test"],
-        sizes={name: len(text) for name, text in texts.items()},
+        sizes={**sizes, found.name: len(parts["train"])},
+        removed=removed,
+        kept_apart=tuple(kept_apart),
     )
+
+
+def _without_overlap(text: RunningText, protected: ProtectedTexts) -> tuple[RunningText, Counter[str]]:
+    """Leave out the lines that are a protected text, and count them by its name."""
+    found = [(number, name) for number, line in enumerate(text) if (name := protected.find(_text(line))) is not None]
+    starts = [0, *(number + 1 for number, _ in found)]
+    stops = [*(number for number, _ in found), len(text)]
+    kept = RunningText.join(text[start:stop] for start, stop in zip(starts, stops, strict=True))
+    return kept, Counter(name for _, name in found)
+
+
+def _same_pool(name: str) -> Iterator[str]:
+    """The data sets of the catalogue that are made from the same texts."""
+    known = catalogue().data
+    pool = known[name].shares_text if name in known else None
+    return (other for other, entry in known.items() if pool is not None and entry.shares_text == pool)
+
+
+def _read_protected(names: Iterable[str]) -> dict[str, Mapping[str, Sequence[Any]]]:
+    """Read the dev and test splits of those of the data sets that are protected and on this machine."""
+    protected = (name for name in names if catalogue().data[name].protected)
+    at_hand = {name: found for name in protected if (found := find_at_hand(name)) is not None}
+    return {name: found.read_splits(("dev", "test")) for name, found in at_hand.items()}
+
+
+def _by_split(data: Mapping[str, Mapping[str, Sequence[Any]]]) -> dict[str, list[str]]:
+    """The texts of each split by its name for messages."""
+    return {
+        f"{name} {split}": [_text(example) for example in examples]
+        for name, parts in data.items()
+        for split, examples in parts.items()
+    }
 
 
 def read_split(found: FoundData, split: str, reading: Settings, language: str) -> Sequence[Any]:
@@ -234,8 +274,9 @@ def _check_any(training: Sequence[Any], recipe: Recipe) -> None:
         raise DataError(f"share={recipe.share:g} leaves no training sentence; take a larger share")
 
 
-def _protected_names(own: str) -> list[str]:
-    return [name for name, entry in catalogue().data.items() if entry.protected and name != own]
+def _say_left_out(name: str, removed: Counter[str], training: Sequence[Any], say: Callable[[str], None]) -> None:
+    if removed:
+        say(f"{name}: {removed.total():,} of {len(training):,} training texts left out, in dev or test data")
 
 
 def _say_sizes(name: str, parts: Mapping[str, Sequence[Any]], say: Callable[[str], None]) -> None:

@@ -106,10 +106,9 @@ def _others_table(others: Mapping[str, Sequence[Figure]]) -> Table:
 def _removal_section(data: RunData) -> Section:
     """Say which training texts were left out because dev or test data has them."""
     rows: list[list[Cell]] = []
-    for name, size in data.sizes.items():
-        counts = data.removed[name]
+    for name, counts in data.removed.items():
         places = ", ".join(f"{place} ({count:,})" for place, count in counts.most_common())
-        rows.append([name, size, counts.total(), places or "–"])
+        rows.append([name, data.sizes[name], counts.total(), places or "–"])
     note = (
         "A text is left out when it equals a dev or test text after dropping case, punctuation and brackets, or shares "
         f"over 80 % of its sequences of five characters with one. Checked against: {', '.join(data.kept_apart)}."

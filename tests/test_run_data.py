@@ -156,7 +156,7 @@ def test_texts_for_teachers_have_no_labels_and_no_data_set_is_taken_twice(read):
 
 
 def test_without_teachers_nothing_unlabelled_is_read(smaller_corpora, monkeypatch):
-    monkeypatch.setattr(run_data_module, "_protected_names", lambda own: [])
+    monkeypatch.setattr(run_data_module, "_read_protected", lambda names: {})
     monkeypatch.setenv("NLP_LSTM_DATA", str(smaller_corpora))
     data = read_run_data(sentiment_recipe(also_train=[], **{"distillation.unlabelled": ["subj"]}), None, str)
     assert data.unlabelled == []
@@ -278,6 +278,20 @@ def test_running_text_of_several_data_sets_is_learnt_the_runs_own_last(small_tex
     assert not any("held" in line for line in lines)
     assert f"ewt-text: {len(sentences)} train" in said
     assert "wikitext-2: 2 train, 1 dev, 1 test" in said
+
+
+def test_sentences_of_a_protected_test_part_are_not_learnt_as_running_text(small_texts, tmp_path):
+    trees = (SAMPLES / "trees.txt").read_text(encoding="utf-8").splitlines()
+    all_lines = [example.document.words for example in find_data(["sst-text"]).read("train")]
+    with gzip.open(tmp_path / "sst-trees" / "test.txt.gz", "wt", encoding="utf-8") as file:
+        file.write(trees[1] + "\n")
+    said: list[str] = []
+    data = read_run_data(load_recipe("bilm", {"data": ["wikitext-2"], "also_train": ["sst-text"]}), None, said.append)
+    lines = [example.document.words for example in data.training]
+    assert lines == [all_lines[0], *all_lines[2:], ["one", "a"], ["two", "b"]]
+    assert f"sst-text: 1 of {len(all_lines)} training texts left out, in dev or test data" in said
+    assert data.removed == {"sst-text": {"sst-trees test": 1}}
+    assert "sst-trees" in data.kept_apart
 
 
 def test_one_file_of_ones_own_is_learnt_alone(small_texts, tmp_path):

@@ -150,7 +150,7 @@ def test_catalogue_says_what_must_be_kept_apart():
     data = catalogue().data
     assert {name for name, entry in data.items() if entry.protected} == {"sst2", "sst5", "sst-trees", "subj"}
     pool = {name for name, entry in data.items() if entry.shares_text == "rotten-tomatoes"}
-    assert pool == {"sst2", "sst5", "sst-trees", "subj", "vader-snippets"}
+    assert pool == {"sst2", "sst5", "sst-text", "sst-trees", "subj", "vader-snippets"}
 
 
 def test_what_is_not_at_hand_is_not_fetched(tmp_path, monkeypatch):
