@@ -21,10 +21,10 @@ pipeline: $(VENV)/installed ## data, training, evaluation, report: TASK=pos [DAT
 	$(RUN) run $(TASK) $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 test: $(VENV)/installed ## the default tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-all: $(VENV)/installed ## all tests, the slow ones too
-	$(BIN)/python -m pytest -m "not gpu"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not gpu"
 
 lint: $(VENV)/installed ## style, types and layers
 	$(BIN)/ruff check .

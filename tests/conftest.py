@@ -1,7 +1,10 @@
 """What every test shares: checked shape annotations and fixed seeds."""
 
+import os
 import random
 import sys
+
+os.environ["OMP_NUM_THREADS"] = "1"  # `make test` has a process on each core
 
 import numpy
 import pytest
