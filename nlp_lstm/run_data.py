@@ -101,6 +101,8 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
         say(f"note: {note}")
     if kind == "running" and recipe.share < 1:
         raise ConfigError("share: running text has no labels; take training.tokens for a shorter training")
+    if kind == "tagged" and recipe.also_train:
+        raise ConfigError("also_train: tagged data has tag sets of its own and is not joined; give one data set")
     if kind == "tagged":
         parts = {**parts, "train": take_share(parts["train"], recipe.share)}
         _check_any(parts["train"], recipe)

@@ -300,6 +300,11 @@ def test_one_file_of_ones_own_is_learnt_alone(small_texts, tmp_path):
     assert (data.names, len(data.training)) == (("mine.txt",), 36)
 
 
+def test_tagged_data_sets_are_not_joined_without_a_word(small_texts):
+    with pytest.raises(ConfigError, match="also_train: tagged data has tag sets of its own"):
+        read_run_data(load_recipe("pos", {"also_train": ["brown"]}), None, str)
+
+
 # ---- evaluation of what was trained on
 
 
