@@ -157,8 +157,20 @@ class TiedSoftmax(WordTables):
             parts.append(head[:, first_end + cluster - 1, None] + within)
         return torch.cat(parts, dim=1)
 
+    def logits(self, outputs: Float[Tensor, "items {self.size}"]) -> Float[Tensor, "items {self.num_words}"]:
+        """Return the logits of a plain softmax, in fp32.
+
+        Raises:
+            ConfigError: there are cutoffs.
+        """
+        if len(self.bounds) > 1:
+            raise ConfigError("a softmax with cutoffs has no logits of all words; set model.cutoffs to []")
+        return nn.functional.linear(outputs, self.tables[0], self.bias).float()
+
     def _head(self, outputs: Tensor) -> Tensor:
         """The logits of the first words and of the further clusters, in fp32."""
+        if len(self.bounds) == 1:
+            return self.logits(outputs)
         weight = torch.cat((self.tables[0], self.clusters))
         bias = torch.cat((self.bias[: self.bounds[0][1]], self.cluster_bias))
         return nn.functional.linear(outputs, weight, bias).float()

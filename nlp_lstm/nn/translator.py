@@ -1,0 +1,230 @@
+"""A network that reads one text and writes another: encoder, attention, decoder, with one table of words for all.
+
+    memory  = encoder(words[source])                              batch time 2*hidden
+    state   = bridge(the encoder's last states)                   batch hidden
+    for each word: state    = layers([words[last word], fed], state)
+                   context  = attention(state, memory)
+                   fed      = tanh(combine([context, state]))     batch embed
+                   next     = softmax(words · fed + bias)         batch vocab
+
+Source: Sutskever, Vinyals and Le, NeurIPS 2014 (encoder and decoder); Bahdanau, Cho and Bengio, ICLR 2015 (attention);
+Luong, Pham and Manning, EMNLP 2015 (the combined vector, and feeding it to the next step).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, cast
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from nlp_lstm.errors import ConfigError
+from nlp_lstm.nn.attention import Attention, Memory, attentions
+from nlp_lstm.nn.cells import Cell, State
+from nlp_lstm.nn.dropout import LockedDropout
+from nlp_lstm.nn.recurrent import Recurrent, make_mask
+from nlp_lstm.nn.softmax import TiedSoftmax
+
+
+class DecoderState(NamedTuple):
+    """What the decoder carries from word to word; rows first, so that a search can choose among rows.
+
+    Args:
+        layers: one state a layer.
+        fed: the combined vector of the last word, zeros at first.
+        position: how many words were written.
+        memory: what is looked at.
+    """
+
+    layers: tuple[State, ...]
+    fed: Float[Tensor, "batch embed"]
+    position: Int[Tensor, " batch"]
+    memory: Memory
+
+
+class Written(NamedTuple):
+    """What the decoder makes of a text whose words are given.
+
+    Args:
+        outputs: for each word what the softmax for the next one reads.
+        weights: where each word looked.
+    """
+
+    outputs: Float[Tensor, "batch step embed"]
+    weights: Float[Tensor, "batch step time"]
+
+
+class Translator(nn.Module):
+    """Encoder and decoder.
+
+    Args:
+        num_words: words (or pieces of words) in the vocabulary that both languages share.
+        embed_size: features of a word.
+        cell: the recurrent cell's registered name.
+        hidden_size: features of the decoder's state; the encoder's two directions have half of them each.
+        encoder_layers: recurrent layers of the encoder.
+        decoder_layers: recurrent layers of the decoder; 0 writes a word from the word read at its place alone.
+        is_bidirectional: whether the encoder reads from both ends.
+        attention: the registered name of the kind of attention.
+        feeds_input: whether a step also reads the combined vector of the step before (input feeding).
+        embedding_dropout: locked dropout on the word vectors.
+        dropout: locked dropout on what the layers read from each other, and on the combined vectors.
+
+    Raises:
+        ConfigError: the sizes do not fit.
+    """
+
+    def __init__(
+        self,
+        num_words: int,
+        *,
+        embed_size: int,
+        cell: str,
+        hidden_size: int,
+        encoder_layers: int,
+        decoder_layers: int,
+        is_bidirectional: bool = True,
+        attention: str = "general",
+        feeds_input: bool = True,
+        embedding_dropout: float = 0.0,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if is_bidirectional and hidden_size % 2:
+            raise ConfigError(f"model.hidden is {hidden_size}; two directions need an even number")
+        if decoder_layers == 0 and attention != "aligned":
+            raise ConfigError('a decoder without layers reads the word at its place; set model.attention to "aligned"')
+        self.hidden_size = hidden_size
+        self.feeds_input = feeds_input
+        self.words = TiedSoftmax(num_words, embed_size)
+        self.embedding_dropout = LockedDropout(embedding_dropout)
+        self.dropout = LockedDropout(dropout)
+        self.encoder = Recurrent(
+            cell,
+            embed_size,
+            hidden_size // 2 if is_bidirectional else hidden_size,
+            num_layers=encoder_layers,
+            is_bidirectional=is_bidirectional,
+            dropout_rate=dropout,
+        )
+        self.decoder = Recurrent(
+            cell,
+            embed_size * 2 if feeds_input else embed_size,
+            hidden_size,
+            num_layers=decoder_layers,
+            is_bidirectional=False,
+            dropout_rate=dropout,
+        )
+        self.attention: Attention = attentions.get(attention)(hidden_size, self.encoder.output_size)
+        query_size = hidden_size if decoder_layers else 0
+        self.combine = nn.Linear(self.attention.context_size + query_size, embed_size)
+        num_parts = len(self._cells[0].initial_state(torch.zeros(1, 1, embed_size))) if decoder_layers else 0
+        starts = 0 if attention == "aligned" else decoder_layers * num_parts
+        self.bridge = nn.Linear(self.encoder.output_size, starts * hidden_size) if starts else None
+
+    @property
+    def _cells(self) -> list[Cell]:
+        return [cast("Cell", layer.get_submodule("0")) for layer in self.decoder.layers]
+
+    def forward(self, batch: Any) -> Written:
+        """Read the sources of a batch and write its targets, whose words are given.
+
+        The batch has ``source_ids``, ``source_lengths`` and ``target_ids``, which begin with the begin token.
+        """
+        return self.write(batch.target_ids, self.read(batch.source_ids, batch.source_lengths))
+
+    def read(self, ids: Int[Tensor, "batch time"], lengths: Int[Tensor, " batch"]) -> DecoderState:
+        """Read sources, and return what the decoder begins with.
+
+        Args:
+            ids: padded words.
+            lengths: real words a row, at least 1 each.
+        """
+        embedded = self.embedding_dropout(self.words.embed(ids))
+        outputs = self.encoder(embedded, lengths).outputs
+        memory = self.attention.prepare(outputs, make_mask(lengths, ids.shape[1]))
+        return DecoderState(
+            layers=self._first_states(outputs, lengths),
+            fed=outputs.new_zeros(ids.shape[0], self.words.size),
+            position=torch.zeros_like(lengths),
+            memory=memory,
+        )
+
+    def write(self, ids: Int[Tensor, "batch step"], state: DecoderState) -> Written:
+        """Return what is written when the words are given (teacher forcing).
+
+        Args:
+            ids: what each step reads: the begin token, then the words.
+            state: what `read` gave.
+        """
+        embedded = self.embedding_dropout(self.words.embed(ids))
+        positions = state.position[:, None] + torch.arange(ids.shape[1], device=ids.device)
+        if not self.feeds_input:
+            lengths = torch.full((ids.shape[0],), ids.shape[1], device=ids.device)
+            hidden = self.decoder(embedded, lengths, state.layers).outputs if state.layers else embedded[..., :0]
+            attended = self.attention(hidden, state.memory, positions)
+            return Written(self.dropout(self._combine(attended.contexts, hidden)), attended.weights)
+        masks = self._dropout_masks(embedded)
+        outputs, weights = [], []
+        for step in range(ids.shape[1]):
+            state, attended_weights = self._step(embedded[:, step], state, masks)
+            outputs.append(state.fed)
+            weights.append(attended_weights)
+        return Written(torch.stack(outputs, dim=1), torch.cat(weights, dim=1))
+
+    def step(
+        self, tokens: Int[Tensor, " batch"], state: DecoderState
+    ) -> tuple[Float[Tensor, "batch vocab"], DecoderState]:
+        """Return the logits of the next word and the next state, for a search.
+
+        Args:
+            tokens: the last words.
+            state: what the step before gave, or `read`.
+        """
+        embedded = self.words.embed(tokens[:, None])[:, 0]
+        state, _ = self._step(embedded, state, None)
+        return self.words.logits(state.fed), state
+
+    def _step(
+        self, embedded: Float[Tensor, "batch embed"], state: DecoderState, masks: list[Tensor] | None
+    ) -> tuple[DecoderState, Float[Tensor, "batch 1 time"]]:
+        """One word: through the layers, attention, and to the combined vector."""
+        inputs = torch.cat((embedded, state.fed), dim=1) if self.feeds_input else embedded
+        layers = []
+        for number, (cell, layer_state) in enumerate(zip(self._cells, state.layers, strict=True)):
+            stepped = cell.step(cell.project(inputs[:, None])[:, 0], layer_state)
+            layers.append(stepped)
+            inputs = stepped.hidden if masks is None else stepped.hidden * masks[number]
+        queries = inputs[:, None] if layers else inputs[:, None, :0]
+        attended = self.attention(queries, state.memory, state.position[:, None])
+        fed = self._combine(attended.contexts, queries)[:, 0]
+        if masks is not None:
+            fed = fed * masks[-1]
+        return DecoderState(tuple(layers), fed, state.position + 1, state.memory), attended.weights
+
+    def _combine(
+        self, contexts: Float[Tensor, "batch step context"], hidden: Float[Tensor, "batch step hidden"]
+    ) -> Float[Tensor, "batch step embed"]:
+        return torch.tanh(self.combine(torch.cat((contexts, hidden), dim=2)))
+
+    def _first_states(
+        self, outputs: Float[Tensor, "batch time features"], lengths: Int[Tensor, " batch"]
+    ) -> tuple[State, ...]:
+        """The decoder's first states, made of where each direction of the encoder ended; zeros without a bridge."""
+        zeros = [cell.initial_state(outputs) for cell in self._cells]
+        if self.bridge is None:
+            return tuple(zeros)
+        last = outputs[torch.arange(outputs.shape[0], device=outputs.device), lengths - 1]
+        if self.encoder.is_bidirectional:
+            half = outputs.shape[2] // 2
+            last = torch.cat((last[:, :half], outputs[:, 0, half:]), dim=1)
+        parts = iter(torch.tanh(self.bridge(last)).split(self.hidden_size, dim=1))
+        return tuple(type(state)(*(next(parts) for _ in state)) for state in zeros)
+
+    def _dropout_masks(self, embedded: Tensor) -> list[Tensor] | None:
+        """One mask for the outputs of each layer and one for the combined vectors, the same at every step."""
+        if not self.training or not self.dropout.rate:
+            return None
+        sizes = [*(cell.hidden_size for cell in self._cells), self.words.size]
+        return [self.dropout(embedded.new_ones(embedded.shape[0], 1, size))[:, 0] for size in sizes]

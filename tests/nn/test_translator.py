@@ -1,0 +1,123 @@
+"""A translator writes the same word by word as with all words given, alone as in company, and learns to copy."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from nlp_lstm.decoding.beam import beam_search
+from nlp_lstm.errors import ConfigError
+from nlp_lstm.nn.attention import attentions
+from nlp_lstm.nn.cells import cells
+from nlp_lstm.nn.translator import Translator
+
+TOLERANCE = 1e-5
+BOS, EOS = 2, 3
+LENGTHS = torch.tensor([6, 3])
+
+
+def translator(**changes) -> Translator:
+    settings = {
+        "embed_size": 12,
+        "cell": "lstm",
+        "hidden_size": 16,
+        "encoder_layers": 1,
+        "decoder_layers": 2,
+        "attention": "general",
+        **changes,
+    }
+    torch.manual_seed(3)
+    return Translator(30, **settings).eval()
+
+
+def numbers(seed: int = 0):
+    torch.manual_seed(seed)
+    source, target = torch.randint(4, 30, (2, 6)), torch.randint(4, 30, (2, 5))
+    target[:, 0] = BOS
+    return source, target
+
+
+FORMS = [
+    *({"attention": kind, "feeds_input": feeds} for kind in sorted(attentions) for feeds in (True, False)),
+    *({"cell": cell} for cell in sorted(cells)),
+    {"attention": "aligned", "decoder_layers": 0, "feeds_input": False, "is_bidirectional": False},
+]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_word_by_word_is_all_words_at_once(form):
+    model = translator(**form)
+    source, target = numbers()
+    written = model.write(target, model.read(source, LENGTHS))
+    state = model.read(source, LENGTHS)
+    for step in range(target.shape[1]):
+        logits, state = model.step(target[:, step], state)
+        expected = model.words.logits(written.outputs[:, step])
+        torch.testing.assert_close(logits, expected, atol=TOLERANCE, rtol=0)
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_a_sentence_is_translated_alone_as_in_company(form):
+    model = translator(**form)
+    source, _ = numbers()
+    together = beam_search(
+        model.step, model.read(source, LENGTHS), torch.tensor([BOS, BOS]), num_beams=3, eos_id=EOS, max_steps=8
+    )
+    for row, length in enumerate(LENGTHS.tolist()):
+        state = model.read(source[row : row + 1, :length], LENGTHS[row : row + 1])
+        alone = beam_search(model.step, state, torch.tensor([BOS]), num_beams=3, eos_id=EOS, max_steps=8)
+        assert [found.ids for found in alone[0]] == [found.ids for found in together[row]]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_gradients_reach_every_weight_that_is_used(form):
+    model = translator(**form)
+    source, target = numbers()
+    written = model(SimpleNamespace(source_ids=source, source_lengths=LENGTHS, target_ids=target))
+    model.words.logits(written.outputs.flatten(0, 1)).square().sum().backward()
+    unused = {"words.clusters", "words.cluster_bias"}
+    for name, parameter in model.named_parameters():
+        assert name in unused or (parameter.grad is not None and parameter.grad.any()), name
+
+
+def test_dropout_is_the_same_at_every_step_and_off_in_use():
+    model = translator(dropout=0.5).train()
+    source, _ = numbers()
+    target = torch.full((2, 5), 7)
+    outputs = model.write(target, model.read(source, LENGTHS)).outputs
+    assert ((outputs == 0) == (outputs[:, :1] == 0)).all()
+    assert 0.2 < (outputs == 0).float().mean() < 0.8
+    model.eval()
+    assert not (model.write(target, model.read(source, LENGTHS)).outputs == 0).any()
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(ConfigError, match="even number"):
+        translator(hidden_size=15)
+    with pytest.raises(ConfigError, match="aligned"):
+        translator(decoder_layers=0)
+
+
+@pytest.mark.parametrize("feeds_input", [True, False])
+def test_it_learns_to_turn_a_text_around(feeds_input):
+    model = translator(hidden_size=64, embed_size=32, decoder_layers=1, feeds_input=feeds_input).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    generator = torch.Generator().manual_seed(5)
+    for _ in range(250):
+        source = torch.randint(4, 30, (32, 6), generator=generator)
+        expected = torch.cat((source.flip(1), torch.full((32, 1), EOS)), dim=1)
+        target = torch.cat((torch.full((32, 1), BOS), expected[:, :-1]), dim=1)
+        written = model.write(target, model.read(source, torch.full((32,), 6)))
+        loss = torch.nn.functional.cross_entropy(model.words.logits(written.outputs.flatten(0, 1)), expected.flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+    model.eval()
+    source = torch.randint(4, 30, (50, 6), generator=generator)
+    state = model.read(source, torch.full((50,), 6))
+    found = beam_search(model.step, state, torch.full((50,), BOS), num_beams=1, eos_id=EOS, max_steps=8)
+    right = [list(row[0].ids) == line for row, line in zip(found, source.flip(1).tolist(), strict=True)]
+    assert sum(right) >= 40
