@@ -126,6 +126,25 @@ def test_texts_and_ids_that_are_none_are_refused():
             model().decode([index])
 
 
+def draw(text: str, sharpness: float, seeds: int = 50) -> list[list[int]]:
+    return [model().encode_randomly(text, random.Random(seed), sharpness=sharpness) for seed in range(seeds)]
+
+
+def test_words_are_cut_at_random_the_likelier_ways_more_often():
+    text = "The harbourmaster remembered it."
+    plain = model().encode(text)
+    assert draw(text, 1e6, 5) == [plain] * 5
+    drawn = draw(text, 0.1)
+    assert drawn == draw(text, 0.1)
+    assert {model().decode(ids) for ids in drawn} == {text}
+    assert len(set(map(tuple, drawn))) > 25
+    assert drawn.count(plain) < draw(text, 1.0).count(plain) < 50
+
+
+def test_spaces_side_by_side_are_cut_in_one_way():
+    assert draw("a  quiet film ", 0.1) == [model().encode("a  quiet film ")] * 50
+
+
 def test_specials_have_no_text_and_half_a_character_is_replaced():
     ids = model().encode("The ferry")
     assert model().decode([2, *ids[:1], 0, *ids[1:], 3, 1]) == "The ferry"

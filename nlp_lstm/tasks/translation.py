@@ -1,0 +1,182 @@
+"""What the task of translation hands on: settings, options, batches, and what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from nlp_lstm.errors import ConfigError
+from nlp_lstm.nn.attention import AttentionName
+from nlp_lstm.nn.cells import CellName
+from nlp_lstm.settings import Settings, parse_settings
+from nlp_lstm.text.units import BOS_ID, EOS_ID, PAD_ID
+
+
+class TranslationSettings(Settings):
+    """The encoder-decoder."""
+
+    vocabulary: int = Field(8_000, ge=300, le=100_000)
+    """Pieces of words that both languages share, learnt from the training text."""
+    cell: CellName = "lstm"
+    """The recurrent cell's name: gru, lstm, rnn."""
+    hidden: int = Field(320, ge=2)
+    """Features of the decoder's state; each direction of the encoder has half of them."""
+    embed: int = Field(256, ge=1)
+    """Features of a piece, whose table is that of both languages and of the softmax."""
+    layers: int = Field(1, ge=1, le=16)
+    """Recurrent layers of the encoder."""
+    decoder_layers: int = Field(1, ge=0, le=16)
+    """Recurrent layers of the decoder; 0, with aligned attention, writes each word from the one read at its place."""
+    bidirectional: bool = True
+    """Whether the encoder reads from both ends."""
+    attention: AttentionName = "general"
+    """Where the decoder looks: additive, dot, general, multi-head; aligned (at the word in the same place) or none (it
+    knows the encoder's last state alone)."""
+    input_feeding: bool = True
+    """Whether each step also reads what the step before has made of its context."""
+    embedding_dropout: float = Field(0.2, ge=0, lt=1)
+    """Locked dropout on the vectors of the pieces."""
+    dropout: float = Field(0.4, ge=0, lt=1)
+    """Locked dropout between the layers and on what the softmax reads."""
+    word_dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of the pieces that are read as unknown in training."""
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    """Share of the target spread over all pieces (Szegedy et al. 2016)."""
+    random_pieces: float = Field(0.0, ge=0, le=1)
+    """Share of the training texts whose words are cut into pieces at random (subword regularisation, Kudo 2018)."""
+    sharpness: float = Field(0.2, ge=0)
+    """How much likelier cuts are preferred then; 0 takes all alike."""
+    beams: int = Field(5, ge=1, le=100)
+    """Translations searched side by side where the options of a prediction say nothing else; 1 is greedy."""
+    length_penalty: float = Field(1.0, ge=0, le=10)
+    """The exponent of the length that scores are divided by, where the options say nothing else (Wu et al. 2016)."""
+
+    @model_validator(mode="after")
+    def _check_shape(self) -> TranslationSettings:
+        if self.bidirectional and self.hidden % 2:
+            raise ValueError("hidden must be even: each direction of the encoder has half of it")
+        if self.decoder_layers == 0 and self.attention != "aligned":
+            raise ValueError("decoder_layers: 0 goes with attention: aligned only")
+        return self
+
+
+class TranslationOptions(Settings):
+    """How a translation is searched; the names are those of Hugging Face's text generation."""
+
+    num_beams: int | None = Field(None, ge=1, le=100)
+    """Translations searched side by side; 1 takes the likeliest piece at each step (greedy). Default: the model's."""
+    length_penalty: float | None = Field(None, ge=0, le=10)
+    """0 compares sums of log-probabilities; more favours longer translations. Default: the model's."""
+    num_return_sequences: int = Field(1, ge=1, le=100)
+    """Translations of each text, the best first, each with its score."""
+    no_repeat_ngram_size: int = Field(0, ge=0)
+    """No run of this many pieces comes twice; 0 allows all."""
+    coverage_penalty: float = Field(0.0, ge=0, le=10)
+    """How much a translation loses that leaves parts of the source unread (Wu et al. 2016, equation 14)."""
+    max_new_tokens: int | None = Field(None, ge=1, le=10_000)
+    """The most pieces that are written for a sentence. Default: three times those of the source, and ten more."""
+    attention: bool = False
+    """Whether the result also says where each piece of the translation looked."""
+
+
+def translation_options(values: Mapping[str, Any]) -> TranslationOptions:
+    """Check options given by name.
+
+    Raises:
+        ConfigError: a value is not one of those accepted, or two do not go together.
+    """
+    options = parse_settings(TranslationOptions, values, "options")
+    if options.num_return_sequences > 1 and options.attention:
+        raise ConfigError("attention is shown for one translation; leave out num_return_sequences")
+    return options
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairBatch:
+    """Texts to translate, and in training their translations, as tensors.
+
+    Args:
+        source_ids: int64, `batch time`, each ended by ``<eos>``.
+        source_lengths: int64, `batch`, real pieces of each.
+        target_ids: int64, `batch step`, what the decoder reads: ``<bos>``, then the translation; None where none is
+            known.
+        next_ids: int64, `batch step`, what it should write: the translation, then ``<eos>``; ``<pad>`` beyond.
+    """
+
+    source_ids: Tensor
+    source_lengths: Tensor
+    target_ids: Tensor | None = None
+    next_ids: Tensor | None = None
+
+    @property
+    def num_tokens(self) -> int:
+        """Real pieces of the source, and in training of the target."""
+        count = int(self.source_lengths.sum())
+        return count if self.next_ids is None else count + int((self.next_ids != PAD_ID).sum())
+
+    def to(self, device: torch.device) -> PairBatch:
+        """Return the batch on ``device``."""
+        return PairBatch(
+            source_ids=self.source_ids.to(device),
+            source_lengths=self.source_lengths.to(device),
+            target_ids=None if self.target_ids is None else self.target_ids.to(device),
+            next_ids=None if self.next_ids is None else self.next_ids.to(device),
+        )
+
+
+def make_pair_batch(
+    sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]] | None = None, *, pad_to: int = 0
+) -> PairBatch:
+    """Return ids as a padded batch.
+
+    Args:
+        sources: the pieces of each text.
+        targets: those of its translation.
+        pad_to: pad the sources to at least this many steps.
+    """
+    lengths = torch.tensor([len(source) + 1 for source in sources])
+    source_ids = _pad([[*source, EOS_ID] for source in sources], pad_to)
+    if targets is None:
+        return PairBatch(source_ids=source_ids, source_lengths=lengths)
+    return PairBatch(
+        source_ids=source_ids,
+        source_lengths=lengths,
+        target_ids=_pad([[BOS_ID, *target] for target in targets]),
+        next_ids=_pad([[*target, EOS_ID] for target in targets]),
+    )
+
+
+def _pad(rows: Sequence[Sequence[int]], at_least: int = 0) -> Tensor:
+    width = max(at_least, *map(len, rows))
+    return torch.tensor([[*row, *[PAD_ID] * (width - len(row))] for row in rows])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Translated:
+    """What was written for one sentence.
+
+    Args:
+        texts: the translations, the best first.
+        scores: their log-probabilities in nats, divided by the length penalty.
+        is_cut: whether the best one was cut off at the limit.
+        source_pieces: the pieces of the source, where asked for.
+        target_pieces: those of the best translation.
+        weights: `target source`, where each piece of the translation looked; rows sum to 1.
+    """
+
+    texts: tuple[str, ...]
+    scores: tuple[float, ...] = ()
+    is_cut: bool = False
+    source_pieces: tuple[str, ...] = ()
+    target_pieces: tuple[str, ...] = ()
+    weights: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The best translation."""
+        return self.texts[0]
