@@ -16,7 +16,6 @@ Source: GNU gettext manual, sections 3 "The Format of PO Files" and 10.3 "The Fo
 
 from __future__ import annotations
 
-import codecs
 import itertools
 import re
 import struct
@@ -32,7 +31,8 @@ from nlp_lstm.data.sources import Say
 from nlp_lstm.errors import DataError, shorten
 from nlp_lstm.text.lines import read_bytes, read_lines
 
-_KEYWORD = re.compile(r"(msgctxt|msgid|msgid_plural|msgstr|msgstr\[(?P<form>\d{1,2})\])\s*(?P<string>\".*)", re.ASCII)
+_KEYWORD = re.compile(r"(msgctxt|msgid|msgid_plural|msgstr|msgstr\[\d{1,2}\])\s*(\".*)", re.ASCII)
+_FORM = re.compile(r"msgstr(?:\[(\d+)\])?")
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v", '"': '"', "\\": "\\"}
@@ -197,7 +197,7 @@ def _po_messages(path: Path) -> Iterator[_Message]:
             draft = _Draft()
         _check_order(keyword, draft, where)
         draft.line = draft.line or number
-        draft.strings[keyword] = _unquote(found["string"], where)
+        draft.strings[keyword] = _unquote(found[2], where)
     if draft.strings:
         yield _finish(draft, path)
 
@@ -208,7 +208,9 @@ def _check_order(keyword: str, draft: _Draft, where: str) -> None:
     if keyword in draft.strings or (draft.is_complete and not is_form):
         raise DataError(f"{where}: a second {keyword} in the entry that begins in line {draft.line}")
     if (before and before not in draft.strings) or (keyword == "msgstr" and "msgid_plural" in draft.strings):
-        needed = "msgstr[0], as it has a msgid_plural" if not is_form and before in draft.strings else f"{before} before"
+        needed = (
+            "msgstr[0], as it has a msgid_plural" if not is_form and before in draft.strings else f"{before} before"
+        )
         raise DataError(f"{where}: a {keyword} in an entry that needs a {needed}")
 
 
@@ -219,9 +221,9 @@ def _finish(draft: _Draft, path: Path) -> _Message:
         raise DataError(f"{where}: the entry that begins here has no {missing}; is the file cut off?")
     plural = draft.strings.get("msgid_plural")
     forms = {
-        int(keyword[len("msgstr[") : -1] or 0) if "[" in keyword else 0: string
+        int(form[1] or 0): string
         for keyword, string in draft.strings.items()
-        if keyword.startswith("msgstr")
+        if (form := _FORM.fullmatch(keyword)) is not None
     }
     source = draft.default or draft.strings["msgid"]
     return _Message(where=where, source=source, plural=plural, forms=forms, is_usable=not draft.is_fuzzy)
@@ -230,7 +232,7 @@ def _finish(draft: _Draft, path: Path) -> _Message:
 def _unquote(string: str, where: str) -> str:
     quoted = _STRING.fullmatch(string)
     if quoted is None:
-        raise DataError(f"{where}: {shorten(string)} is no string between two quotes; write a quote inside as \\\"")
+        raise DataError(f'{where}: {shorten(string)} is no string between two quotes; write a quote inside as \\"')
 
     def unescape(escape: re.Match[str]) -> str:
         if escape[1] not in _ESCAPED:
@@ -256,8 +258,8 @@ def _known_encoding(header: str, where: str) -> str:
     if stated is None or stated[1].lower() == _NO_CHARSET:
         return "utf-8"
     try:
-        "".encode(codecs.lookup(stated[1]).name)
-    except LookupError as error:
+        "".encode(stated[1])
+    except (LookupError, ValueError) as error:
         raise DataError(f"{where}: the encoding {shorten(stated[1])} is not known; save the file as UTF-8") from error
     return stated[1]
 

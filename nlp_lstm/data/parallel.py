@@ -69,6 +69,11 @@ def language_of(path: Path) -> str:
     return _without_gz(path).suffix.removeprefix(".")
 
 
+def line_stem(path: Path) -> str:
+    """Return what files of lines that belong together are called without their language: "train" of ``train.en.gz``."""
+    return _without_gz(path).stem
+
+
 def _without_gz(path: Path) -> Path:
     return path.with_suffix("") if path.suffix.lower() == ".gz" else path
 
@@ -83,7 +88,7 @@ def read_parallel_lines(paths: Sequence[Path], reading: ParallelSettings, say: S
             raises.
     """
     sides = {
-        language: {_without_gz(path).stem: path for path in paths if language_of(path) == language}
+        language: {line_stem(path): path for path in paths if language_of(path) == language}
         for language in (reading.source, reading.target)
     }
     sources, targets = sides.values()
