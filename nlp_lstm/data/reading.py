@@ -1,17 +1,20 @@
-"""How labelled texts are read from files: the settings that recipes and catalogue entries share."""
+"""How labelled and parallel texts are read from files: the settings that recipes and catalogue entries share."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from nlp_lstm.errors import DataError, nearest_hint, shorten
+from nlp_lstm.errors import ConfigError, DataError, nearest_hint, shorten
 from nlp_lstm.settings import Settings
 
 Meaning: TypeAlias = "str | Mapping[str, float] | None"
 """What a label of a file stands for: a name, a distribution over names, or nothing that is of use."""
+
+
+_LANGUAGE = "^[a-z]{2,3}(-[A-Za-z0-9]+)*$"
 
 
 class ReadingSettings(Settings):
@@ -92,6 +95,55 @@ class ReadingSettings(Settings):
         """
         labels = {label: _onwards(meaning, later, where) for label, meaning in self.labels.items()}
         return self.model_copy(update={"labels": labels or later.labels, "phrases": later.phrases})
+
+
+class ParallelSettings(Settings):
+    """Which two languages of parallel texts are read, and where each stands in a table."""
+
+    source: str = Field("en", pattern=_LANGUAGE)
+    """Language code of the texts to translate."""
+    target: str = Field("de", pattern=_LANGUAGE)
+    """Language code of their translations."""
+    columns: Mapping[str, str | int] = Field(default_factory=dict)
+    """Of tables and JSON lines: a language code to the name of its column or its number from 1, as in
+    ``{en: 1, de: 3}``; a language that is not here has the column called by its code, or "source" or "target"."""
+
+    @field_validator("columns")
+    @classmethod
+    def _columns_count_from_one(cls, value: Mapping[str, str | int]) -> Mapping[str, str | int]:
+        if any(isinstance(column, int) and column < 1 for column in value.values()):
+            raise ValueError("columns count from 1")
+        return value
+
+    @model_validator(mode="after")
+    def _languages_differ(self) -> ParallelSettings:
+        if self.source == self.target:
+            raise ValueError(f'source and target are both "{self.source}"; name two languages')
+        return self
+
+    @property
+    def pair(self) -> str:
+        """The two languages as one word, as in en-de."""
+        return f"{self.source}-{self.target}"
+
+    @property
+    def languages(self) -> frozenset[str]:
+        """The two languages."""
+        return frozenset((self.source, self.target))
+
+    def then(self, later: ParallelSettings, where: str) -> ParallelSettings:
+        """Return the direction of ``later`` with the columns of these settings.
+
+        Args:
+            later: the recipe's settings, where this is the data set's.
+            where: the data set's name, for the message.
+
+        Raises:
+            ConfigError: ``later`` has other languages.
+        """
+        if later.languages != self.languages:
+            raise ConfigError(f"{where} was found for {self.pair}, not for {later.pair}; find it with the same reading")
+        return later.model_copy(update={"columns": self.columns})
 
 
 def _shares(meaning: Meaning) -> Mapping[str, float]:

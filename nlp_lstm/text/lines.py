@@ -13,7 +13,9 @@ from typing import IO
 from nlp_lstm.errors import DataError
 
 
-def read_lines(source: Path | str | IO[bytes], name: str | None = None) -> Iterator[tuple[int, str]]:
+def read_lines(
+    source: Path | str | IO[bytes], name: str | None = None, *, encoding: str = "utf-8"
+) -> Iterator[tuple[int, str]]:
     r"""Yield ``(line number from 1, line without its end)``, lazily; only ``\n`` and ``\r\n`` end a line.
 
     A byte order mark at the beginning is dropped.
@@ -21,23 +23,40 @@ def read_lines(source: Path | str | IO[bytes], name: str | None = None) -> Itera
     Args:
         source: a file, unpacked on the way if its name ends in ``.gz``, or an open stream of bytes, which is left open.
         name: what complaints call it; None takes the path.
+        encoding: one that has ASCII in it, as gettext catalogues name it.
 
     Raises:
         DataError: the file is missing or cannot be read, its compression is damaged or cut off, or a line is not
-            UTF-8; with the line.
+            in the encoding; with the line.
     """
     name = name or str(source)
     number = 0
     try:
         with _open(source) as file:
             for number, line in enumerate(file, start=1):  # bytes: U+2028 or a form feed ends no line
-                yield number, _decode(line if number > 1 else line.removeprefix(codecs.BOM_UTF8), f"{name}:{number}")
+                whole = line if number > 1 else line.removeprefix(codecs.BOM_UTF8)
+                yield number, _decode(whole, f"{name}:{number}", encoding)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(
             f"{name}: the gzip data is damaged or cut off after line {number} ({error}); fetch or pack it again"
         ) from error
     except OSError as error:
         raise DataError(f"{name}: cannot be read ({error.strerror or error}); give the path of a text file") from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return what a file holds, unpacked if its name ends in ``.gz``.
+
+    Raises:
+        DataError: the file is missing or cannot be read, or its compression is damaged or cut off.
+    """
+    try:
+        with _open(path) as file:
+            return file.read()
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}: the gzip data is damaged or cut off ({error}); fetch or pack it again") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}); give the path of a file") from error
 
 
 def _open(source: Path | str | IO[bytes]) -> contextlib.AbstractContextManager[IO[bytes] | gzip.GzipFile]:
@@ -47,11 +66,11 @@ def _open(source: Path | str | IO[bytes]) -> contextlib.AbstractContextManager[I
     return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
 
 
-def _decode(line: bytes, where: str) -> str:
+def _decode(line: bytes, where: str, encoding: str) -> str:
     try:
-        return line.decode("utf-8").rstrip("\r\n")
+        return line.decode(encoding).rstrip("\r\n")
     except UnicodeDecodeError as error:
         bad = line[error.start : error.start + 1]
         raise DataError(
-            f"{where}: byte {bad!r} at position {error.start} is not UTF-8; save the file as UTF-8"
+            f"{where}: byte {bad!r} at position {error.start} is not {encoding.upper()}; save the file as UTF-8"
         ) from error
