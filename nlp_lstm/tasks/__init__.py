@@ -7,6 +7,8 @@ from nlp_lstm.tasks.language import LanguageSettings
 from nlp_lstm.tasks.lm import LanguageTask
 from nlp_lstm.tasks.pos import TaggingSettings, TaggingTask
 from nlp_lstm.tasks.sentiment import ClassificationTask
+from nlp_lstm.tasks.translate import TranslationTask
+from nlp_lstm.tasks.translation import TranslationSettings
 
 __all__ = [
     "BidirectionalSettings",
@@ -18,6 +20,8 @@ __all__ = [
     "TaggingSettings",
     "TaggingTask",
     "Task",
+    "TranslationSettings",
+    "TranslationTask",
     "predict_examples",
     "tasks",
 ]

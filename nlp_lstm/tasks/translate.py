@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from nlp_lstm.data.example import ParallelExample
+from nlp_lstm.data.reading import ParallelSettings
 from nlp_lstm.data.sampling import shuffled_batches
 from nlp_lstm.decoding.beam import Hypothesis, beam_search
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError
@@ -81,6 +82,7 @@ class TranslationTask(Task):
     )
     settings_type = TranslationSettings
     data_kind = "parallel"
+    reading_type = ParallelSettings
     option_names: ClassVar[tuple[str, ...]] = tuple(TranslationOptions.model_fields)
 
     def __init__(self, settings: TranslationSettings, subwords: SubwordModel) -> None:
