@@ -146,9 +146,7 @@ class CorpusCounts:
         interval = None
         if num_sentences > 1:
             interval = score_interval(self.rows, self._score_sums, resamples=resamples, seed=seed)
-        return CorpusScore(
-            score=self.score(), interval=interval, signature=self.signature, num_sentences=num_sentences
-        )
+        return CorpusScore(score=self.score(), interval=interval, signature=self.signature, num_sentences=num_sentences)
 
     def paired_difference(self, other: CorpusCounts, *, resamples: int = 1000, seed: int = 0) -> PairedResult:
         """Test whether this system differs from another on the same sentences.

@@ -1,12 +1,13 @@
 """What goes wrong with translations in ways that BLEU hides: copies, cut and empty outputs, words said twice.
 
-    source   A dog runs.        output   A dog runs.                        copied
-    source   A dog runs.        output   Ein Hund Hund rennt.               says a word twice
-    source   Hello, Anna Ivy!   output   Hallo, Anna Ivy!                   no copied words if the reference has them
+source   A dog runs.        output   A dog runs.                        copied
+source   A dog runs.        output   Ein Hund Hund rennt.               says a word twice
+source   Hello, Anna Ivy!   output   Hallo, Anna Ivy!                   no copied words if the reference has them
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -71,7 +72,9 @@ def check_translations(translations: Sequence[ScoredTranslation]) -> Translation
         num_cut=sum(translation.is_cut for translation in translations),
         num_empty=sum(bool(one.source.strip()) and not one.output.strip() for one in translations),
         num_short=sum(2 * len(output) < len(reference) for output, reference in pairs),
-        num_repeating=sum(bool(repeated_stretches(output) - repeated_stretches(reference)) for output, reference in pairs),
+        num_repeating=sum(
+            bool(repeated_stretches(output) - repeated_stretches(reference)) for output, reference in pairs
+        ),
         num_output_words=num_output_words,
         num_copied_words=sum(len(copied_words(translation)) for translation in translations),
         length_ratio=num_output_words / num_reference_words if num_reference_words else None,
@@ -87,7 +90,7 @@ def copied_words(translation: ScoredTranslation) -> list[str]:
 def repeated_stretches(words: Sequence[str]) -> set[tuple[str, ...]]:
     """Return the words that stand twice in a row, as pairs, and the stretches of three words that come again."""
     stretches = Counter(zip(*(words[start:] for start in range(_REPEATED_STRETCH)), strict=False))
-    doubled = {(first, second) for first, second in zip(words, words[1:], strict=False) if first == second}
+    doubled = {(first, second) for first, second in itertools.pairwise(words) if first == second}
     return doubled | {stretch for stretch, times in stretches.items() if times > 1}
 
 

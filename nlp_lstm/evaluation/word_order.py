@@ -15,9 +15,13 @@ from __future__ import annotations
 
 import itertools
 import math
+import statistics
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
+
+from nlp_lstm.evaluation.significance import bootstrap_interval
 
 _PRECISION_WEIGHT, _BREVITY_WEIGHT = 0.25, 0.10
 """The exponents alpha and beta of RIBES."""
@@ -43,6 +47,16 @@ class WordOrder(NamedTuple):
         return self.kendall * self.precision**_PRECISION_WEIGHT * self.brevity**_BREVITY_WEIGHT
 
 
+@dataclass(frozen=True, kw_only=True)
+class CorpusWordOrder:
+    """Means over the sentences of a corpus, with the 95 % interval of RIBES; ``None`` with one sentence only."""
+
+    ribes: float
+    interval: tuple[float, float] | None
+    kendall: float
+    num_sentences: int
+
+
 def word_order(output: Sequence[str], reference: Sequence[str]) -> WordOrder:
     """Score the word order of an output against its reference.
 
@@ -64,6 +78,27 @@ def word_order(output: Sequence[str], reference: Sequence[str]) -> WordOrder:
     in_order = [before < after for before, after in itertools.combinations(positions, 2)]
     kendall = sum(in_order) / len(in_order)
     return WordOrder(kendall=kendall, precision=len(positions) / len(output), brevity=brevity)
+
+
+def corpus_word_order(
+    outputs: Sequence[Sequence[str]], references: Sequence[Sequence[str]], *, resamples: int = 1000, seed: int = 0
+) -> CorpusWordOrder | None:
+    """Average the word order of outputs, each a list of words, over the sentences whose references have words.
+
+    Returns:
+        The means; ``None`` where no reference has words.
+    """
+    pairs = zip(outputs, references, strict=True)
+    orders = [word_order(output, reference) for output, reference in pairs if reference]
+    if not orders:
+        return None
+    ribes = [order.ribes for order in orders]
+    return CorpusWordOrder(
+        ribes=statistics.fmean(ribes),
+        interval=bootstrap_interval(ribes, resamples=resamples, seed=seed) if len(orders) > 1 else None,
+        kendall=statistics.fmean(order.kendall for order in orders),
+        num_sentences=len(orders),
+    )
 
 
 def match_words(output: Sequence[str], reference: Sequence[str]) -> list[int]:
@@ -94,18 +129,18 @@ def _match(
     """
     if len(places) == len(positions) == 1:
         return positions[0]
-    alike = {side: (places, positions) for side in (-1, 1)}  # to the left and to the right
+    alike = dict.fromkeys((-1, 1), (places, positions))  # to the left and to the right
     for distance in range(1, len(output)):
         for side, (own, others) in list(alike.items()):
             word = _word_at(output, place + side * distance)
-            own = [start for start in own if _word_at(output, start + side * distance) == word]
             others = [start for start in others if _word_at(reference, start + side * distance) == word]
             if word is None or not others:
                 del alike[side]
-            elif len(own) == len(others) == 1:
+                continue
+            own = [start for start in own if _word_at(output, start + side * distance) == word]
+            if len(own) == len(others) == 1:
                 return others[0]
-            else:
-                alike[side] = own, others
+            alike[side] = own, others
         if not alike:
             break
     return None
