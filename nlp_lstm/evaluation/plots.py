@@ -176,6 +176,7 @@ def attention_plot(
         axes.set_yticks(np.arange(height) + 0.5, rows)
         axes.xaxis.tick_top()
         axes.xaxis.set_label_position("top")
+        axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
         axes.set_xlabel("source")
         axes.set_ylabel("output")

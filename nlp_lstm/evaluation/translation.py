@@ -4,7 +4,7 @@ One translation arrives as three detokenised texts, as people read them:
 
     source     A dog runs.
     reference  Ein Hund rennt.
-    output     Ein Hund läuft.          BLEU of the corpus, 13a and cased; chrF of this sentence 68
+    output     Ein Hund läuft.          BLEU of the corpus, 13a and cased; chrF of this sentence 45
 
 The figures are sacrebleu's own, and each carries sacrebleu's signature, so that others can compute the same number:
 

@@ -154,16 +154,16 @@ def translation_lead(figures: Sequence[Figure], checks: TranslationChecks) -> st
     bleu, chrf, lower, *_ = figures
     interval = f" (95 % interval {bleu.interval_text})" if bleu.interval_text else ""
     wrong = {
-        "copied the source": checks.num_copied - checks.num_rightly_copied,
-        "were cut at the length limit": checks.num_cut,
-        "were empty": checks.num_empty,
-        "repeat themselves": checks.num_repeating,
+        "copied from the source": checks.num_copied - checks.num_rightly_copied,
+        "cut at the length limit": checks.num_cut,
+        "empty": checks.num_empty,
+        "repeating themselves": checks.num_repeating,
     }
     found = ", ".join(f"{count:,} {what}" for what, count in wrong.items() if count)
     return (
         f"BLEU {bleu.display}{interval} and chrF {chrf.display} on {checks.num_sentences:,} sentences, cased and "
         f"detokenised; BLEU {lower.display} without regard to case. "
-        + (f"Of the outputs, {found}." if found else "No output is a copy, cut, empty or repeats itself.")
+        + (f"Among the outputs: {found}." if found else "No output is copied, cut, empty or repeats itself.")
     )
 
 

@@ -65,6 +65,16 @@ def test_the_interval_agrees_with_sacrebleus_bootstrap(flickr, monkeypatch):
     assert (upper + lower) / 2 == pytest.approx(theirs._mean, abs=0.15 * theirs._ci)
 
 
+def test_the_interval_covers_the_score_of_the_text_that_was_drawn_from(flickr):
+    whole = translate(flickr, 0.3)
+    score = corpus_score(whole).score
+    generator = np.random.default_rng(1)
+    drawn = [[whole[place] for place in generator.integers(len(whole), size=80)] for _ in range(30)]
+    intervals = [corpus_score(sample, resamples=200).interval for sample in drawn]
+    # of 30 honest 95 % intervals, fewer than 25 cover with probability 0.003
+    assert sum(lower <= score <= upper for lower, upper in intervals) >= 25
+
+
 @pytest.mark.parametrize("measure", MEASURES)
 def test_equal_texts_score_100(measure):
     found = corpus_score(translate(PAIRS, 0), measure)

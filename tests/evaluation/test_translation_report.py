@@ -75,7 +75,7 @@ def test_the_headline_is_sacrebleus_with_interval_and_signature(full_report, tra
         assert figures[name].sample_text == "33 sentences"
     assert figures["Placeholders kept"].display == "95.0 %"
     assert f"BLEU {figures['BLEU'].display} (95 % interval" in full_report.lead
-    assert "1 were cut at the length limit" in full_report.lead
+    assert "1 cut at the length limit" in full_report.lead
 
 
 def test_the_page_holds_everything_and_escapes_text_from_outside(full_report):
@@ -214,7 +214,7 @@ def test_all_outputs_empty_make_a_report():
     texts = [ScoredTranslation(source=source, reference=reference, output="") for source, reference in PAIRS]
     report = report_on(texts)
     assert report.figures[0].value == 0
-    assert "8 were empty" in report.lead
+    assert "Among the outputs: 8 empty." in report.lead
     assert Outline(report.to_html()).open == []
 
 
