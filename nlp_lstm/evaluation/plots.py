@@ -12,19 +12,26 @@ import hashlib
 import html
 import io
 import re
+import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 Points = Sequence[tuple[float, float]]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#4D4D4D")
 _LINE_STYLES = ("-", "--", "-.", ":")
+_FAINT = 0.02
+"""Weight of attention under which a cell stays white."""
+_LONGEST_TICK = 18
+"""Characters of a token beside an axis; longer ones are cut."""
 _INK = "#333333"
 _STYLE: Any = {
     "svg.fonttype": "none",
@@ -127,6 +134,57 @@ def confusion_plot(
                 where = (column + 0.5, row + 0.53)
                 axes.text(*where, text, ha="center", va="center", color=colour, fontsize=7.5 - 0.8 * (len(text) > 3))
         return _to_svg(figure, title, f"{title}: confusion matrix of {size} labels, rows gold, columns predicted")
+
+
+def attention_plot(
+    source: Sequence[str],
+    output: Sequence[str],
+    weights: Sequence[Sequence[float]] | NDArray[np.floating[Any]],
+    *,
+    title: str,
+) -> str:
+    """Draw where a decoder looked: one row per output token, one column per source token, darker for more weight.
+
+    Weights under 0.02 stay white, which keeps the picture small.
+
+    Args:
+        source: tokens of the source.
+        output: tokens of the output.
+        weights: `trg_time src_time`, each in [0, 1].
+        title: what the plot shows, for screen readers.
+
+    Returns:
+        One ``<svg>`` element.
+    """
+    import numpy as np
+    from matplotlib.collections import PolyCollection
+
+    height, width = len(output), len(source)
+    shades = np.asarray(weights, dtype=np.float64).reshape(height, width)
+    columns, rows = [_tick_text(token) for token in source], [_tick_text(token) for token in output]
+    with _canvas(max(2.4, 1.3 + 0.24 * width), max(2.2, 1.1 + 0.24 * height)) as (figure, axes):
+        places = np.argwhere(shades >= _FAINT)  # a mesh would write every cell, the empty ones too
+        squares = [[(x, y), (x + 1, y), (x + 1, y + 1), (x, y + 1)] for y, x in places]
+        cells = PolyCollection(squares, array=shades[shades >= _FAINT], cmap="Blues", edgecolors="white", linewidth=0.5)
+        cells.set_clim(0, 1)
+        cells.set_clip_on(False)
+        axes.add_collection(cells)
+        axes.set_xlim(0, width or 1)
+        axes.set_ylim(height or 1, 0)
+        axes.set_aspect("equal")
+        axes.set_xticks(np.arange(width) + 0.5, columns, rotation=90)
+        axes.set_yticks(np.arange(height) + 0.5, rows)
+        axes.xaxis.tick_top()
+        axes.xaxis.set_label_position("top")
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0)
+        axes.set_xlabel("source")
+        axes.set_ylabel("output")
+        heaviest = [
+            f"{row} ← {columns[int(weight.argmax())]}" for row, weight in zip(rows, shades, strict=True) if width
+        ]
+        description = f"{title}: attention, each output token with the source token of most weight: "
+        return _to_svg(figure, title, description + ", ".join(heaviest))
 
 
 def bar_plot(
@@ -246,6 +304,12 @@ def _compact_number(value: float, position: float = 0) -> str:
         if abs(value) >= size:
             return f"{value / size:.4g}{letter}"
     return f"{value:.4g}"
+
+
+def _tick_text(token: str) -> str:
+    """The token as it can stand beside an axis: on one line, without control characters, and short."""
+    text = "".join("·" if unicodedata.category(character) == "Cc" else character for character in token)
+    return text if len(text) <= _LONGEST_TICK else text[: _LONGEST_TICK - 1] + "…"
 
 
 def _tick_writer(show: Callable[[float], str]) -> Callable[[float, float], str]:

@@ -21,11 +21,14 @@ def draw(kind, title="Plot"):
         return plots.bar_plot(["1–5", "6+"], [0.9, 0.8], counts=[10, 2000], title=title, y_label="accuracy", limit=1)
     if kind == "names":
         return plots.bar_plot(["a $x$ name", "動詞"], [3, 0], title=title, y_label="count")
+    if kind == "attention":
+        weights = [[0.9, 0.1, 0.0], [0.005, 0.2, 0.795]]
+        return plots.attention_plot(["<b>", "&amp;", "▁it's"], ["मैं", "हूँ।"], weights, title=title)
     bins = {"edges": [(0.4, 0.6), (0.8, 1)], "confidences": [0.55, 0.93], "accuracies": [0.5, 1], "counts": [4, 12]}
     return plots.reliability_plot(**bins, title=title)
 
 
-KINDS = ["line", "log", "confusion", "bar", "names", "reliability"]
+KINDS = ["line", "log", "confusion", "bar", "names", "attention", "reliability"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -96,3 +99,25 @@ def test_settings_of_matplotlib_are_left_alone():
 @pytest.mark.parametrize("points", [[], [(1, 2)], [(1, float("nan")), (2, 1)]])
 def test_short_and_broken_series_are_drawn(points):
     assert plots.line_plot({"loss": points}, title="Short", x_label="step", y_label="loss").startswith("<svg")
+
+
+def test_a_heat_map_shows_tokens_and_names_where_each_output_token_looked():
+    svg = draw("attention")
+    for text in (">&lt;b&gt;<", ">&amp;amp;<", ">मैं<", ">हूँ।<"):
+        assert text in svg
+    assert "मैं ← &lt;b&gt;, हूँ। ← ▁it&#x27;s" in svg
+    assert svg.count("stroke: #ffffff") == 4  # weights under 0.02 are not drawn
+
+
+@pytest.mark.parametrize(("source", "output"), [([], []), (["a"], []), ([], ["a"]), (["x\n\x0b\t"], ["w" * 500])])
+def test_odd_tokens_and_empty_sides_can_be_drawn(source, output):
+    svg = plots.attention_plot(source, output, [[1.0] * len(source)] * len(output), title="Odd")
+    ElementTree.fromstring(svg)
+    assert "w" * 20 not in svg
+
+
+def test_a_large_heat_map_stays_small():
+    tokens = [f"token{number}" for number in range(30)]
+    rest = 0.001
+    weights = [[1 - 29 * rest if row == column else rest for column in range(30)] for row in range(30)]
+    assert len(plots.attention_plot(tokens, tokens, weights, title="Large")) < 40_000

@@ -1,10 +1,17 @@
 import random
 import statistics
 
+import numpy as np
 import pytest
 
 from nlp_lstm.errors import ConfigError, DataError
-from nlp_lstm.evaluation.significance import bootstrap_interval, mean_and_spread, paired_bootstrap
+from nlp_lstm.evaluation.significance import (
+    bootstrap_interval,
+    mean_and_spread,
+    paired_bootstrap,
+    paired_score_bootstrap,
+    score_interval,
+)
 
 
 def coin_flips(num_items, rate, seed):
@@ -95,3 +102,41 @@ def test_bad_input_is_refused():
         bootstrap_interval([1, 0], confidence=95)
     with pytest.raises(ConfigError, match="resamples"):
         bootstrap_interval([1, 0], resamples=0)
+
+
+def ratio(sums):
+    return sums[0] / sums[1]
+
+
+def make_counts(rate, seed):
+    """What each of 300 items achieved, and out of how many."""
+    generator = np.random.default_rng(seed)
+    totals = generator.integers(1, 30, size=300)
+    return np.stack([generator.binomial(totals, rate), totals], axis=1).astype(float)
+
+
+def test_scores_of_counts_have_the_interval_of_the_same_ratio(monkeypatch):
+    counts = make_counts(0.7, seed=1)
+    expected = bootstrap_interval(*counts.T.tolist(), resamples=500, seed=3)
+    assert score_interval(counts, ratio, resamples=500, seed=3) == pytest.approx(expected, abs=1e-12)
+    monkeypatch.setattr("nlp_lstm.evaluation.significance._DRAWS_AT_ONCE", 700)
+    assert score_interval(counts, ratio, resamples=500, seed=3) == pytest.approx(expected, abs=1e-12)
+
+
+def test_scores_of_counts_are_tested_as_the_same_ratio():
+    one, other = make_counts(0.7, seed=1), make_counts(0.68, seed=1)
+    (gained, totals), gained_by_other = one.T.tolist(), other[:, 0].tolist()
+    expected = paired_bootstrap(gained, gained_by_other, totals, resamples=500)
+    found = paired_score_bootstrap(one, other, ratio, resamples=500)
+    assert found.difference == pytest.approx(expected.difference)
+    assert found.interval == pytest.approx(expected.interval)
+    assert found.p_value == expected.p_value
+
+
+def test_bad_counts_are_refused():
+    with pytest.raises(DataError, match="no items"):
+        score_interval(np.zeros((0, 2)), ratio)
+    with pytest.raises(DataError, match="3 and 2 items"):
+        paired_score_bootstrap(np.ones((3, 2)), np.ones((2, 2)), ratio)
+    with pytest.raises(ConfigError, match="resamples"):
+        score_interval(np.ones((3, 2)), ratio, resamples=0)
