@@ -217,17 +217,17 @@ class Pipeline:
         settings = parse_settings(self.task.reading_type, {**self._config.reading, **(reading or {})}, "reading")
         kind, note = self.task.data_kind, ""
         if path.exists():
-            found = open_files(path, kind=kind)
+            found = open_files(path, kind=kind, reading=settings)
             split = split or (None if path.is_file() else "test")
             is_held_out = allow_overlap or check_files(found, split, self._config)
             if split is None:
-                examples = read_files([path], kind, settings, self.language)
+                examples = read_files(found.splits["train"], kind, settings, self.language)
             else:
                 examples = read_split(found, split, settings, self.language)
             if not is_held_out and kind == "labelled":
                 note = check_texts([example.document.text for example in examples], self._config)
         else:
-            found, split = find_data([str(path)]), split or "test"
+            found, split = find_data([str(path)], reading=settings), split or "test"
             if found.kind != kind:
                 raise ConfigError(f"{found.name} holds {found.kind} data; the task {self.task.name} takes {kind} data")
             if not allow_overlap:

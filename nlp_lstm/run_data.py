@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from nlp_lstm.data.catalogue import FoundData, catalogue, find_at_hand, find_data, open_files
+from nlp_lstm.data.example import ParallelExample, text_of
 from nlp_lstm.data.found import SPLITS
-from nlp_lstm.data.overlap import ProtectedTexts, remove_overlap
+from nlp_lstm.data.overlap import ProtectedTexts, remove_overlap, remove_pairs
 from nlp_lstm.data.readers import Kind, read_examples
-from nlp_lstm.data.reading import ReadingSettings
 from nlp_lstm.data.running import RunningText
 from nlp_lstm.data.share import take_share
 from nlp_lstm.errors import ConfigError, DataError
@@ -82,7 +82,8 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
 
     From the training part of labelled texts every text is left out that is also in a dev or test split: the run's own,
     and those of all protected data sets of the catalogue that are on this machine. From running text that the run
-    learns besides its own, those of the protected data sets of the same pool are left out.
+    learns besides its own, those of the protected data sets of the same pool are left out. Of parallel texts the pairs
+    are left out of which a side is in the run's own dev or test split.
 
     Args:
         recipe: names the data sets.
@@ -94,9 +95,12 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
         DataError: the data cannot be had, or is broken.
     """
     kind = tasks.get(recipe.task).data_kind
-    found = open_files(data, kind=kind) if data is not None else find_data(recipe.data, say=say)
+    if data is not None:
+        found = open_files(data, kind=kind, reading=recipe.reading)
+    else:
+        found = find_data(recipe.data, say=say, reading=recipe.reading)
     _check_kind(found, recipe)
-    parts: Mapping[str, Sequence[Any]] = found.read_splits(SPLITS, _own_reading(recipe.reading), recipe.language)
+    parts: Mapping[str, Sequence[Any]] = found.read_splits(SPLITS, recipe.reading, recipe.language, say=say)
     for note in found.notes:  # after reading, so that of a broken file nothing but its fault is told
         say(f"note: {note}")
     if kind == "running" and recipe.share < 1:
@@ -111,9 +115,11 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
     also = [] if data is not None else _find_others(recipe.also_train, [found], recipe, say)
     if kind == "running":
         return _join_running(found, also, parts, recipe, say)
+    if kind == "parallel":
+        return _join_parallel(found, also, parts, recipe, say)
     names = recipe.distillation.unlabelled if recipe.distillation.teachers else ()
     unlabelled = _find_others(names, [found, *also], recipe, say)
-    protected = {f"{found.name} {split}": [_text(example) for example in parts[split]] for split in ("dev", "test")}
+    protected = {f"{found.name} {split}": [text_of(example) for example in parts[split]] for split in ("dev", "test")}
     others = _read_protected(name for name in catalogue().data if name != found.name)
     kept_apart = [found.name, *others]
     texts = ProtectedTexts(protected | _by_split(others))
@@ -187,9 +193,45 @@ def _join_running(
     )
 
 
+def _join_parallel(
+    found: FoundData,
+    also: Sequence[FoundData],
+    parts: Mapping[str, Sequence[Any]],
+    recipe: Recipe,
+    say: Callable[[str], None],
+) -> RunData:
+    """Put the training pairs of all data sets together, without those that are in dev or test."""
+    protected = {f"{found.name} {split}": parts[split] for split in ("dev", "test")}
+    training: list[ParallelExample] = []
+    sizes: dict[str, int] = {}
+    removed: dict[str, Counter[str]] = {}
+    for source in (found, *also):
+        is_own = source is found
+        pairs = parts["train"] if is_own else source.read("train", recipe.reading, recipe.language, say=say)
+        kept, counts = remove_pairs(pairs, protected)  # type: ignore[arg-type]
+        sizes[source.name], removed[source.name] = len(pairs), counts
+        _say_left_out(source.name, counts, pairs, say)
+        training.extend(kept)
+    if not training:
+        raise DataError(f"{found.name}: every training text is also in dev or test data; give other data")
+    training = take_share(training, recipe.share)
+    _check_any(training, recipe)
+    _say_sizes(found.name, {**parts, "train": training}, say)
+    return RunData(
+        found=found,
+        also=tuple(also),
+        training=training,
+        development=parts["dev"],
+        test=parts["test"],
+        sizes=sizes,
+        removed=removed,
+        kept_apart=(found.name,),
+    )
+
+
 def _without_overlap(text: RunningText, protected: ProtectedTexts) -> tuple[RunningText, Counter[str]]:
     """Leave out the lines that are a protected text, and count them by its name."""
-    found = [(number, name) for number, line in enumerate(text) if (name := protected.find(_text(line))) is not None]
+    found = [(number, name) for number, line in enumerate(text) if (name := protected.find(text_of(line))) is not None]
     starts = [0, *(number + 1 for number, _ in found)]
     stops = [*(number for number, _ in found), len(text)]
     kept = RunningText.join(text[start:stop] for start, stop in zip(starts, stops, strict=True))
@@ -213,7 +255,7 @@ def _read_protected(names: Iterable[str]) -> dict[str, Mapping[str, Sequence[Any
 def _by_split(data: Mapping[str, Mapping[str, Sequence[Any]]]) -> dict[str, list[str]]:
     """The texts of each split by its name for messages."""
     return {
-        f"{name} {split}": [_text(example) for example in examples]
+        f"{name} {split}": [text_of(example) for example in examples]
         for name, parts in data.items()
         for split, examples in parts.items()
     }
@@ -221,7 +263,7 @@ def _by_split(data: Mapping[str, Mapping[str, Sequence[Any]]]) -> dict[str, list
 
 def read_split(found: FoundData, split: str, reading: Settings, language: str) -> Sequence[Any]:
     """Read one split in the way that a task's recipe says."""
-    return found.read(split, _own_reading(reading), language)
+    return found.read(split, reading, language)
 
 
 def read_files(paths: Sequence[Path], kind: Kind, reading: Settings, language: str) -> Sequence[Any]:
@@ -230,10 +272,8 @@ def read_files(paths: Sequence[Path], kind: Kind, reading: Settings, language: s
     Raises:
         DataError: a file is broken, or a labelled text has none.
     """
-    if not isinstance(reading, ReadingSettings):
-        return read_examples(paths, kind=kind, language=language)
     examples: Sequence[Any] = read_examples(paths, kind=kind, reading=reading, language=language)
-    return [example for example in examples if example.label is not None]
+    return [example for example in examples if example.label is not None] if kind == "labelled" else examples
 
 
 def _read_without_labels(found: FoundData, recipe: Recipe) -> list[Any]:
@@ -241,10 +281,6 @@ def _read_without_labels(found: FoundData, recipe: Recipe) -> list[Any]:
     reading = recipe.reading.model_copy(update={"labels": {}})
     examples: Sequence[Any] = found.read("train", reading, recipe.language)
     return [dataclasses.replace(example, label=None, target=None) for example in examples]
-
-
-def _own_reading(reading: Settings) -> ReadingSettings | None:
-    return reading if isinstance(reading, ReadingSettings) else None
 
 
 def _find_others(
@@ -256,7 +292,7 @@ def _find_others(
         if any(name == other.name for other in taken):
             continue
         try:
-            other = find_data([name], say=say)
+            other = find_data([name], say=say, reading=recipe.reading)
         except DataError as error:
             say(f"{name} is left out: {error}")
             continue
@@ -283,8 +319,3 @@ def _say_left_out(name: str, removed: Counter[str], training: Sequence[Any], say
 
 def _say_sizes(name: str, parts: Mapping[str, Sequence[Any]], say: Callable[[str], None]) -> None:
     say(f"{name}: " + ", ".join(f"{len(examples):,} {split}" for split, examples in parts.items()))
-
-
-def _text(example: Any) -> str:
-    text: str = example.document.text
-    return text

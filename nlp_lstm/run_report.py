@@ -109,10 +109,14 @@ def _removal_section(data: RunData) -> Section:
     for name, counts in data.removed.items():
         places = ", ".join(f"{place} ({count:,})" for place, count in counts.most_common())
         rows.append([name, data.sizes[name], counts.total(), places or "–"])
-    note = (
-        "A text is left out when it equals a dev or test text after dropping case, punctuation and brackets, or shares "
-        f"over 80 % of its sequences of five characters with one. Checked against: {', '.join(data.kept_apart)}."
+    rule = (
+        "A pair is left out when a side of it equals that of a dev or test pair after dropping case, accents, "
+        "punctuation and spaces."
+        if data.found.kind == "parallel"
+        else "A text is left out when it equals a dev or test text after dropping case, punctuation and brackets, or "
+        "shares over 80 % of its sequences of five characters with one."
     )
+    note = f"{rule} Checked against: {', '.join(data.kept_apart)}."
     table = Table(columns=["Data set", "Training texts", "Left out", "In"], rows=rows, note=note)
     return Section(title="Kept apart from dev and test", blocks=[table])
 

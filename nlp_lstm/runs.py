@@ -25,7 +25,7 @@ from nlp_lstm.artifacts import (
 )
 from nlp_lstm.card import add_spread, model_card
 from nlp_lstm.data.catalogue import find_data, find_vectors
-from nlp_lstm.data.overlap import ProtectedTexts, remove_overlap
+from nlp_lstm.data.overlap import ProtectedTexts, remove_overlap, remove_pairs
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError, NlpLstmError
 from nlp_lstm.evaluation.report import Figure, Report
 from nlp_lstm.evaluation.significance import mean_and_spread
@@ -320,11 +320,15 @@ def evaluate_others(
     others: dict[str, Sequence[Figure]] = {}
     for name in recipe.also_evaluate:
         try:
-            examples: Sequence[Any] = read_split(find_data([name], say=say), "test", recipe.reading, recipe.language)
+            found = find_data([name], say=say, reading=recipe.reading)
+            examples: Sequence[Any] = read_split(found, "test", recipe.reading, recipe.language)
             if stored.task.data_kind == "labelled":
                 trained = ProtectedTexts({"training": (example.document.text for example in data.training)})
                 examples, seen = remove_overlap(examples, trained)
                 say(f"{name}: {seen.total():,} test texts left out, the model was trained on them")
+            elif stored.task.data_kind == "parallel":
+                examples, seen = remove_pairs(examples, {"training": data.training})
+                say(f"{name}: {seen.total():,} test pairs left out, the model was trained on them")
             predictions = predict_examples(stored.task, stored.model, examples)
             others[name] = stored.task.headlines(examples, predictions)
         except DataError as error:

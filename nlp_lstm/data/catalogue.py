@@ -92,7 +92,7 @@ class DataEntry(Entry):
     """Of parallel texts: the languages, as in en-de, to their files, which serve both directions. The language of the
     entry is the one whose sentences are split."""
     columns: dict[str, int] = Field(default_factory=dict)
-    """Of parallel tables: a language to the number of its column, from 1."""
+    """Of parallel tables and gettext catalogues: a language to the number of its column, from 1."""
     reading: ReadingSettings | ParallelSettings = ReadingSettings()
     """Of labelled texts: where the files have text and label, and what the labels are called. Of parallel texts
     ``for_pair`` sets it."""

@@ -41,6 +41,7 @@ _NO_CHARSET = "charset"  # what stands there in a file that was never filled in
 _PLURAL = re.compile(r"plural\s*=\s*([^;]+)")
 _DEFAULT = re.compile(r'#\.\s*Default:\s*(".*")\s*')
 _ONE, _MANY = 1, 100  # numbers whose plural forms are taken
+_TRANSLATION_COLUMN = 2
 _LONGEST_RULE = 1000  # characters
 _MO_ORDERS = {b"\xde\x12\x04\x95": "<", b"\x95\x04\x12\xde": ">"}
 _MO_HEADER_BYTES = 28
@@ -71,7 +72,8 @@ def read_gettext(paths: Sequence[Path], reading: ParallelSettings, say: Say) -> 
     Entries that are fuzzy, obsolete or not translated are left out. An entry with plural forms gives two pairs: what
     it says of one thing with the form for 1, what it says of many with the form for 100. The context of an entry
     (``msgctxt``) is not read. Where a comment gives the text that an id stands for, as in Zope and Plone
-    (``#. Default: "Save"``), that is the source. A catalogue that translates into ``reading.source`` is turned round.
+    (``#. Default: "Save"``), that is the source. A catalogue that translates into ``reading.source`` is turned round:
+    its header tells, or else ``reading.columns``, for which the text is 1 and its translation 2.
 
     Raises:
         DataError: a file breaks its format, translates into another language, or what ``make_parallel`` raises; with
@@ -92,12 +94,12 @@ def _once(pairs: Iterator[Pair]) -> Iterator[Pair]:
 
 def _read_pairs(path: Path, reading: ParallelSettings) -> Iterator[Pair]:
     is_mo = path.name.lower().removesuffix(".gz").endswith(".mo")
-    is_turned = False
+    is_turned = reading.columns.get(reading.source) == _TRANSLATION_COLUMN
     rule = "n != 1"
     for message in _mo_messages(path) if is_mo else _po_messages(path):
         if not message.source:
             header = message.forms.get(0, "")
-            is_turned = _is_turned(header, reading, message.where)
+            is_turned = _is_turned(header, reading, message.where, unless_stated=is_turned)
             rule = _plural_rule(header, message.where) or rule
             continue
         if not message.is_usable:
@@ -112,11 +114,11 @@ def _read_pairs(path: Path, reading: ParallelSettings) -> Iterator[Pair]:
                 yield Pair(message.where, *((target, source) if is_turned else (source, target)))
 
 
-def _is_turned(header: str, reading: ParallelSettings, where: str) -> bool:
+def _is_turned(header: str, reading: ParallelSettings, where: str, *, unless_stated: bool) -> bool:
     """Whether a catalogue translates into the source language."""
     stated = re.search(r"^Language:[ \t]*([A-Za-z]+)", header, re.MULTILINE)
     if stated is None:
-        return False
+        return unless_stated
     language = stated[1].lower()
     if language == reading.target.partition("-")[0]:
         return False

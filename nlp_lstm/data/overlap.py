@@ -20,7 +20,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TypeVar
 
-from nlp_lstm.data.example import LabelledExample, LabelledPart, TaggedExample
+from nlp_lstm.data.example import LabelledExample, LabelledPart, ParallelExample, TaggedExample
 from nlp_lstm.text.document import Document
 
 ExampleT = TypeVar("ExampleT", TaggedExample, LabelledExample)
@@ -149,6 +149,42 @@ def remove_overlap(examples: Iterable[ExampleT], protected: ProtectedTexts) -> t
         else:
             kept.append(example)
     return kept, removed
+
+
+def remove_pairs(
+    examples: Iterable[ParallelExample], protected: Mapping[str, Iterable[ParallelExample]]
+) -> tuple[list[ParallelExample], Counter[str]]:
+    """Leave out the pairs of which a side is that of a protected one, up to case, accents, punctuation and spaces.
+
+    Only equal sentences count, not near ones as for ``ProtectedTexts``: among short everyday sentences ("Tom is tall.",
+    "Tom is small.") most are near many others, and say something else.
+
+    Args:
+        examples: training pairs.
+        protected: a name for messages ("multi30k test") to its pairs.
+
+    Returns:
+        What is left, in order, and for each name how many pairs went for it; of several the first.
+    """
+    sources: dict[str, str] = {}
+    targets: dict[str, str] = {}
+    for name, pairs in protected.items():
+        for pair in pairs:
+            sources.setdefault(_side_form(pair.source), name)
+            targets.setdefault(_side_form(pair.target), name)
+    kept: list[ParallelExample] = []
+    removed: Counter[str] = Counter()
+    for example in examples:
+        place = sources.get(_side_form(example.source)) or targets.get(_side_form(example.target))
+        if place is None:
+            kept.append(example)
+        else:
+            removed[place] += 1
+    return kept, removed
+
+
+def _side_form(text: str | None) -> str:
+    return normal_form(text or "") or (text or "").strip()
 
 
 def _part_text(document: Document, part: LabelledPart) -> str:

@@ -148,8 +148,8 @@ def guess_format(path: Path | str, kind: Kind = "tagged", reading: Settings | No
     if ending not in _ENDINGS[kind]:
         raise DataError(
             f"{path}: the ending {shorten(ending)} names no known format of {kind} data; known endings: "
-            f"{', '.join(known_endings(kind, reading))}, each also with .gz. If it has one of these formats, rename it; "
-            "if not, save it in one of them"
+            f"{', '.join(known_endings(kind, reading))}, each also with .gz. If it has one of these formats, rename "
+            "it; if not, save it in one of them"
         )
     return _ENDINGS[kind][ending]
 

@@ -106,7 +106,8 @@ class ParallelSettings(Settings):
     """Language code of their translations."""
     columns: Mapping[str, str | int] = Field(default_factory=dict)
     """Of tables and JSON lines: a language code to the name of its column or its number from 1, as in
-    ``{en: 1, de: 3}``; a language that is not here has the column called by its code, or "source" or "target"."""
+    ``{en: 1, de: 3}``; a language that is not here has the column called by its code, or "source" or "target".
+    Of gettext catalogues the text is 1 and its translation 2."""
 
     @field_validator("columns")
     @classmethod

@@ -1,4 +1,4 @@
-"""A part of the labelled training data, for learning curves: how good a model is with few labels.
+"""A part of the training data, for learning curves: how good a model is with few labels.
 
 The choice depends on a sentence's text alone, so a sentence that two data sets have is in both parts or in neither, a
 smaller share lies inside a larger one, and every seed learns from the same sentences.
@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import TypeVar
 
-from nlp_lstm.data.example import LabelledExample, TaggedExample
-from nlp_lstm.data.overlap import ExampleT, normal_form
+from nlp_lstm.data.example import LabelledExample, ParallelExample, TaggedExample, text_of
+from nlp_lstm.data.overlap import normal_form
+
+ExampleT = TypeVar("ExampleT", TaggedExample, LabelledExample, ParallelExample)
 
 
 def take_share(examples: Sequence[ExampleT], share: float) -> list[ExampleT]:
@@ -27,21 +30,21 @@ def take_share(examples: Sequence[ExampleT], share: float) -> list[ExampleT]:
     return [
         example
         for index, example in enumerate(examples)
-        if index in kept or (_is_phrase(example) and example.document.text in parts)
+        if index in kept or (_is_phrase(example) and text_of(example) in parts)
     ]
 
 
-def _place(example: TaggedExample | LabelledExample) -> float:
+def _place(example: TaggedExample | LabelledExample | ParallelExample) -> float:
     """A number in [0, 1) that looks drawn at random and is that of the text."""
-    text = normal_form(example.document.text) or example.document.text
+    text = normal_form(text_of(example)) or text_of(example)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6]) / 2**48
 
 
-def _is_phrase(example: TaggedExample | LabelledExample) -> bool:
+def _is_phrase(example: TaggedExample | LabelledExample | ParallelExample) -> bool:
     return isinstance(example, LabelledExample) and example.is_phrase
 
 
-def _part_texts(example: TaggedExample | LabelledExample) -> list[str]:
+def _part_texts(example: TaggedExample | LabelledExample | ParallelExample) -> list[str]:
     if not isinstance(example, LabelledExample):
         return []
     text, tokens = example.document.text, example.document.tokens
