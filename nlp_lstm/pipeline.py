@@ -39,6 +39,8 @@ class Pipeline:
     Args:
         name_or_path: a task ("pos", for its bundled model), a model name ("pos-en"), or a model folder.
         language: language code of the texts, which chooses the task's model; a model's own language wins.
+        source: of "translate", the language of the texts; default "en".
+        target: of "translate", the language of their translations; default "de", from English, else "en".
         device: "auto" or "cpu", or any other torch device.
         precision: "fp32" is exact; "bf16" is faster where the processor has it, and equal on nearly all tokens.
         batch_tokens: tokens per batch, padding included; results do not depend on it.
@@ -59,6 +61,8 @@ class Pipeline:
         name_or_path: str | Path,
         *,
         language: str = "en",
+        source: str | None = None,
+        target: str | None = None,
         device: str = "auto",
         precision: Literal["fp32", "bf16"] = "fp32",
         batch_tokens: int | None = None,
@@ -69,7 +73,7 @@ class Pipeline:
             check_bf16()
         if batch_tokens is not None and (not isinstance(batch_tokens, int) or batch_tokens < 1):
             raise ConfigError(f"batch_tokens is {shorten(batch_tokens)}; give a whole number of at least 1")
-        self.folder = _locate(name_or_path, language)
+        self.folder = _locate(name_or_path, _languages(name_or_path, language, source, target))
         opened = open_model(self.folder)
         self.task, self._model, self._config = opened.task, opened.model, opened.config
         self.language = self._config.language
@@ -339,6 +343,20 @@ def _check_text_or_tokens(item: Any, pretokenized: bool, where: str) -> None:
                 raise DataError(f"{where}, token {index} is empty; tokens are non-empty strings")
 
 
+def _languages(name: str | Path, language: str, source: str | None, target: str | None) -> str:
+    """What follows a task's name in that of its model: a language, or for a translator a pair.
+
+    Raises:
+        ConfigError: a pair for what is no translator.
+    """
+    if name == "translate":
+        source = source or "en"
+        return f"{source}-{target or ('de' if source == 'en' else 'en')}"
+    if source is not None or target is not None:
+        raise ConfigError(f'source and target choose among the models of "translate"; leave them out for {name}')
+    return language
+
+
 def _locate(name_or_path: str | Path, language: str) -> Path:
     """Find the model folder of a task, a model name or a path."""
     path = existing_folder(Path(name_or_path))
@@ -360,10 +378,13 @@ def _locate(name_or_path: str | Path, language: str) -> Path:
 def _how_to_train(name: str) -> str:
     """Say how to make the model ``<task>-<language>``; the bundled recipe makes one language's only."""
     task, _, rest = name.partition("-")
-    language = rest.partition("-")[0]
+    language, _, target = rest.partition("-")
     if task not in list_recipes():
         return "Give the path of a model folder"
     then = f'then open its folder, as in Pipeline("runs/{task}/model")'
+    if task == "translate":
+        pair = f" reading.source={language} reading.target={target}" if target else ""
+        return f"Train one with `nlp-lstm run translate{pair}`, {then}"
     own = load_recipe(task).language
     if language in ("", own):
         return f"Train one with `nlp-lstm run {task}`, {then}"

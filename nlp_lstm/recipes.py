@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field, create_model
 
 from nlp_lstm.artifacts import Precision
+from nlp_lstm.data.reading import ParallelSettings
 from nlp_lstm.errors import ConfigError, nearest_hint
 from nlp_lstm.paths import bundled_folder
 from nlp_lstm.settings import Settings, apply_overrides, dotted, parse_settings
@@ -113,10 +114,26 @@ def make_recipe(values: dict[str, Any], overrides: Iterable[str] | Mapping[str, 
         model=(settings_type, settings_type()),
         reading=(reading_type, reading_type()),
     )
-    recipe = parse_settings(recipe_type, values, where)
+    recipe = _in_source_language(parse_settings(recipe_type, values, where), values, where)
     for name, changes in {**recipe.baselines.networks, "distillation": recipe.distillation.model}.items():
         change_model(recipe, changes, f"{where}: {name}")  # a wrong change fails now
     return recipe
+
+
+def _in_source_language(recipe: Recipe, values: Mapping[str, Any], where: str) -> Recipe:
+    """Give a recipe of parallel texts the language that these are translated from.
+
+    Raises:
+        ConfigError: it names another one.
+    """
+    if not isinstance(recipe.reading, ParallelSettings) or recipe.language == recipe.reading.source:
+        return recipe
+    if "language" in values:
+        raise ConfigError(
+            f'{where}: language is "{recipe.language}", but reading.source is "{recipe.reading.source}"; leave out '
+            "language"
+        )
+    return recipe.model_copy(update={"language": recipe.reading.source})
 
 
 def change_model(recipe: Recipe, changes: Mapping[str, Any], where: str) -> Any:
@@ -160,8 +177,9 @@ def list_recipes() -> list[str]:
 
 
 def model_name(recipe: Recipe) -> str:
-    """Return what the recipe's model is called, as in sentiment-en-questions."""
-    return "-".join(part for part in (recipe.task, recipe.language, recipe.kind) if part)
+    """Return what the recipe's model is called, as in sentiment-en-questions or translate-en-de."""
+    languages = recipe.reading.pair if isinstance(recipe.reading, ParallelSettings) else recipe.language
+    return "-".join(part for part in (recipe.task, languages, recipe.kind) if part)
 
 
 def recipe_yaml(recipe: Recipe) -> str:

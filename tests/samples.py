@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from nlp_lstm.data.example import LabelledExample, TaggedExample, TextExample
+from nlp_lstm.data.example import LabelledExample, ParallelExample, TaggedExample, TextExample
 from nlp_lstm.data.readers import read_conllu, read_examples
+from nlp_lstm.data.reading import ParallelSettings
 from nlp_lstm.paths import bundled_folder
 from nlp_lstm.pipeline import Pipeline
 from nlp_lstm.recipes import Recipe, load_recipe
@@ -26,6 +27,7 @@ SPANS = SAMPLES / "hand.bio"
 REVIEWS = SAMPLES / "reviews.tsv"
 CASES = SAMPLES / "sentiment_cases.jsonl"
 LETTERS = SAMPLES / "letters.txt"
+PAIRS = SAMPLES / "pairs.tsv"
 
 SMALL_NETWORK = (
     "model.embedding.vectors=null",
@@ -90,6 +92,29 @@ SMALL_BIDIRECTIONAL_MODEL = (
 """The same for running text that is read from both ends."""
 
 
+SMALL_TRANSLATOR = (
+    "model.vocabulary=420",
+    "model.hidden=48",
+    "model.embed=32",
+    "model.embedding_dropout=0",
+    "model.dropout=0",
+    "model.label_smoothing=0",
+    "model.beams=1",
+    "training.batch_tokens=100",
+    "training.learning_rate=0.02",
+    "training.warmup_steps=10",
+    "training.epochs=0",
+    "training.average_decay=0.9",
+    "training.evaluations=2",
+    "training.threads=1",
+    "training.precision=fp32",
+    "also_train=[]",
+    "also_evaluate=[]",
+    "baselines.tokens=0",
+)
+"""The same for pairs of texts."""
+
+
 def tiny_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
     """Return the tagging recipe in its tiny form, further changed by ``overrides``."""
     return load_recipe("pos", [*SMALL_NETWORK, f"training.tokens={tokens}", *overrides])
@@ -108,6 +133,11 @@ def tiny_language_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
 def tiny_bidirectional_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
     """Return the recipe of bidirectional language models in its tiny form, further changed by ``overrides``."""
     return load_recipe("bilm", [*SMALL_BIDIRECTIONAL_MODEL, f"training.tokens={tokens}", *overrides])
+
+
+def tiny_translation_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
+    """Return the recipe of translators in its tiny form, further changed by ``overrides``."""
+    return load_recipe("translate", [*SMALL_TRANSLATOR, f"training.tokens={tokens}", *overrides])
 
 
 @contextlib.contextmanager
@@ -151,6 +181,17 @@ def tiny_bidirectional_run() -> Path:
     atexit.register(shutil.rmtree, splits, ignore_errors=True)
     split_running_text(splits)
     return _run_once(tiny_bidirectional_recipe(tokens=6_000), splits)
+
+
+@lru_cache(maxsize=1)
+def tiny_translation_run() -> Path:
+    """Return the folder of a finished tiny run on the hand-written pairs, which it learns by heart. Read only."""
+    splits = Path(tempfile.mkdtemp(prefix="nlp-lstm-tests-"))
+    atexit.register(shutil.rmtree, splits, ignore_errors=True)
+    header, *rows = PAIRS.read_text(encoding="utf-8").splitlines()
+    for split, part in (("train", rows[:32]), ("dev", rows[32:36]), ("test", rows[36:])):
+        (splits / f"{split}.tsv").write_text("\n".join([header, *part]) + "\n", encoding="utf-8")
+    return _run_once(tiny_translation_recipe(tokens=40_000), splits)
 
 
 def split_running_text(folder: Path) -> Path:
@@ -224,6 +265,18 @@ def span_examples() -> tuple[TaggedExample, ...]:
 def review_examples() -> tuple[LabelledExample, ...]:
     """Return the labelled reviews, as many of each label."""
     return tuple(read_examples([REVIEWS], kind="labelled"))
+
+
+@lru_cache(maxsize=1)
+def tiny_translator() -> Pipeline:
+    """Return the tiny translator, ready to predict."""
+    return Pipeline(tiny_translation_run() / "model")
+
+
+@lru_cache(maxsize=1)
+def pair_examples() -> tuple[ParallelExample, ...]:
+    """Return the hand-written English sentences with their German translations."""
+    return tuple(read_examples([PAIRS], kind="parallel", reading=ParallelSettings()))
 
 
 def corpus_file(pattern: str) -> Path:

@@ -21,10 +21,13 @@ from nlp_lstm.data.reading import ParallelSettings
 from nlp_lstm.data.sampling import shuffled_batches
 from nlp_lstm.decoding.beam import Hypothesis, beam_search
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError
-from nlp_lstm.evaluation.report import Report
+from nlp_lstm.evaluation.report import Report, Section
+from nlp_lstm.evaluation.translation import CorpusCounts, ScoredTranslation
+from nlp_lstm.evaluation.translation_examples import attention_plots
+from nlp_lstm.evaluation.translation_report import translation_report
 from nlp_lstm.nn.dropout import drop_ids
 from nlp_lstm.nn.translator import Translator, Written
-from nlp_lstm.tasks.base import Task, tasks
+from nlp_lstm.tasks.base import Task, predict_examples, tasks
 from nlp_lstm.tasks.translation import (
     PairBatch,
     Translated,
@@ -33,6 +36,8 @@ from nlp_lstm.tasks.translation import (
     make_pair_batch,
     translation_options,
 )
+from nlp_lstm.tasks.translation_baselines import DICTIONARY, MEMORY, WordByWord, nearest_translations
+from nlp_lstm.text.placeholders import count_kept
 from nlp_lstm.text.subwords import SubwordModel
 from nlp_lstm.text.tokenize import Tokenizer
 from nlp_lstm.text.units import BOS_ID, EOS_ID, PAD_ID, UNK_ID
@@ -41,6 +46,8 @@ from nlp_lstm.text.vectors import WordVectors
 LONGEST_SENTENCE = 120  # pieces that are translated at once; what is longer is cut at spaces
 NEVER_WRITTEN = (PAD_ID, UNK_ID, BOS_ID)
 SUBWORDS_FILE = "subwords.model"
+NUM_SHOWN = 6  # sentences whose attention the report shows
+SHOWN_LENGTHS = range(5, 13)  # their words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,9 +207,7 @@ class TranslationTask(Task):
     def score_development(
         self, model: nn.Module, examples: Sequence[ParallelExample], *, use_bf16: bool
     ) -> dict[str, float]:
-        """Return the BLEU of greedy translations, and the mean log-probability of the right ones per piece."""
-        from nlp_lstm.tasks.base import predict_examples
-
+        """Return the BLEU of greedy translations."""
         predictions = predict_examples(
             self, model, examples, batch_tokens=4_000, use_bf16=use_bf16, options={"num_beams": 1}
         )
@@ -295,12 +300,9 @@ class TranslationTask(Task):
         )
 
     def score(self, examples: Sequence[ParallelExample], predictions: Sequence[Translated]) -> dict[str, float]:
-        """Return the BLEU of translations, as a share."""
-        import sacrebleu
-
-        outputs = [prediction.text for prediction in predictions]
-        references = [example.target or "" for example in examples]
-        return {"bleu": sacrebleu.corpus_bleu(outputs, [references]).score / 100}
+        """Return the BLEU of translations."""
+        scored = [_scored(*pair) for pair in zip(examples, predictions, strict=True)]
+        return {"bleu": CorpusCounts(scored, "bleu").score()}
 
     def read_text(
         self, text: Any, tokenizer: Tokenizer | None, *, is_pretokenized: bool
@@ -318,7 +320,7 @@ class TranslationTask(Task):
     def check_options(self, **options: Any) -> None:
         translation_options(options)
 
-    def format(self, answers: Iterable[tuple[SentenceToTranslate, Translated]], **options: Any) -> Any:
+    def format(self, answers: Iterable[tuple[ParallelExample, Translated]], **options: Any) -> Any:
         """Return the translation of one text, in the shape of Hugging Face's translation.
 
         Several translations of a text of several sentences are joined in order: the best of each, then the second.
@@ -328,9 +330,10 @@ class TranslationTask(Task):
         scores = [0.0] * asked.num_return_sequences
         attention: list[dict[str, Any]] = []
         for example, translated in answers:
+            before = example.before if isinstance(example, SentenceToTranslate) else ""
             for number in range(asked.num_return_sequences):
                 place = min(number, len(translated.texts) - 1)  # a short sentence may have fewer
-                joined[number] += example.before + translated.texts[place]
+                joined[number] += before + translated.texts[place]
                 scores[number] += translated.scores[place]
             attention.append(
                 {
@@ -352,7 +355,27 @@ class TranslationTask(Task):
         development: Sequence[ParallelExample],
         test: Sequence[ParallelExample],
     ) -> dict[str, list[Translated]]:
-        raise NotImplementedError
+        """Return the nearest sentences that were seen, and translations word by word."""
+        pairs = [(example.source, example.target) for example in training if example.target]
+        sources, targets = [source for source, _ in pairs], [target for _, target in pairs]
+        texts = [example.source for example in test]
+        dictionary = WordByWord(sources, targets)
+        return {
+            MEMORY: [Translated(texts=(text,)) for text in nearest_translations(sources, targets, texts)],
+            DICTIONARY: [Translated(texts=(dictionary.translate(text),)) for text in texts],
+        }
+
+    def examine(
+        self, model: nn.Module, examples: Sequence[ParallelExample], predictions: Sequence[Translated]
+    ) -> list[Section]:
+        """Show where the decoder looks when it writes the first few translations of middling length."""
+        network = _translator(model)
+        if not network.attention.has_weights:
+            return []
+        chosen = [example for example in examples if len(example.source.split()) in SHOWN_LENGTHS][:NUM_SHOWN]
+        looked = predict_examples(self, model, chosen, options={"attention": True})
+        plots = attention_plots([_scored(*pair) for pair in zip(chosen, looked, strict=True)])
+        return [Section(title="Where it looks", blocks=plots)] if plots else []
 
     def report(
         self,
@@ -364,7 +387,31 @@ class TranslationTask(Task):
         training: Sequence[ParallelExample] | None = None,
         rivals: Mapping[str, Sequence[Translated]] | None = None,
     ) -> Report:
-        raise NotImplementedError
+        counts = [count_kept(example.source, found.text) for example, found in zip(examples, predictions, strict=True)]
+        total = sum(count.total for count in counts)
+        return translation_report(
+            [_scored(*pair) for pair in zip(examples, predictions, strict=True)],
+            title=title,
+            subtitle=subtitle,
+            task=self.name,
+            rivals={
+                name: [_scored(*pair) for pair in zip(examples, found, strict=True)]
+                for name, found in (rivals or {}).items()
+            },
+            placeholders=(sum(count.kept for count in counts), total) if total else None,
+        )
+
+
+def _scored(example: ParallelExample, found: Translated) -> ScoredTranslation:
+    return ScoredTranslation(
+        source=example.source,
+        reference=example.target or "",
+        output=found.text,
+        source_tokens=found.source_pieces,
+        output_tokens=found.target_pieces,
+        attention=found.weights or None,
+        is_cut=found.is_cut,
+    )
 
 
 def _translator(model: nn.Module) -> Translator:

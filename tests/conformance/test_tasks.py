@@ -16,8 +16,10 @@ from samples import (
     SMALL_CLASSIFIER,
     SMALL_LANGUAGE_MODEL,
     SMALL_NETWORK,
+    SMALL_TRANSLATOR,
     bundled_model,
     corpus_file,
+    pair_examples,
     review_examples,
     running_examples,
     tagged_examples,
@@ -34,6 +36,7 @@ from nlp_lstm.runs import open_model
 from nlp_lstm.tasks import LanguageTask, Task, predict_examples, tasks
 from nlp_lstm.tasks.language import LinePrediction
 from nlp_lstm.tasks.sentiment import EmptyTextWarning
+from nlp_lstm.tasks.translation import Translated
 from nlp_lstm.tasks.words import Beginning
 from nlp_lstm.training import TrainingResult, TrainingSettings, train
 
@@ -50,7 +53,7 @@ class Sample:
     examples. ``use_options`` are given where an example is answered as in use and not evaluated, for tasks that tell
     the two apart: a language model scores a text in its context, and writes on from each of many beginnings.
     ``rounding`` is how far the best score in training may be from the one computed again, relative to it: a language
-    model's is a sum of small numbers over other rows.
+    model's is a sum of small numbers over other rows. ``tokens`` is how long the task trains.
     """
 
     examples: Callable[[], Sequence[Any]]
@@ -62,6 +65,7 @@ class Sample:
     is_fitted: Callable[[Mapping[str, float]], bool] = lambda scores: min(scores.values()) > 0.97
     use_options: Mapping[str, Any] | None = None
     rounding: float = 1e-6
+    tokens: int = 10_000
     context: Callable[[], Sequence[Beginning]] = tuple
 
     def expect_empty(self) -> contextlib.AbstractContextManager[Any]:
@@ -136,6 +140,16 @@ SAMPLES = {
         is_fitted=lambda scores: scores["perplexity"] < 1.3,
         rounding=1e-5,
     ),
+    "translate": Sample(
+        examples=pair_examples,
+        recipe="translate",
+        overrides=SMALL_TRANSLATOR,
+        tokens=24_000,
+        texts=("The old ferry leaves at six.", "Zzyzx qwrtplk 👍🏽 नाव Ω", "We don't know. Good night!"),
+        empty_result=lambda pipeline, text: {"translation_text": ""},
+        is_fitted=lambda scores: scores["bleu"] > 90,
+        use_options={"num_beams": 3},
+    ),
 }
 
 every_task = pytest.mark.parametrize("name", sorted(SAMPLES))
@@ -154,7 +168,9 @@ def fit_twenty(name: str) -> tuple[Task, TrainingResult]:
     models = sample.context()
     if models:
         task.take_context(models)
-    schedule = TrainingSettings(**{**recipe.training.model_dump(), "tokens": 10_000, "patience": 10, "evaluations": 5})
+    schedule = TrainingSettings(
+        **{**recipe.training.model_dump(), "tokens": sample.tokens, "patience": 10, "evaluations": 5}
+    )
     with tempfile.TemporaryDirectory() as folder:
         return task, train(task, examples, examples, schedule, Path(folder))
 
@@ -186,13 +202,15 @@ def plain(task: Task, examples: Sequence[Any], predictions: Sequence[Any]) -> li
 
 
 def exactly(predictions: Sequence[Any]) -> list[Any]:
-    """Predictions as values that are equal only where every number is."""
-    return [
-        (line.log_probability.tolist(), {name: scores.tolist() for name, scores in line.adapted.items()})
-        if isinstance(line, LinePrediction)
-        else line
-        for line in predictions
-    ]
+    """Predictions as values that are equal only where every number is; of translations, where every word is."""
+    values: list[Any] = []
+    for found in predictions:
+        if isinstance(found, LinePrediction):
+            adapted = {name: scores.tolist() for name, scores in found.adapted.items()}
+            values.append((found.log_probability.tolist(), adapted))
+        else:
+            values.append(found.texts if isinstance(found, Translated) else found)
+    return values
 
 
 def assert_same(found: Any, expected: Any) -> None:
