@@ -168,6 +168,7 @@ def test_encoding_of_the_header_counts(read):
         ('msgid "a" "b"\nmsgstr "b"\n', "po:1: .* is no string between two quotes"),
         ('msgid "a"\nmsgstr "b"\n\nhello\n', "po:4: 'hello' is no line of a gettext catalogue"),
         ('"a"\n', "po:1: .* belongs to no msgid or msgstr"),
+        ('msgid "a"\nmsgstr "b"\n# end\n"c"\n', "po:4: the string .* belongs to no msgid"),
         ('msgstr "b"\n', "po:1: a msgstr in an entry that needs a msgid before"),
         ('msgid "a"\n\nmsgid "b"\nmsgstr "b"\n', "po:3: a second msgid in the entry that begins in line 1"),
         ('msgid "a"\nmsgstr "b"\nmsgstr "c"\n', "po:3: a second msgstr in the entry"),
