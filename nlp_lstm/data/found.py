@@ -110,7 +110,8 @@ class FoundData:
         test have files of their own. In dev and test every text has a label.
 
         Running text is cut in stretches instead: the last twentieth of the lines of train is test, the one before it
-        dev. It comes as a ``RunningText``, which reads the files anew in every pass.
+        dev. It comes as a ``RunningText``, which reads the files anew in every pass. Parallel texts are split by
+        ``held_out_split``; the sentence in the data set's own language decides, or the source of a user's own files.
 
         Args:
             split: the split.
@@ -311,7 +312,8 @@ def open_files(
         splits = {split: tuple(file for file in files if _split_of(file) == split) for split in SPLITS}
         splits = {split: members for split, members in splits.items() if members} or {"train": tuple(files)}
     elif path.is_file():
-        splits = {"train": _with_partner(path, kind, reading)}
+        chosen = format or guess_format(path, kind, reading)
+        splits = {"train": _with_partner(path, reading) if chosen == "parallel-lines" else (path,)}
     else:
         raise DataError(f"{path}: there is no such file or folder; give the path of a file with {kind} data")
     found_formats = {format or guess_format(file, kind, reading) for files_of in splits.values() for file in files_of}
@@ -352,12 +354,10 @@ def _split_of(file: Path) -> str | None:
     return None
 
 
-def _with_partner(path: Path, kind: Kind, reading: Settings | None) -> tuple[Path, ...]:
-    """A file, and if it has lines in one language, those beside it that have the lines in the other."""
-    if kind != "parallel" or guess_format(path, kind, reading) != "parallel-lines":
-        return (path,)
+def _with_partner(path: Path, reading: Settings | None) -> tuple[Path, ...]:
+    """A file of lines in one language, with the one beside it that has the lines in the other."""
     beside = (file for file in sorted(path.parent.iterdir()) if line_stem(file) == line_stem(path))
-    return tuple(file for file in beside if file.is_file() and _is_usable(file, None, kind, reading))
+    return tuple(file for file in beside if file.is_file() and _is_usable(file, None, "parallel", reading))
 
 
 def _is_usable(file: Path, format: str | None, kind: Kind, reading: Settings | None) -> bool:

@@ -176,7 +176,7 @@ def _po_messages(path: Path) -> Iterator[_Message]:
         if line.startswith("#"):
             if draft.is_complete:
                 yield _finish(draft, path)
-                draft = _Draft()
+                draft, keyword = _Draft(), ""
             if line.startswith("#,") and "fuzzy" in re.split(r"[,\s]+", line):
                 draft.is_fuzzy = True
             elif default := _DEFAULT.fullmatch(line):

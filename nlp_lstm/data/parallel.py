@@ -66,7 +66,7 @@ def _names(paths: Sequence[Path]) -> str:
 
 def language_of(path: Path) -> str:
     """Return the language of a file of lines, which is its ending: "en" of ``train.en.gz``."""
-    return _without_gz(path).suffix.removeprefix(".")
+    return _without_gz(path).suffix.removeprefix(".").lower()
 
 
 def line_stem(path: Path) -> str:
@@ -154,7 +154,7 @@ def _is_header(names: Sequence[str], reading: ParallelSettings) -> bool:
 
 def _known_names(reading: ParallelSettings) -> tuple[tuple[str, str], tuple[str, str]]:
     """The names that the columns of source and target have, the preferred one first."""
-    return (reading.source.casefold(), "source"), (reading.target.casefold(), "target")
+    return (reading.source, "source"), (reading.target, "target")
 
 
 def _find_columns(names: Sequence[str], is_header: bool, reading: ParallelSettings, where: str) -> tuple[int, int]:

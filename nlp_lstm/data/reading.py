@@ -14,7 +14,7 @@ Meaning: TypeAlias = "str | Mapping[str, float] | None"
 """What a label of a file stands for: a name, a distribution over names, or nothing that is of use."""
 
 
-_LANGUAGE = "^[a-z]{2,3}(-[A-Za-z0-9]+)*$"
+_LANGUAGE = "^[a-z]{2,3}(-[a-z0-9]+)*$"
 
 
 class ReadingSettings(Settings):

@@ -243,6 +243,7 @@ def test_format_is_guessed_from_the_ending():
         **dict.fromkeys(["brown", "columns", "conllu", "jsonl"], "tagged"),
         **dict.fromkeys(["csv", "labelled-jsonl", "trees", "tsv", "vader"], "labelled"),
         **dict.fromkeys(["brown-text", "conllu-text", "text", "tokens", "trees-text"], "running"),
+        **dict.fromkeys(["gettext", "parallel-jsonl", "parallel-lines", "parallel-tsv"], "parallel"),
     }
 
 
