@@ -93,7 +93,7 @@ SMALL_BIDIRECTIONAL_MODEL = (
 
 
 SMALL_TRANSLATOR = (
-    "model.vocabulary=420",
+    "model.vocabulary=600",
     "model.hidden=48",
     "model.embed=32",
     "model.embedding_dropout=0",
@@ -191,7 +191,7 @@ def tiny_translation_run() -> Path:
     header, *rows = PAIRS.read_text(encoding="utf-8").splitlines()
     for split, part in (("train", rows[:32]), ("dev", rows[32:36]), ("test", rows[36:])):
         (splits / f"{split}.tsv").write_text("\n".join([header, *part]) + "\n", encoding="utf-8")
-    return _run_once(tiny_translation_recipe(tokens=40_000), splits)
+    return _run_once(tiny_translation_recipe("training.evaluations=1", "precision=fp32", tokens=35_000), splits)
 
 
 def split_running_text(folder: Path) -> Path:

@@ -46,7 +46,7 @@ from nlp_lstm.text.vectors import WordVectors
 LONGEST_SENTENCE = 120  # pieces that are translated at once; what is longer is cut at spaces
 NEVER_WRITTEN = (PAD_ID, UNK_ID, BOS_ID)
 SUBWORDS_FILE = "subwords.model"
-NUM_SHOWN = 6  # sentences whose attention the report shows
+NUM_SHOWN = 50  # sentences of which the report shows the attention of a good, a middling and a poor one
 SHOWN_LENGTHS = range(5, 13)  # their words
 
 
@@ -368,13 +368,14 @@ class TranslationTask(Task):
     def examine(
         self, model: nn.Module, examples: Sequence[ParallelExample], predictions: Sequence[Translated]
     ) -> list[Section]:
-        """Show where the decoder looks when it writes the first few translations of middling length."""
+        """Show where the decoder looks when it translates sentences of middling length."""
         network = _translator(model)
         if not network.attention.has_weights:
             return []
         chosen = [example for example in examples if len(example.source.split()) in SHOWN_LENGTHS][:NUM_SHOWN]
         looked = predict_examples(self, model, chosen, options={"attention": True})
-        plots = attention_plots([_scored(*pair) for pair in zip(chosen, looked, strict=True)])
+        scored = [_scored(*pair) for pair in zip(chosen, looked, strict=True)]
+        plots = attention_plots(scored, CorpusCounts(scored, "chrf").sentence_scores())
         return [Section(title="Where it looks", blocks=plots)] if plots else []
 
     def report(
