@@ -14,6 +14,7 @@ and metrics.json.
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import sys
 from collections.abc import Sequence
@@ -82,21 +83,21 @@ def compare(arguments: argparse.Namespace, share: float, output: Path, console: 
     correct: dict[str, list[list[float]]] = {}
     minutes = 0.0
     totals: list[int] = []
-    for form, changes in (("without", []), ("with", arguments.pretrained)):
-        for seed in range(1, arguments.seeds + 1):
-            recipe = load_recipe(
-                arguments.recipe, [*SMALL, *arguments.overrides, *changes, f"share={share}", f"training.seed={seed}"]
-            )
-            tokens = round(recipe.training.tokens * SHORTER.get(share, 1.0))
-            recipe = recipe.model_copy(update={"training": recipe.training.model_copy(update={"tokens": tokens})})
-            folder = output / f"{share:g}-{form}-{seed}"
-            console.print(f"{100 * share:g} % of the labels, {form} pretraining, seed {seed}", highlight=False)
-            check_recipe(recipe, folder)
-            result = load_finished_run(folder) or run_recipe(recipe, folder, should_resume=True, console=console)
-            minutes = max(minutes, result.report.metrics["training_seconds"] / 60)
-            right, totals = score(recipe, result.model_folder)
-            correct.setdefault(form, []).append(right)
-            accuracies.setdefault(form, []).append(sum(right) / sum(totals))
+    forms = {"with": arguments.pretrained, "without": []}
+    for seed, (form, changes) in itertools.product(range(1, arguments.seeds + 1), forms.items()):
+        recipe = load_recipe(
+            arguments.recipe, [*SMALL, *arguments.overrides, *changes, f"share={share}", f"training.seed={seed}"]
+        )
+        tokens = round(recipe.training.tokens * SHORTER.get(share, 1.0))
+        recipe = recipe.model_copy(update={"training": recipe.training.model_copy(update={"tokens": tokens})})
+        folder = output / f"{share:g}-{form}-{seed}"
+        console.print(f"{100 * share:g} % of the labels, {form} pretraining, seed {seed}", highlight=False)
+        check_recipe(recipe, folder)
+        result = load_finished_run(folder) or run_recipe(recipe, folder, should_resume=True, console=console)
+        minutes = max(minutes, result.report.metrics["training_seconds"] / 60)
+        right, totals = score(recipe, result.model_folder)
+        correct.setdefault(form, []).append(right)
+        accuracies.setdefault(form, []).append(sum(right) / sum(totals))
     means = {form: [statistics.fmean(values) for values in zip(*rows, strict=True)] for form, rows in correct.items()}
     return Comparison(
         share=share,
