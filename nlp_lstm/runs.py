@@ -253,11 +253,13 @@ def load_recipe_vectors(recipe: Recipe, say: Callable[[str], None]) -> list[Word
     Raises:
         DataError: they cannot be had.
     """
-    embedding = getattr(recipe.model, "embedding", None)
+    holder, key = recipe.model, "model.vectors=[]"
+    if hasattr(holder, "embedding"):
+        holder, key = holder.embedding, "model.embedding.vectors=null"
     try:
-        return [find_vectors(name, say=say) for name in (embedding.vectors if embedding else None) or ()]
+        return [find_vectors(name, say=say) for name in getattr(holder, "vectors", None) or ()]
     except DataError as error:
-        raise DataError(f"{error}. To train without pretrained vectors: model.embedding.vectors=null") from error
+        raise DataError(f"{error}. To train without pretrained vectors: {key}") from error
 
 
 def _open_beginning(name: str, key: str = "init") -> Beginning | BidirectionalBeginning:

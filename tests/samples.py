@@ -63,6 +63,7 @@ SMALL_LANGUAGE_MODEL = (
     "model.hidden=32",
     "model.embed=24",
     "model.layers=1",
+    "model.vectors=[]",
     "model.input_dropout=0.1",
     "model.dropout=0.1",
     "model.embedding_dropout=0",

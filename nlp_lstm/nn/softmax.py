@@ -88,6 +88,29 @@ class WordTables(nn.Module):
             vectors = vectors * (kept[flat] / kept.float().mean().clamp_min(1e-6))[:, None]
         return vectors.view(*ids.shape, self.size) * self.size**0.5
 
+    @torch.no_grad()
+    def begin_as(self, vectors: Float[Tensor, "vocab features"], known: Bool[Tensor, " vocab"]) -> None:
+        """Let the rows begin as pretrained vectors, nearly: a tenth of what was random stays, to tell like words apart.
+
+        All tables keep the same principal components, as many as their rows have room for, and the matrices turn them
+        to the same directions; so a rare word stands near a frequent one that is like it.
+
+        Args:
+            vectors: one for each word.
+            known: False for words without one, which stay random.
+        """
+        rows = vectors - vectors[known].mean(dim=0)
+        rows = rows / rows[known].square().sum(dim=1).mean().sqrt().clamp_min(1e-6)  # as long as random rows are
+        _, directions = torch.linalg.eigh(rows[known].T @ rows[known])
+        components = rows @ directions.flip(1)[:, : self.size]
+        turned = nn.init.orthogonal_(components.new_empty(components.shape[1], self.size))
+        for cluster, ((start, end), table) in enumerate(zip(self.bounds, self.tables, strict=True)):
+            part = components[start:end] @ turned if cluster == 0 else components[start:end, : table.shape[1]]
+            padded = nn.functional.pad(part, (0, table.shape[1] - part.shape[1]))
+            table.copy_(torch.where(known[start:end, None], padded + 0.1 * table, table))
+            if cluster:
+                self.projections[cluster - 1][: part.shape[1]] = turned[: part.shape[1]]
+
 
 class TiedSoftmax(WordTables):
     """An input embedding whose tables are also the weights of the softmax over the next word.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from nlp_lstm.data.stream import TokenStream
@@ -43,6 +43,8 @@ class LanguageSettings(Settings):
     """How many recurrent layers."""
     embed: int = Field(256, ge=1)
     """Features of a word, whose table is also that of the softmax."""
+    vectors: tuple[str, ...] = ()
+    """Pretrained word vectors, by name or file, that the table of words begins as."""
     cutoffs: tuple[int, ...] | None = None
     """Of the adaptive softmax: words beyond each get shorter vectors. [] for a plain softmax; null takes 4,000 and
     16,000 where the vocabulary is larger."""
@@ -65,6 +67,12 @@ class LanguageSettings(Settings):
     an edge."""
     adapt: bool = True
     """Whether evaluation also measures the model when it adapts to the text that it reads."""
+
+    @model_validator(mode="after")
+    def _check_vectors(self) -> LanguageSettings:
+        if self.vectors and self.unit != "word":
+            raise ValueError(f"vectors are those of words, and unit is {self.unit}; leave out one of them")
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

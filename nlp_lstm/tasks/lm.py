@@ -49,6 +49,7 @@ from nlp_lstm.tasks.language import (
 )
 from nlp_lstm.tasks.ngrams import NgramModel
 from nlp_lstm.text.document import Document, Token
+from nlp_lstm.text.selection import SelectedVectors, select_vectors
 from nlp_lstm.text.tokenize import Tokenizer
 from nlp_lstm.text.units import EOS_ID, NUM_UNPREDICTED, UNK_ID, Units, build_units, units_from_dict
 from nlp_lstm.text.vectors import WordVectors
@@ -90,6 +91,7 @@ class LanguageTask(Task):
         self.units = units
         self._counts: Counter[str] = Counter()
         self._num_lines = 0
+        self._selected: SelectedVectors | None = None  # in training only
 
     @classmethod
     def prepare(
@@ -106,6 +108,9 @@ class LanguageTask(Task):
         task = cls(settings, units)
         task._counts, task._num_lines = counts, len(examples)
         say(f"vocabulary: {task.vocabulary_size:,} {settings.unit}s, <unk> and <eos> among them")
+        if vectors:
+            task._selected = select_vectors(vectors, counts, kept=0)
+            say(f"pretrained vectors: {task._selected.coverage}")
         return task
 
     @classmethod
@@ -133,17 +138,29 @@ class LanguageTask(Task):
         return len(self.units) - NUM_UNPREDICTED
 
     def facts(self) -> dict[str, str]:
-        return {"vocabulary": f"{self.vocabulary_size:,} {self.settings.unit}s, <unk> and <eos> among them"}
+        facts = {"vocabulary": f"{self.vocabulary_size:,} {self.settings.unit}s, <unk> and <eos> among them"}
+        if self._selected:
+            facts["pretrained vectors"] = f"the words begin as them; {self._selected.coverage}"
+        return facts
 
     def fill_model(self, model: nn.Module) -> None:
-        """Begin with the words' frequencies."""
+        """Begin with the words' frequencies, and with pretrained vectors where there are any."""
         if not self._counts:
             return
+        if self._selected:
+            self._put_vectors(network_of(model), self._selected)
         counts = torch.tensor([self._counts[self.units.token(id)] for id in range(len(self.units))]).float()
         counts[UNK_ID] += sum(self._counts.values()) - counts.sum()
         counts[EOS_ID] = self._num_lines
         counts = counts.clamp_min(0.1)  # nothing is impossible
         network_of(model).words.start_from(counts / counts.sum())
+
+    def _put_vectors(self, network: LanguageModel, selected: SelectedVectors) -> None:
+        numbers = {word: number for number, word in enumerate(selected.words)}
+        words = [self.units.token(id) for id in range(len(self.units))]
+        rows = torch.tensor([numbers.get(word, numbers.get(word.lower(), -1)) for word in words])
+        if bool((rows >= 0).any()):
+            network.words.begin_as(torch.from_numpy(selected.matrix)[rows], rows >= 0)
 
     def build_model(self) -> LanguageModel:
         settings, num_words = self.settings, len(self.units)

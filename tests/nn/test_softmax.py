@@ -149,3 +149,29 @@ def test_cutoffs_that_do_not_ascend_are_refused(cutoffs: tuple[int, ...]) -> Non
     shown = ", ".join(map(str, cutoffs))
     with pytest.raises(ConfigError, match=f"the cutoffs {shown} do not ascend .* the 30 words .* model.cutoffs"):
         TiedSoftmax(NUM_WORDS, SIZE, cutoffs=cutoffs)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("features", [6, 50], ids=["fewer", "more"])
+@every_form
+def test_rows_that_begin_as_vectors_are_alike_where_these_are(cutoffs: tuple[int, ...], features: int) -> None:
+    torch.manual_seed(1)
+    hidden = torch.randn(NUM_WORDS, 4)  # so that short rows have room for all that the vectors say
+    vectors = 7 * hidden @ torch.randn(4, features) + 3
+    known = torch.arange(NUM_WORDS) % 5 != 0
+    words = TiedSoftmax(NUM_WORDS, SIZE, cutoffs=cutoffs)
+    before = words.embed(torch.arange(NUM_WORDS)[None])[0]
+    words.begin_as(vectors, known)
+    after = words.embed(torch.arange(NUM_WORDS)[None])[0]
+    if not cutoffs:
+        torch.testing.assert_close(after[~known], before[~known])
+    centred = (vectors - vectors[known].mean(dim=0))[known]
+    products = torch.stack([(rows @ rows.T).flatten() for rows in (centred, after[known])])
+    assert torch.corrcoef(products)[0, 1] > 0.97
+    assert 0.8 < float(after[known].norm(dim=1).mean()) / SIZE**0.5 < 1.2  # as long as random ones
+
+
+def test_vectors_that_are_all_alike_do_no_harm() -> None:
+    words = TiedSoftmax(NUM_WORDS, SIZE)
+    words.begin_as(torch.ones(NUM_WORDS, 5), torch.ones(NUM_WORDS, dtype=torch.bool))
+    assert words.tables[0].isfinite().all()

@@ -34,6 +34,7 @@ from nlp_lstm.tasks.ngrams import NgramModel
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.tokenize import Tokenizer
 from nlp_lstm.text.units import EOS_ID
+from nlp_lstm.text.vectors import WordVectors
 from nlp_lstm.training import train
 
 UNITS = ("word", "subword", "character")
@@ -103,6 +104,30 @@ def test_a_small_text_is_learnt_better_than_its_unigrams(tmp_path):
     assert scores["perplexity"] < 0.5 * unigram_perplexity(ids)
     assert scores["log_probability"] == pytest.approx(-math.log(scores["perplexity"]))
     assert result.best_score == pytest.approx(scores["log_probability"], abs=TOLERANCE)
+
+
+def test_words_begin_as_pretrained_vectors():
+    words = ["ferry", "boat", "bread", "loaf"]
+    matrix = np.array([[1, 0, 0], [0.9, 0.1, 0], [0, 0, 1], [0, 0.1, 0.9]], dtype=np.float32)
+    text = [TextExample(document=Document.from_words(["Ferry", "boat", "bread", "loaf", "unheard"]))]
+    settings = tiny_language_recipe("model.cutoffs=[5]").model
+    said: list[str] = []
+    vectors = WordVectors(name="mine", words=words, matrix=matrix, sha256="0" * 64)
+    task = LanguageTask.prepare(settings, text, [vectors], said.append)
+    model = task.build_model()
+    task.fill_model(model)
+    ids = task.units.encode(text[0].document)
+    rows = torch.nn.functional.normalize(model.words.embed(torch.tensor([ids])).detach()[0], dim=1)
+    likeness = rows @ rows.T
+    assert likeness[0, 1] > 0.9 > 0.3 > likeness[0, 2]
+    assert likeness[2, 3] > 0.9
+    assert any("60.0% of the training tokens found as written, 20.0% in lower case" in line for line in said)
+    assert "begin as them" in task.facts()["pretrained vectors"]
+
+
+def test_only_words_have_vectors():
+    with pytest.raises(ConfigError, match="vectors are those of words, and unit is character"):
+        tiny_language_recipe("model.unit=character", "model.vectors=[vectors-100d]")
 
 
 @every_unit
