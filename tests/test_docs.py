@@ -11,16 +11,19 @@ from pathlib import Path
 
 import pytest
 from samples import (
+    PAIRS,
     REVIEWS,
     SMALL_BIDIRECTIONAL_MODEL,
     SMALL_CLASSIFIER,
     SMALL_LANGUAGE_MODEL,
     SMALL_NETWORK,
+    SMALL_TRANSLATOR,
     TAGGED,
     bundled_model,
     tiny_language_run,
     tiny_model,
     tiny_sentiment_run,
+    tiny_translation_run,
 )
 from typer.testing import CliRunner
 
@@ -44,6 +47,7 @@ TINY = [*SMALL_NETWORK, "model.hidden=8", "training.tokens=400"]
 TINY_CLASSIFIER = [*SMALL_CLASSIFIER, "model.hidden=8", "training.tokens=400"]
 TINY_BIDIRECTIONAL_MODEL = [*SMALL_BIDIRECTIONAL_MODEL, "model.hidden=8", "training.tokens=400"]
 TINY_LANGUAGE_MODEL = [*SMALL_LANGUAGE_MODEL, "training.tokens=400"]
+TINY_TRANSLATOR = [*SMALL_TRANSLATOR, "training.tokens=400"]
 
 
 @pytest.fixture
@@ -71,6 +75,7 @@ def workplace(tmp_path, monkeypatch) -> Path:
     (folder / "reviews.txt").write_text("".join(f"{row[0]}\n" for row in rows), encoding="utf-8")
     (folder / "my_text.txt").write_text("The old ferry leaves at six.\n" * 20, encoding="utf-8")
     shutil.copy(folder / "my_text.txt", folder / "my_sentences.txt")
+    shutil.copy(PAIRS, folder / "my_pairs.tsv")
     monkeypatch.chdir(folder)
     return folder
 
@@ -87,6 +92,7 @@ def run_nlp_lstm(arguments: list[str], text: str = "") -> None:
             "lm": (TINY_LANGUAGE_MODEL, Path("my_text.txt")),
             "lm-characters": (TINY_LANGUAGE_MODEL, Path("my_text.txt")),
             "bilm": (TINY_BIDIRECTIONAL_MODEL, Path("my_text.txt")),
+            "translate": (TINY_TRANSLATOR, PAIRS),
         }.get(arguments[1], (TINY_CLASSIFIER, REVIEWS))
         arguments = [*arguments, *tiny, *([] if "--data" in arguments else ["--data", str(sample)])]
     result = CliRunner().invoke(app, arguments, input=text)
@@ -104,6 +110,8 @@ def run_line(line: str) -> None:
     """Run one line of shell in tiny form."""
     if "runs/lm/model" in line:
         shutil.copytree(tiny_language_run() / "model", "runs/lm/model")
+    if "runs/translate/model" in line:
+        shutil.copytree(tiny_translation_run() / "model", "runs/translate/model")
     if "init=" in line or "context=" in line:
         for folder in re.findall(r"(runs/[\w-]+)/model", line):
             run_line(next(earlier for earlier in SHELL if f"--output {folder} " in f"{earlier} "))
