@@ -109,13 +109,15 @@ def predict(
         bool, typer.Option("--explain", help="Classification: how much each word moved the decision.")
     ] = False,
     language: Annotated[str, typer.Option(help="Language code; chooses a task's model.")] = "en",
+    source: Annotated[str | None, typer.Option(help="Translation: the language of the text; default en.")] = None,
+    target: Annotated[str | None, typer.Option(help="Translation: into this language; default de.")] = None,
 ) -> None:
     """Predict for each line of text."""
     from nlp_lstm.pipeline import Pipeline
 
     if form is OutputFormat.conllu and label is not None:
         raise ConfigError("--label goes with --format jsonl; CoNLL-U holds every label column")
-    pipeline = Pipeline(model, language=language)
+    pipeline = Pipeline(model, language=language, source=source, target=target)
     options: dict[str, Any] = {"label": label} if label is not None else {}
     if top_k is not None:
         options["top_k"] = top_k or None
@@ -123,12 +125,12 @@ def predict(
         options["explain"] = True
     lines = read_texts(files or [])
     texts: Iterator[Any] = (line.split() for line in lines) if pretokenized else lines
-    with open_output(output) as target:
+    with open_output(output) as file:
         if form is OutputFormat.conllu:
-            target.writelines(pipeline.predict_conllu(texts, pretokenized=pretokenized))
+            file.writelines(pipeline.predict_conllu(texts, pretokenized=pretokenized))
             return
         for result in pipeline.predict(texts, pretokenized=pretokenized, **options):
-            target.write(_to_json(result, pipeline.folder) + "\n")
+            file.write(_to_json(result, pipeline.folder) + "\n")
 
 
 @app.command()

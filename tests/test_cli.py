@@ -24,6 +24,7 @@ from samples import (
     tiny_model,
     tiny_pipeline,
     tiny_sentiment_run,
+    tiny_translation_run,
 )
 from typer.testing import CliRunner
 
@@ -69,6 +70,15 @@ def fail(monkeypatch, capsys, *arguments: object, stdin: Path | None = None) -> 
     assert captured.err.count("\n") == 1
     assert "Traceback" not in captured.err
     return captured.err.strip()
+
+
+def test_predict_takes_the_translator_of_two_languages(tmp_path, monkeypatch, capsys):
+    shutil.copytree(tiny_translation_run() / "model", tmp_path / "models" / "translate-en-hi")
+    printed = call("predict", "translate", "--target", "hi", input="A dog runs across the wet field.\n\n")
+    translated = [json.loads(line)["translation_text"] for line in printed.splitlines()]
+    assert translated == ["Ein Hund läuft über das nasse Feld.", ""]
+    message = fail(monkeypatch, capsys, "predict", "translate", "--source", "fr")
+    assert "nlp-lstm run translate reading.source=fr reading.target=en" in message
 
 
 def start(*arguments: object, **options) -> subprocess.CompletedProcess:
