@@ -10,6 +10,7 @@ All kinds take any number of queries at once: a decoder that feeds its output ba
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import Annotated, NamedTuple, TypeAlias
 
 import torch
@@ -118,7 +119,7 @@ class AlignedAttention(Attention):
         return Attended(contexts=weights @ memory.values, weights=weights)
 
 
-class _ScoredAttention(Attention):
+class _ScoredAttention(Attention, ABC):
     """Attention with one weight for each query and source position."""
 
     has_weights = True
@@ -133,10 +134,11 @@ class _ScoredAttention(Attention):
         weights = masked_softmax(self._scores(queries, memory.keys), memory.mask[:, None])
         return Attended(contexts=weights.to(memory.values.dtype) @ memory.values, weights=weights)
 
+    @abstractmethod
     def _scores(
         self, queries: Float[Tensor, "batch step query"], keys: Float[Tensor, "batch time keys"]
     ) -> Float[Tensor, "batch step time"]:
-        raise NotImplementedError
+        """Return how well each source position answers each query, before the softmax."""
 
 
 @attentions.register("dot")
