@@ -50,6 +50,16 @@ class Registry(Generic[Part]):
         except KeyError:
             raise ConfigError(self.unknown_message(name)) from None
 
+    def checked(self, name: str) -> str:
+        """Return the name of a part as it is, for a check of settings.
+
+        Raises:
+            ValueError: no part has that name.
+        """
+        if name not in self._parts:
+            raise ValueError(self.unknown_message(name))
+        return name
+
     def unknown_message(self, name: str) -> str:
         """Return the sentence that says ``name`` is unknown, which names exist and which is nearest."""
         known = ", ".join(sorted(self._parts))

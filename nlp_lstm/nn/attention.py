@@ -88,13 +88,7 @@ attentions: Registry[type[Attention]] = Registry("attention")
 attentions.register("none")(Attention)
 
 
-def _check_name(name: str) -> str:
-    if name not in attentions:
-        raise ValueError(attentions.unknown_message(name))
-    return name
-
-
-AttentionName: TypeAlias = Annotated[str, AfterValidator(_check_name)]
+AttentionName: TypeAlias = Annotated[str, AfterValidator(attentions.checked)]
 """In settings, the name of a registered kind of attention."""
 
 

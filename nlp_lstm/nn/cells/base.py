@@ -21,13 +21,7 @@ State = Any
 cells: Registry[type[Cell]] = Registry("cell")
 
 
-def _check_name(name: str) -> str:
-    if name not in cells:
-        raise ValueError(cells.unknown_message(name))
-    return name
-
-
-CellName: TypeAlias = Annotated[str, AfterValidator(_check_name)]
+CellName: TypeAlias = Annotated[str, AfterValidator(cells.checked)]
 """In settings, the name of a registered cell."""
 
 
