@@ -139,11 +139,7 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
         sizes[source.name], removed[source.name] = len(examples), counts
         _say_left_out(source.name, counts, examples, say)
         (extra if is_unlabelled else training).extend(kept)
-    if not training:
-        raise DataError(f"{found.name}: every training text is also in dev or test data; give other data")
-    training = take_share(training, recipe.share)
-    _check_any(training, recipe)
-    _say_sizes(found.name, {**parts, "train": training}, say)
+    training = _take_share_of_rest(training, found, parts, recipe, say)
     return RunData(
         found=found,
         also=tuple(also),
@@ -212,11 +208,7 @@ def _join_parallel(
         sizes[source.name], removed[source.name] = len(pairs), counts
         _say_left_out(source.name, counts, pairs, say)
         training.extend(kept)
-    if not training:
-        raise DataError(f"{found.name}: every training text is also in dev or test data; give other data")
-    training = take_share(training, recipe.share)
-    _check_any(training, recipe)
-    _say_sizes(found.name, {**parts, "train": training}, say)
+    training = _take_share_of_rest(training, found, parts, recipe, say)
     return RunData(
         found=found,
         also=tuple(also),
@@ -227,6 +219,22 @@ def _join_parallel(
         removed=removed,
         kept_apart=(found.name,),
     )
+
+
+def _take_share_of_rest(
+    training: Sequence[Any],
+    found: FoundData,
+    parts: Mapping[str, Sequence[Any]],
+    recipe: Recipe,
+    say: Callable[[str], None],
+) -> list[Any]:
+    """Return the recipe's share of what was not left out, and say the sizes."""
+    if not training:
+        raise DataError(f"{found.name}: every training text is also in dev or test data; give other data")
+    chosen = take_share(training, recipe.share)
+    _check_any(chosen, recipe)
+    _say_sizes(found.name, {**parts, "train": chosen}, say)
+    return chosen
 
 
 def _without_overlap(text: RunningText, protected: ProtectedTexts) -> tuple[RunningText, Counter[str]]:
