@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias
 
 from nlp_lstm.data.example import Example, LabelledExample, ParallelExample, TaggedExample
 from nlp_lstm.data.gettext_catalogues import read_gettext
+from nlp_lstm.data.imdb import imdb_paragraphs, read_imdb
 from nlp_lstm.data.labelled import read_csv, read_labelled_jsonl, read_tsv
 from nlp_lstm.data.parallel import language_of, read_parallel_jsonl, read_parallel_lines, read_parallel_tsv
 from nlp_lstm.data.reading import ParallelSettings, ReadingSettings
@@ -195,6 +196,7 @@ _register_labelled("csv", read_csv)
 _register_labelled("labelled-jsonl", read_labelled_jsonl)
 _register_labelled("trees", read_trees)
 _register_labelled("vader", read_vader)
+_register_labelled("imdb", read_imdb)
 
 
 def _register_running(name: str, line_reader: Callable[[str], LineReader], cut: FileCutter | None = None) -> None:
@@ -235,3 +237,4 @@ _register_running("tokens", lambda language: lambda where, line: Document.from_w
 _register_running("brown-text", lambda language: lambda where, line: brown_sentence(where, line).document)
 _register_running("trees-text", _tree_line)
 _register_running("conllu-text", lambda language: conllu_document, cut=conllu_lines)
+_register_running("imdb-text", _plain_line, cut=imdb_paragraphs)
