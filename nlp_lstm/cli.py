@@ -270,7 +270,7 @@ def train_word_vectors(
     from nlp_lstm.text.vectors import save_word2vec, train_vectors
 
     console = Console()
-    with console.status("reading and training"):
+    with console.status("reading and training") as status:
         vectors = train_vectors(
             TokenisedCorpus(corpus, language),
             kind=kind.value,
@@ -279,6 +279,7 @@ def train_word_vectors(
             min_count=min_count,
             epochs=epochs,
             seed=seed,
+            on_epoch=lambda epoch, epochs: status.update(f"{epoch} of {epochs} times through the text"),
         )
     save_word2vec(vectors, output)
     console.print(f"{len(vectors):,} vectors of {size} features: {output}", highlight=False)

@@ -33,8 +33,10 @@ from nlp_lstm.data.sources import (
     Say,
     Source,
     SourceError,
+    TrainedSource,
     say_nothing,
 )
+from nlp_lstm.data.trained_vectors import train_into_cache
 from nlp_lstm.errors import ConfigError, DataError, nearest_hint
 from nlp_lstm.paths import cache_folder
 from nlp_lstm.settings import Settings, parse_settings
@@ -370,6 +372,14 @@ def _reach(name: str, entry: DataEntry | VectorsEntry, source: Source, *, say: S
         if not isinstance(entry, DataEntry):
             raise SourceError("vectors are not read from the hub")
         return fetch_hub(name, source, dict(entry.splits.items()), format=entry.format, reading=entry.reading, say=say)
+    if isinstance(source, TrainedSource):
+        if not isinstance(entry, VectorsEntry):
+            raise SourceError("only word vectors are trained")
+        try:
+            text = find_data([source.data], say=say).read("train")
+        except DataError as error:
+            raise SourceError(str(error)) from error
+        return train_into_cache(name, entry.file, text, source, say=say)  # type: ignore[arg-type]
     return fetch_package(name, source, say=say)
 
 

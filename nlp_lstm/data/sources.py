@@ -126,7 +126,27 @@ class PackagesSource(Settings):
         return ", ".join(package.label for package in self.packages)
 
 
-Source = Annotated[FolderSource | CacheSource | HubSource | PackageSource | PackagesSource, Field(discriminator="kind")]
+class TrainedSource(Settings):
+    """Of word vectors: the running text of the catalogue that they are trained on, on this machine."""
+
+    kind: Literal["train"]
+    data: str
+    """The text's name in the catalogue; its training part is read."""
+    size: int = Field(100, ge=1)
+    """Features per vector."""
+    lower_case: bool = True
+    """Whether capital letters are read as small ones."""
+
+    @property
+    def label(self) -> str:
+        """The source in words, for lists and messages."""
+        return f"trained on {self.data}"
+
+
+Source = Annotated[
+    FolderSource | CacheSource | HubSource | PackageSource | PackagesSource | TrainedSource,
+    Field(discriminator="kind"),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -122,6 +122,7 @@ def train_vectors(
     workers: int = 1,
     skip_gram: bool = True,
     buckets: int = 200_000,
+    on_epoch: Callable[[int, int], object] = lambda epoch, epochs: None,
 ) -> Any:
     """Train word vectors on tokenised sentences with gensim; the same call gives the same vectors with one worker.
 
@@ -136,6 +137,7 @@ def train_vectors(
         workers: threads; with more than one the result differs from run to run.
         skip_gram: predict the context from the word; otherwise the word from its context (CBOW).
         buckets: fasttext only: rows that the n-grams share.
+        on_epoch: called after each pass with its number from 1 and that of all passes.
 
     Returns:
         gensim ``KeyedVectors``; ``save_word2vec`` writes them.
@@ -149,6 +151,16 @@ def train_vectors(
     if iter(sentences) is sentences:
         raise ConfigError("the sentences are an iterator, which is used up after one pass; give a list")
     from gensim.models import FastText, Word2Vec
+    from gensim.models.callbacks import CallbackAny2Vec
+
+    class Progress(CallbackAny2Vec):  # type: ignore[misc]
+        """Counts the passes."""
+
+        count = 0
+
+        def on_epoch_end(self, model: Any) -> None:
+            self.count += 1
+            on_epoch(self.count, epochs)
 
     options: dict[str, Any] = {
         "vector_size": size,
@@ -162,7 +174,7 @@ def train_vectors(
     model.build_vocab(sentences)
     if not len(model.wv):
         raise DataError(f"no word occurs {min_count} times or more; give more text or a lower min_count")
-    model.train(sentences, total_examples=model.corpus_count, epochs=epochs)
+    model.train(sentences, total_examples=model.corpus_count, epochs=epochs, callbacks=[Progress()])
     return model.wv
 
 

@@ -80,7 +80,7 @@ def small_catalogue(monkeypatch):
 def test_shipped_catalogue_is_valid_and_pins_every_package():
     known = catalogue()
     assert {"ud-english-ewt", "ud-english-partut", "brown"} <= set(known.data)
-    assert {"glove-50d", "vectors-100d"} == set(known.vectors)
+    assert {"glove-50d", "imdb-100d", "vectors-100d"} == set(known.vectors)
     for entry in (*known.data.values(), *known.vectors.values()):
         assert [source.kind for source in entry.sources][:2] == ["folder", "cache"]
         assert all(len(source.sha256) == 64 for source in entry.sources if isinstance(source, PackageSource))
