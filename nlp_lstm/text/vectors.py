@@ -153,7 +153,7 @@ def train_vectors(
     from gensim.models import FastText, Word2Vec
     from gensim.models.callbacks import CallbackAny2Vec
 
-    class Progress(CallbackAny2Vec):  # type: ignore[misc]
+    class Progress(CallbackAny2Vec):
         """Counts the passes."""
 
         count = 0
