@@ -136,6 +136,10 @@ class TrainedSource(Settings):
     """Features per vector."""
     lower_case: bool = True
     """Whether capital letters are read as small ones."""
+    epochs: int = Field(5, ge=1)
+    """Times through the text."""
+    sample: float = Field(1e-4, gt=0)
+    """The frequency above which a word is passed over now and then (Mikolov et al. 2013); less is faster."""
 
     @property
     def label(self) -> str:

@@ -25,7 +25,7 @@ def train_into_cache(name: str, file: str, text: Iterable[TextExample], source: 
         SourceError: the cache cannot be written.
         DataError: no word is frequent enough.
     """
-    say(f"training the word vectors {name} on {source.data}, once; about ten minutes on one core for 13 million words")
+    say(f"training the word vectors {name} on {source.data}, once; a few minutes on one core")
 
     def fill(folder: Path) -> None:
         with tempfile.TemporaryDirectory(prefix="words-", dir=folder.parent) as temporary:
@@ -33,6 +33,8 @@ def train_into_cache(name: str, file: str, text: Iterable[TextExample], source: 
             vectors = train_vectors(
                 sentences,
                 size=source.size,
+                epochs=source.epochs,
+                sample=source.sample,
                 seed=1,
                 on_epoch=lambda epoch, epochs: say(f"  {epoch} of {epochs} times through the text"),
             )

@@ -121,6 +121,7 @@ def train_vectors(
     seed: int = 0,
     workers: int = 1,
     skip_gram: bool = True,
+    sample: float = 1e-3,
     buckets: int = 200_000,
     on_epoch: Callable[[int, int], object] = lambda epoch, epochs: None,
 ) -> Any:
@@ -136,6 +137,7 @@ def train_vectors(
         seed: of the initial vectors and the sampling.
         workers: threads; with more than one the result differs from run to run.
         skip_gram: predict the context from the word; otherwise the word from its context (CBOW).
+        sample: the frequency above which a word is passed over now and then; less is faster.
         buckets: fasttext only: rows that the n-grams share.
         on_epoch: called after each pass with its number from 1 and that of all passes.
 
@@ -169,7 +171,11 @@ def train_vectors(
         "seed": seed,
         "workers": workers,
     }
-    options |= {"sg": int(skip_gram), "hashfxn": _stable_hash}  # gensim's default, hash(), differs per process
+    options |= {
+        "sg": int(skip_gram),
+        "sample": sample,
+        "hashfxn": _stable_hash,
+    }  # gensim's default, hash(), differs per process
     model = FastText(bucket=buckets, **options) if kind == "fasttext" else Word2Vec(**options)
     model.build_vocab(sentences)
     if not len(model.wv):
