@@ -1,8 +1,8 @@
 """How long each recurrent cell trains, beside torch's own LSTM.
 
 One direction of one layer runs forward and backward on 64 rows of 40 steps, 100 features in, 256 out, in fp32, without
-an optimiser. All cells take turns in every round, so that what else the machine does falls on all of them alike; printed
-are the medians of the rounds and the median of each round's ratio to nn.LSTM.
+an optimiser. All cells take turns in every round, so that what else the machine does falls on all of them alike.
+Printed are the medians of the rounds and the median of each round's ratio to nn.LSTM.
 
 With --scan: the recurrence ``s_t = a_t s_(t-1) + b_t`` of the cells without a recurrent product, as the loop of fused
 elementwise operations that they use, and as a parallel scan, which doubles the stretch that each step has seen

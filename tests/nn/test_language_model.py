@@ -9,7 +9,6 @@ from torch import Tensor
 
 from nlp_lstm.nn.cells import cells
 from nlp_lstm.nn.language_model import LanguageModel, pack_states
-from nlp_lstm.nn.recurrent import Recurrent
 
 NUM_WORDS = 20
 

@@ -23,8 +23,8 @@ class LSTM1997Cell(GatedCell):
         hidden_size: features of the hidden and the cell state.
 
     Source: Hochreiter and Schmidhuber, "Long Short-Term Memory", Neural Computation 9 (1997), section 4. Here: one cell
-    a block; both squashing functions are tanh, theirs being 2 tanh(x / 2) and tanh(x / 2); the gradient is whole, theirs
-    is cut where it leaves the block.
+    a block; both squashing functions are tanh, theirs being 2 tanh(x / 2) and tanh(x / 2); the gradient is whole,
+    theirs is cut where it leaves the block.
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
