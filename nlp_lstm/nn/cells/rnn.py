@@ -32,8 +32,6 @@ class RNNCell(Cell):
     """
 
     has_kernel: ClassVar[bool] = True
-    squash: ClassVar[Callable[[Tensor], Tensor]] = staticmethod(torch.tanh)
-    kernel: ClassVar[Callable[..., Any]] = staticmethod(torch.rnn_tanh)
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
@@ -50,11 +48,14 @@ class RNNCell(Cell):
         return nn.functional.linear(inputs, self.weight_ih, self.bias)
 
     def step(self, projected: Float[Tensor, "batch hidden"], state: HiddenState) -> HiddenState:
-        return HiddenState(hidden=self.squash(add_product(projected, state.hidden, self.weight_hh)))
+        return HiddenState(hidden=torch.tanh(add_product(projected, state.hidden, self.weight_hh)))
 
     def run_native(self, inputs: Any, state: State) -> tuple[Any, State]:
+        return self._call(torch.rnn_tanh, inputs, state)
+
+    def _call(self, kernel: Callable[..., Any], inputs: Any, state: State) -> tuple[Any, State]:
         weights = [self.weight_ih, self.weight_hh, self.bias, torch.zeros_like(self.bias)]
-        outputs, hidden = call_native(self.kernel, inputs, state.hidden[None], weights, self.training)
+        outputs, hidden = call_native(kernel, inputs, state.hidden[None], weights, self.training)
         return outputs, HiddenState(hidden=hidden[0])
 
 
@@ -71,10 +72,14 @@ class ReLURNNCell(RNNCell):
     Source: Le, Jaitly, Hinton, "A Simple Way to Initialize Recurrent Networks of Rectified Linear Units" (2015).
     """
 
-    squash: ClassVar[Callable[[Tensor], Tensor]] = staticmethod(torch.relu)
-    kernel: ClassVar[Callable[..., Any]] = staticmethod(torch.rnn_relu)
     is_bounded: ClassVar[bool] = False
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
         nn.init.eye_(self.weight_hh)
+
+    def step(self, projected: Float[Tensor, "batch hidden"], state: HiddenState) -> HiddenState:
+        return HiddenState(hidden=torch.relu(add_product(projected, state.hidden, self.weight_hh)))
+
+    def run_native(self, inputs: Any, state: State) -> tuple[Any, State]:
+        return self._call(torch.rnn_relu, inputs, state)
