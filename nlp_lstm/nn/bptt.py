@@ -19,7 +19,7 @@ Neural Computation 2 (1990).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -286,7 +286,7 @@ PASSES: dict[str, tuple[Callable[..., Any], Callable[..., Gradients]]] = {
 """The forward and the backward pass of a cell, by its registered name."""
 
 
-def _stack(steps: list[tuple[Tensor, ...]]) -> list[Tensor]:
+def _stack(steps: Sequence[tuple[Tensor, ...]]) -> list[Tensor]:
     """Join what each step kept along time."""
     return [torch.stack(parts, dim=1) for parts in zip(*steps, strict=True)]
 

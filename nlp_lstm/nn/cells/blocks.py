@@ -43,17 +43,19 @@ class BlockLSTMCell(GatedCell):
     def step(self, projected: Float[Tensor, "batch {sum(self.gate_sizes)}"], state: LSTMState) -> LSTMState:
         gates = add_product(projected, state.hidden, self.weight_hh)
         input_gate, forget_gate, candidate, output_gate = gates.split(self.gate_sizes, dim=-1)
-        input_gate = torch.sigmoid(input_gate + self._sum_blocks(self.input_peephole * state.cell))
-        forget_gate = torch.sigmoid(forget_gate + self._sum_blocks(self.forget_peephole * state.cell))
-        cell = self._spread(forget_gate) * state.cell + self._spread(input_gate) * torch.tanh(candidate)
-        output_gate = torch.sigmoid(output_gate + self._sum_blocks(self.output_peephole * cell))
-        return LSTMState(hidden=self._spread(output_gate) * torch.tanh(cell), cell=cell)
+        candidate, cell = self._in_blocks(torch.tanh(candidate)), self._in_blocks(state.cell)
+        input_gate = torch.sigmoid(input_gate[..., None] + self._look(self.input_peephole, cell))
+        forget_gate = torch.sigmoid(forget_gate[..., None] + self._look(self.forget_peephole, cell))
+        cell = forget_gate * cell + input_gate * candidate
+        output_gate = torch.sigmoid(output_gate[..., None] + self._look(self.output_peephole, cell))
+        hidden = output_gate * torch.tanh(cell)
+        return LSTMState(*(part.flatten(-2)[..., : self.hidden_size] for part in (hidden, cell)))
 
-    def _sum_blocks(self, values: Float[Tensor, "batch hidden"]) -> Float[Tensor, "batch block"]:
+    def _in_blocks(self, values: Float[Tensor, "*rows hidden"]) -> Float[Tensor, "*rows block cell"]:
         missing = self.num_blocks * BLOCK_SIZE - self.hidden_size
         whole = nn.functional.pad(values, (0, missing)) if missing else values
-        return whole.unflatten(-1, (self.num_blocks, BLOCK_SIZE)).sum(dim=-1)
+        return whole.unflatten(-1, (self.num_blocks, BLOCK_SIZE))
 
-    def _spread(self, gates: Float[Tensor, "batch block"]) -> Float[Tensor, "batch hidden"]:
-        """Give each cell its block's gate."""
-        return gates[..., None].expand(*gates.shape, BLOCK_SIZE).flatten(-2)[..., : self.hidden_size]
+    def _look(self, peephole: Tensor, cell: Float[Tensor, "batch block cell"]) -> Float[Tensor, "batch block 1"]:
+        """What a block's gate sees of its cells."""
+        return (self._in_blocks(peephole) * cell).sum(dim=-1, keepdim=True)
