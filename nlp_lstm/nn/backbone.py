@@ -20,7 +20,9 @@ class WordSettings(Settings):
     """Recurrent layers over words."""
 
     cell: CellName = "lstm"
-    """The recurrent cell's name: gru, lstm, rnn."""
+    """The recurrent cell's name: rnn, rnn-relu; lstm-1997 (no forget gate), lstm, peephole, blocks (of four cells that
+    share their gates), cifg (one gate for in and forget), layernorm, mogrifier; gru; sru, minlstm, mingru (no recurrent
+    product, many times faster)."""
     hidden: int = Field(256, ge=1)
     """Features of the hidden state in each direction."""
     layers: int = Field(2, ge=1, le=64)

@@ -1,7 +1,7 @@
 """Unrolling cells over time: masking, direction and stacking.
 
-Two ways through the same cells give the same numbers: torch's own kernels on padded rows (fast), and a plain loop over
-steps (the reference, and the only way for cells without a kernel).
+Three ways through the same cells give the same numbers: torch's own kernels, the cell's own way through all steps
+where it has no kernel, both on padded rows, and a plain loop over steps, which is the reference.
 
 A padded batch has a trap. A bidirectional kernel starts its backward direction at the padding, so a row's result would
 depend on its neighbours. Here each row is reversed by its own length, run forward, and turned back.
@@ -88,27 +88,34 @@ def unroll_plainly(
     return torch.stack(outputs, dim=1), state
 
 
+def unroll_padded(
+    cell: Cell, inputs: Float[Tensor, "batch time embed"], lengths: Int[Tensor, " batch"], state: State
+) -> tuple[Float[Tensor, "batch time hidden"], State]:
+    """Run a cell through all its steps, padding too, and leave out what comes after each row's end."""
+    states = cell.unroll(cell.project(inputs), state)
+    if bool((lengths == inputs.shape[1]).all()):
+        return states.hidden, type(state)(*(tensor[:, -1] for tensor in states))
+    rows = torch.arange(inputs.shape[0], device=inputs.device)
+    outputs = states.hidden * make_mask(lengths, inputs.shape[1])[..., None]
+    return outputs, type(state)(*(tensor[rows, lengths - 1] for tensor in states))
+
+
 def unroll_natively(
     cell: Cell, inputs: Float[Tensor, "batch time embed"], lengths: Int[Tensor, " batch"], state: State, final: bool
-) -> tuple[Float[Tensor, "batch time hidden"], State | None] | None:
-    """Run a cell through torch's kernel, or return None where it has none.
+) -> tuple[Float[Tensor, "batch time hidden"], State | None]:
+    """Run a cell through torch's kernel.
 
     Without ``final`` the rows run padded, which is fast but leaves no state at each row's own end. With it, rows of
-    unequal lengths are packed.
+    unequal lengths are packed, and so they are where a state might overflow in the padding.
     """
     has_equal_rows = bool((lengths == inputs.shape[1]).all())
-    if final and not has_equal_rows:
+    if (final or not cell.is_bounded) and not has_equal_rows:
         packed = pack_padded_sequence(inputs, lengths.cpu(), batch_first=True, enforce_sorted=False)
         sorted_state = type(state)(*(tensor[packed.sorted_indices] for tensor in state))
-        result = cell.run_native(packed, sorted_state)
-        if result is None:
-            return None
-        outputs, _ = pad_packed_sequence(result[0], batch_first=True, total_length=inputs.shape[1])
-        return outputs, type(state)(*(tensor[packed.unsorted_indices] for tensor in result[1]))
-    result = cell.run_native(inputs, state)
-    if result is None:
-        return None
-    outputs, last = result
+        packed_outputs, last = cell.run_native(packed, sorted_state)
+        outputs, _ = pad_packed_sequence(packed_outputs, batch_first=True, total_length=inputs.shape[1])
+        return outputs, type(state)(*(tensor[packed.unsorted_indices] for tensor in last))
+    outputs, last = cell.run_native(inputs, state)
     return (outputs, last) if has_equal_rows else (outputs * make_mask(lengths, inputs.shape[1])[..., None], None)
 
 
@@ -124,7 +131,7 @@ class Recurrent(nn.Module):
         dropout_rate: locked dropout between the layers and on the outputs.
         recurrent_dropout_rate: share of each cell's recurrent weights dropped in a training pass, the same at every
             step (DropConnect, Wan et al. 2013; as Merity et al. 2018 use it).
-        use_native: whether torch's own kernels may be used.
+        use_native: whether a way through all steps at once may be used, torch's kernel or the cell's own.
     """
 
     def __init__(
@@ -195,8 +202,8 @@ class Recurrent(nn.Module):
     def _unroll(self, cell: Cell, inputs: Tensor, lengths: Tensor, state: State, final: bool) -> tuple[Tensor, State]:
         if self.training and self.recurrent_dropout_rate:
             cell = cell.with_dropped_weights(self.recurrent_dropout_rate)
+        if self.use_native and cell.has_kernel:
+            return unroll_natively(cell, inputs, lengths, state, final)
         if self.use_native:
-            result = unroll_natively(cell, inputs, lengths, state, final)
-            if result is not None:
-                return result
+            return unroll_padded(cell, inputs, lengths, state)
         return unroll_plainly(cell, inputs, lengths, state)

@@ -65,9 +65,11 @@ def begin_direction(encoder: Recurrent, source: Recurrent, *, direction: int, fi
         for name, values in source_cell.named_parameters():
             if values.shape == parameters[name].shape:
                 parameters[name].copy_(values)
-            else:  # the input weights, which here read more than the source does
+            else:  # a matrix that here reads (or gates) more inputs than the source does
+                sizes = zip(values.shape, parameters[name].shape, strict=True)
+                place = tuple(slice(None) if size == own else slice(start, start + size) for size, own in sizes)
                 parameters[name].zero_()
-                parameters[name][:, start : start + values.shape[1]] = values
+                parameters[name][place] = values
 
 
 @torch.no_grad()

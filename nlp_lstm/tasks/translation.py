@@ -23,7 +23,9 @@ class TranslationSettings(Settings):
     vocabulary: int = Field(8_000, ge=300, le=100_000)
     """Pieces of words that both languages share, learnt from the training text."""
     cell: CellName = "lstm"
-    """The recurrent cell's name: gru, lstm, rnn."""
+    """The recurrent cell's name: rnn, rnn-relu; lstm-1997 (no forget gate), lstm, peephole, blocks (of four cells that
+    share their gates), cifg (one gate for in and forget), layernorm, mogrifier; gru; sru, minlstm, mingru (no recurrent
+    product, many times faster)."""
     hidden: int = Field(320, ge=2)
     """Features of the decoder's state; each direction of the encoder has half of them."""
     embed: int = Field(256, ge=1)

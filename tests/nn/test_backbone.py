@@ -17,9 +17,14 @@ SIZES = EmbeddingSizes(words=12, characters=9, affixes=8, vectors=0, vector_size
 LENGTHS = (4, 7, 1)
 SMALL_EMBEDDING = {"word_size": 3, "character_size": 4, "character_hidden": 2, "affix_size": 2}
 OPTIONS = [
-    ("recurrent", cell, layers, bidirectional)
-    for cell, layers, bidirectional in itertools.product(cells, (1, 2, 3), (True, False))
-] + [("window", "lstm", 1, True), ("none", "lstm", 1, True)]
+    *(("recurrent", cell, 2, True) for cell in cells),
+    *(
+        ("recurrent", "lstm", layers, bidirectional)
+        for layers, bidirectional in itertools.product((1, 3), (True, False))
+    ),
+    ("window", "lstm", 1, True),
+    ("none", "lstm", 1, True),
+]
 
 
 def make_backbone(**changes: object) -> Backbone:

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from nlp_lstm.nn.cells import cells
 from nlp_lstm.nn.language_model import LanguageModel, pack_states
-from nlp_lstm.nn.recurrent import Recurrent
 
 NUM_WORDS = 20
 
@@ -137,60 +136,6 @@ def test_it_is_not_tuned_before_its_adaptation_is_known() -> None:
 
 
 # ---- DropConnect
-
-
-@every_cell
-def test_dropped_weights_are_zero_the_rest_is_larger_and_the_cell_stays_as_it_is(cell: str) -> None:
-    module = cells.get(cell)(5, 40)
-    parameters = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
-    view = module.with_dropped_weights(0.25)
-    for name in module.recurrent_weights:
-        weight, dropped = getattr(module, name), getattr(view, name)
-        is_dropped = dropped == 0
-        torch.testing.assert_close(dropped, weight / 0.75 * ~is_dropped)
-        # five standard errors of a share of 0.25
-        assert is_dropped.float().mean().item() == pytest.approx(0.25, abs=5 * (0.1875 / weight.numel()) ** 0.5)
-    for name, parameter in module.named_parameters():
-        assert torch.equal(parameter, parameters[name])
-        if name not in module.recurrent_weights:
-            assert getattr(view, name) is parameter
-    assert {name for name, _ in module.named_parameters()} == set(parameters)
-
-
-def test_dropping_weights_preserves_their_mean() -> None:
-    module = cells.get("lstm")(3, 4)
-    mean = torch.stack([module.with_dropped_weights(0.5).weight_hh.detach() for _ in range(2_000)]).mean(dim=0)
-    # five standard errors: each draw is 0 or twice the weight
-    assert ((mean - module.weight_hh).abs() <= 5 * module.weight_hh.abs() / 2_000**0.5 + 1e-7).all()
-
-
-@every_cell
-@pytest.mark.parametrize("use_native", [True, False], ids=["native", "plain"])
-def test_the_same_weights_are_dropped_at_every_step(cell: str, use_native: bool) -> None:
-    net = Recurrent(cell, 5, 6, is_bidirectional=False, recurrent_dropout_rate=0.5, use_native=use_native).double()
-    inputs, lengths = torch.randn(2, 7, 5, dtype=torch.float64), torch.tensor([7, 7])
-    torch.manual_seed(3)
-    found = net(inputs, lengths).outputs
-    torch.manual_seed(3)
-    view = net.layers[0][0].with_dropped_weights(0.5)
-    state, projected, expected = view.initial_state(inputs), view.project(inputs), []
-    for time in range(7):
-        state = view.step(projected[:, time], state)
-        expected.append(state.hidden)
-    torch.testing.assert_close(found, torch.stack(expected, dim=1), atol=1e-12, rtol=0)  # float64 rounding
-
-
-@every_cell
-@pytest.mark.parametrize("use_native", [True, False], ids=["native", "plain"])
-def test_the_gradient_reaches_the_weights_that_are_kept(cell: str, use_native: bool) -> None:
-    net = Recurrent(cell, 5, 6, is_bidirectional=False, recurrent_dropout_rate=0.5, use_native=use_native)
-    torch.manual_seed(3)
-    net(torch.randn(2, 7, 5), torch.tensor([7, 7]), need_states=True).outputs.square().sum().backward()
-    assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in net.parameters())
-    torch.manual_seed(3)
-    torch.randn(2, 7, 5)
-    kept = net.layers[0][0].with_dropped_weights(0.5).weight_hh != 0
-    assert torch.equal(net.layers[0][0].weight_hh.grad != 0, kept)
 
 
 def test_each_pass_drops_others_and_evaluation_drops_none() -> None:

@@ -1,22 +1,28 @@
 """What a recurrent cell is: one step, and nothing else.
 
-Unrolling over time, masking, direction and stacking live in `nlp_lstm.nn.recurrent`.
+Masking, direction and stacking live in `nlp_lstm.nn.recurrent`.
 """
 
 from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, TypeAlias
 
+import torch
 from jaxtyping import Float
 from pydantic import AfterValidator
 from torch import Tensor, nn
 
+from nlp_lstm.nn.cells.product import StepWeight, Weight
 from nlp_lstm.registry import Registry
 
 State = Any
 """What a cell carries from step to step: a NamedTuple of tensors, each `batch hidden`, the first called `hidden`."""
+
+States = Any
+"""The same for all steps: a NamedTuple of tensors, each `batch time hidden`."""
 
 cells: Registry[type[Cell]] = Registry("cell")
 
@@ -36,6 +42,15 @@ class Cell(nn.Module, ABC):
     recurrent_weights: ClassVar[tuple[str, ...]] = ("weight_hh",)
     """Names of the matrices that read the state."""
 
+    step_weights: ClassVar[tuple[str, ...]] = ("weight_hh",)
+    """Names of the matrices that each step multiplies by, through `nlp_lstm.nn.cells.product`."""
+
+    has_kernel: ClassVar[bool] = False
+    """Whether torch has a kernel that runs all steps of this cell; then there is `run_native`."""
+
+    is_bounded: ClassVar[bool] = True
+    """Whether the state cannot overflow, however many steps of padding follow a row's end."""
+
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
         self.input_size = input_size
@@ -47,14 +62,34 @@ class Cell(nn.Module, ABC):
 
     @abstractmethod
     def project(self, inputs: Float[Tensor, "batch time embed"]) -> Float[Tensor, "batch time projected"]:
-        """Return the inputs' share of all gates, for all steps in one matrix product."""
+        """Return what a step needs of the inputs as far as it does not depend on the state, for all steps at once.
+
+        For most cells that is the inputs' share of all gates, one matrix product. A cell whose state changes how it
+        reads its inputs returns the inputs.
+        """
 
     @abstractmethod
     def step(self, projected: Float[Tensor, "batch projected"], state: State) -> State:
         """Return the state after one step."""
 
-    def run_native(self, inputs: Any, state: State) -> tuple[Any, State] | None:
-        """Run all steps in torch's own kernel, or return None when there is none for this cell.
+    def unroll(self, projected: Float[Tensor, "batch time projected"], state: State) -> States:
+        """Return the states after each of many steps, the same as one `step` after the other gives.
+
+        The gradient of a weight that each step multiplies by is formed once for all steps.
+
+        Args:
+            projected: what `project` gave.
+            state: the state before the first step.
+        """
+        cell = self._with_step_weights(projected) if torch.is_grad_enabled() else self
+        states = []
+        for at_step in projected.unbind(dim=1):
+            state = cell.step(at_step, state)
+            states.append(state)
+        return type(state)(*(torch.stack(parts, dim=1) for parts in zip(*states, strict=True)))
+
+    def run_native(self, inputs: Any, state: State) -> tuple[Any, State]:
+        """Run all steps in torch's own kernel.
 
         Args:
             inputs: `batch time embed`, or a packed sequence.
@@ -63,7 +98,7 @@ class Cell(nn.Module, ABC):
         Returns:
             The outputs, in the form of the inputs, and the state after the last step.
         """
-        return None
+        raise NotImplementedError(f"torch has no kernel for {type(self).__name__}")
 
     def with_dropped_weights(self, rate: float) -> Cell:
         """Return the same cell with a share of its recurrent weights set to zero, and the rest made larger for it.
@@ -73,15 +108,32 @@ class Cell(nn.Module, ABC):
         Args:
             rate: the share dropped, in [0, 1).
         """
+        return self._with_weights(
+            {name: nn.functional.dropout(getattr(self, name), rate) for name in self.recurrent_weights}
+        )
+
+    def _with_step_weights(self, projected: Tensor) -> Cell:
+        weights = {name: getattr(self, name) for name in self.step_weights}
+        return self._with_weights(
+            {name: StepWeight(weight, projected) for name, weight in weights.items() if weight.requires_grad}
+        )
+
+    def _with_weights(self, weights: dict[str, Weight]) -> Cell:
+        """Return a view of this cell with other weights under the names of some of its own."""
         view = copy.copy(self)
         view._parameters = dict(self._parameters)
-        for name in self.recurrent_weights:
-            del view._parameters[name]
-            setattr(view, name, nn.functional.dropout(getattr(self, name), rate))
+        for name, weight in weights.items():
+            view._parameters.pop(name, None)
+            view.__dict__[name] = weight
         return view
 
 
-def initialise_recurrent(weight: Tensor, hidden_size: int) -> None:
-    """Fill a stack of square recurrent matrices, each orthogonal (Saxe et al. 2014), so that norms survive steps."""
-    for start in range(0, weight.shape[0], hidden_size):
-        nn.init.orthogonal_(weight.data[start : start + hidden_size])
+def initialise_recurrent(weight: Tensor, sizes: Sequence[int]) -> None:
+    """Fill a stack of recurrent matrices, each with orthogonal rows (Saxe et al. 2014), so that norms survive steps.
+
+    Args:
+        weight: the stack, `gate hidden`.
+        sizes: the rows of each matrix.
+    """
+    for matrix in weight.data.split(list(sizes)):
+        nn.init.orthogonal_(matrix)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nlp_lstm.nn.cells.base import Cell, State, cells, initialise_recurrent
 from nlp_lstm.nn.cells.native import call_native
+from nlp_lstm.nn.cells.product import multiply
 from nlp_lstm.nn.cells.rnn import HiddenState
 
 
@@ -27,6 +28,8 @@ class GRUCell(Cell):
     Source: Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder", EMNLP 2014, equations 5 to 8.
     """
 
+    has_kernel: ClassVar[bool] = True
+
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
         self.weight_ih = nn.Parameter(torch.empty(3 * hidden_size, input_size))
@@ -34,7 +37,7 @@ class GRUCell(Cell):
         self.bias_ih = nn.Parameter(torch.zeros(3 * hidden_size))
         self.bias_hh = nn.Parameter(torch.zeros(3 * hidden_size))
         nn.init.xavier_uniform_(self.weight_ih)
-        initialise_recurrent(self.weight_hh, hidden_size)
+        initialise_recurrent(self.weight_hh, (hidden_size,) * 3)
 
     def initial_state(self, inputs: Float[Tensor, "batch time embed"]) -> HiddenState:
         return HiddenState(hidden=inputs.new_zeros(inputs.shape[0], self.hidden_size))
@@ -44,7 +47,7 @@ class GRUCell(Cell):
 
     def step(self, projected: Float[Tensor, "batch {3*self.hidden_size}"], state: HiddenState) -> HiddenState:
         reset_in, update_in, candidate_in = projected.chunk(3, dim=-1)
-        recurrent = nn.functional.linear(state.hidden, self.weight_hh, self.bias_hh)
+        recurrent = multiply(state.hidden, self.weight_hh) + self.bias_hh
         reset_rec, update_rec, candidate_rec = recurrent.chunk(3, dim=-1)
         reset = torch.sigmoid(reset_in + reset_rec)
         update = torch.sigmoid(update_in + update_rec)

@@ -1,26 +1,21 @@
-"""The long short-term memory cell."""
+"""The long short-term memory cell with a forget gate."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from nlp_lstm.nn.cells.base import Cell, State, cells, initialise_recurrent
+from nlp_lstm.nn.cells.base import State, cells
+from nlp_lstm.nn.cells.gated import GatedCell, LSTMState
 from nlp_lstm.nn.cells.native import call_native
-
-
-class LSTMState(NamedTuple):
-    """The hidden state and the cell state of an LSTM."""
-
-    hidden: Float[Tensor, "batch hidden"]
-    cell: Float[Tensor, "batch hidden"]
+from nlp_lstm.nn.cells.product import add_product
 
 
 @cells.register("lstm")
-class LSTMCell(Cell):
+class LSTMCell(GatedCell):
     """One step of an LSTM with input, forget and output gates. Gate order: input, forget, candidate, output.
 
     Args:
@@ -32,24 +27,14 @@ class LSTMCell(Cell):
     Schmidhuber, Cummins, "Learning to Forget", Neural Computation 12 (2000).
     """
 
+    has_kernel: ClassVar[bool] = True
+
     def __init__(self, input_size: int, hidden_size: int, forget_bias: float = 1.0) -> None:
-        super().__init__(input_size, hidden_size)
-        self.weight_ih = nn.Parameter(torch.empty(4 * hidden_size, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
-        self.bias = nn.Parameter(torch.zeros(4 * hidden_size))
-        nn.init.xavier_uniform_(self.weight_ih)
-        initialise_recurrent(self.weight_hh, hidden_size)
+        super().__init__(input_size, hidden_size, (hidden_size,) * 4)
         self.bias.data[hidden_size : 2 * hidden_size] = forget_bias
 
-    def initial_state(self, inputs: Float[Tensor, "batch time embed"]) -> LSTMState:
-        zeros = inputs.new_zeros(inputs.shape[0], self.hidden_size)
-        return LSTMState(hidden=zeros, cell=zeros)
-
-    def project(self, inputs: Float[Tensor, "batch time embed"]) -> Float[Tensor, "batch time {4*self.hidden_size}"]:
-        return nn.functional.linear(inputs, self.weight_ih, self.bias)
-
     def step(self, projected: Float[Tensor, "batch {4*self.hidden_size}"], state: LSTMState) -> LSTMState:
-        gates = projected + nn.functional.linear(state.hidden, self.weight_hh)
+        gates = add_product(projected, state.hidden, self.weight_hh)
         input_gate, forget_gate, candidate, output_gate = gates.chunk(4, dim=-1)
         kept = torch.sigmoid(forget_gate) * state.cell
         cell = kept + torch.sigmoid(input_gate) * torch.tanh(candidate)
