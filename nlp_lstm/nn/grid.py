@@ -17,18 +17,52 @@ from __future__ import annotations
 
 import itertools
 import math
+from abc import ABC, abstractmethod
 from functools import lru_cache
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, cast
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from nlp_lstm.nn.cells import HiddenState, LSTMState
+from nlp_lstm.nn.cells import HiddenState, LSTMState, State
 from nlp_lstm.nn.cells.base import initialise_recurrent
 
 
-class GridRNNCell(nn.Module):
+class GridCell(nn.Module, ABC):
+    """One place of a grid.
+
+    Args:
+        input_size: features per place.
+        hidden_size: features of the hidden state.
+        num_dims: dimensions of the grid.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, num_dims: int) -> None:
+        super().__init__()
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.num_dims = num_dims
+
+    @abstractmethod
+    def outside(self, inputs: Tensor) -> State:
+        """Return the state beyond the grid's border, for each row of ``inputs``: zeros."""
+
+    @abstractmethod
+    def project(self, inputs: Float[Tensor, "*places embed"]) -> Float[Tensor, "*places projected"]:
+        """Return the inputs' share of all sums, for all places at once."""
+
+    @abstractmethod
+    def step(self, projected: Float[Tensor, "*places projected"], before: State) -> State:
+        """Return the state of some places.
+
+        Args:
+            projected: what `project` gave.
+            before: the states before them, `*places dimension hidden`.
+        """
+
+
+class GridRNNCell(GridCell):
     """One place of a vanilla network: ``h = tanh(W x + sum over d of U_d h_d + b)``, where h_d is that of the place
     before along dimension d.
 
@@ -39,8 +73,7 @@ class GridRNNCell(nn.Module):
     """
 
     def __init__(self, input_size: int, hidden_size: int, num_dims: int) -> None:
-        super().__init__()
-        self.hidden_size = hidden_size
+        super().__init__(input_size, hidden_size, num_dims)
         self.weight_ih = nn.Parameter(torch.empty(hidden_size, input_size))
         self.weight_hh = nn.Parameter(torch.empty(hidden_size, num_dims * hidden_size))
         self.bias = nn.Parameter(torch.zeros(hidden_size))
@@ -48,24 +81,16 @@ class GridRNNCell(nn.Module):
         initialise_recurrent(self.weight_hh, (hidden_size,))
 
     def outside(self, inputs: Tensor) -> HiddenState:
-        """Return the state beyond the grid's border, for each row of ``inputs``: zeros."""
         return HiddenState(hidden=inputs.new_zeros(inputs.shape[0], self.hidden_size))
 
     def project(self, inputs: Float[Tensor, "*places embed"]) -> Float[Tensor, "*places hidden"]:
-        """Return the inputs' share of the sums, for all places at once."""
         return nn.functional.linear(inputs, self.weight_ih, self.bias)
 
     def step(self, projected: Float[Tensor, "*places hidden"], before: HiddenState) -> HiddenState:
-        """Return the state of some places.
-
-        Args:
-            projected: what `project` gave.
-            before: the states before them, `*places dimension hidden`.
-        """
         return HiddenState(torch.tanh(projected + nn.functional.linear(before.hidden.flatten(-2), self.weight_hh)))
 
 
-class GridLSTMCell(nn.Module):
+class GridLSTMCell(GridCell):
     """One place of an LSTM with a forget gate for each dimension. Gate order: input, candidate, output, then forget
     gates.
 
@@ -82,8 +107,7 @@ class GridLSTMCell(nn.Module):
     """
 
     def __init__(self, input_size: int, hidden_size: int, num_dims: int) -> None:
-        super().__init__()
-        self.hidden_size = hidden_size
+        super().__init__(input_size, hidden_size, num_dims)
         rows = (3 + num_dims) * hidden_size
         self.weight_ih = nn.Parameter(torch.empty(rows, input_size))
         self.weight_hh = nn.Parameter(torch.empty(rows, num_dims * hidden_size))
@@ -96,21 +120,13 @@ class GridLSTMCell(nn.Module):
         self.bias.data[3 * hidden_size :] = -math.log(num_dims - 1) if num_dims > 1 else 1.0
 
     def outside(self, inputs: Tensor) -> LSTMState:
-        """Return the state beyond the grid's border, for each row of ``inputs``: zeros."""
         zeros = inputs.new_zeros(inputs.shape[0], self.hidden_size)
         return LSTMState(hidden=zeros, cell=zeros)
 
     def project(self, inputs: Float[Tensor, "*places embed"]) -> Float[Tensor, "*places gates"]:
-        """Return the inputs' share of all gates, for all places at once."""
         return nn.functional.linear(inputs, self.weight_ih, self.bias)
 
     def step(self, projected: Float[Tensor, "*places gates"], before: LSTMState) -> LSTMState:
-        """Return the state of some places.
-
-        Args:
-            projected: what `project` gave.
-            before: the states before them, `*places dimension hidden`.
-        """
         sums = projected + nn.functional.linear(before.hidden.flatten(-2), self.weight_hh)
         gates = sums.unflatten(-1, (-1, self.hidden_size))
         input_gate, candidate, output_gate = gates[..., 0, :], gates[..., 1, :], gates[..., 2, :]
@@ -119,9 +135,6 @@ class GridLSTMCell(nn.Module):
         cell = input_gate * torch.tanh(candidate) + (forget_gates * before.cell).sum(dim=-2)
         output_gate = torch.sigmoid(output_gate + self.output_peephole * cell)
         return LSTMState(hidden=output_gate * torch.tanh(cell), cell=cell)
-
-
-GridCell: TypeAlias = GridRNNCell | GridLSTMCell
 
 
 class Diagonal(NamedTuple):
@@ -180,13 +193,13 @@ def sweep(cell: GridCell, inputs: Float[Tensor, "batch *grid embed"]) -> Float[T
 def sweep_plainly(cell: GridCell, inputs: Float[Tensor, "batch *grid embed"]) -> Float[Tensor, "batch *grid hidden"]:
     """Run a cell over a grid place by place: the reference."""
     sizes = tuple(inputs.shape[1:-1])
-    projected = cell.project(inputs)
+    projected = cell.project(inputs).flatten(1, -2)
     outside = cell.outside(inputs)
-    states = {}
+    states: dict[tuple[int, ...], State] = {}
     for place in itertools.product(*map(range, sizes)):
         before = [states.get((*place[:dim], place[dim] - 1, *place[dim + 1 :]), outside) for dim in range(len(sizes))]
         joined = type(outside)(*(torch.stack(tensors, dim=1) for tensors in zip(*before, strict=True)))
-        states[place] = cell.step(projected[(slice(None), *place)], joined)
+        states[place] = cell.step(projected[:, len(states)], joined)
     return torch.stack([state.hidden for state in states.values()], dim=1).unflatten(1, sizes)
 
 
@@ -203,7 +216,7 @@ class Grid(nn.Module):
 
     def __init__(
         self,
-        cell_type: type[GridRNNCell] | type[GridLSTMCell],
+        cell_type: type[GridCell],
         input_size: int,
         hidden_size: int,
         *,
@@ -219,7 +232,7 @@ class Grid(nn.Module):
     def forward(self, inputs: Float[Tensor, "batch *grid embed"]) -> Float[Tensor, "batch *grid {self.output_size}"]:
         """Return each place's hidden states, one direction after the other; all grids of a batch are of one size."""
         outputs = [
-            sweep(cell, inputs.flip(flipped)).flip(flipped)  # type: ignore[arg-type]
+            sweep(cast("GridCell", cell), inputs.flip(flipped)).flip(flipped)
             for cell, flipped in zip(self.cells, self.flips, strict=True)
         ]
         return torch.cat(outputs, dim=-1)
