@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy
 import pytest
@@ -411,6 +413,18 @@ def test_equals_torchs_own_module_on_packed_rows(
 
 def test_every_cell_has_a_reference_written_from_its_equations() -> None:
     assert set(cells) <= set(REFERENCES), "write the new cell's equations in numpy and add them to REFERENCES"
+
+
+def test_the_readme_and_the_settings_list_every_cell() -> None:
+    root = Path(__file__).parents[2]
+    readme = (root / "README.md").read_text(encoding="utf-8").partition("\n## Cells")[2]
+    listed = {name for row in re.findall(r"^\| ([a-z0-9, -]+) \|", readme, re.MULTILINE) for name in row.split(", ")}
+    assert set(cells) <= listed
+    for module in ("nn/backbone.py", "tasks/language.py", "tasks/translation.py"):
+        [names] = re.findall(
+            r'"""The recurrent cell\'s name: (.*?)"""', (root / "nlp_lstm" / module).read_text(), re.DOTALL
+        )
+        assert set(cells) <= set(re.findall(r"[a-z0-9]+(?:-[a-z0-9]+)*", names))
 
 
 @every_cell
