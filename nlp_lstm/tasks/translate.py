@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -37,15 +38,13 @@ from nlp_lstm.tasks.translation import (
     translation_options,
 )
 from nlp_lstm.tasks.translation_baselines import DICTIONARY, MEMORY, WordByWord, nearest_translations
+from nlp_lstm.tasks.translation_pieces import LONGEST_SENTENCE, CutPair, PairPieces
 from nlp_lstm.text.placeholders import count_kept
-from nlp_lstm.text.subwords import SubwordModel
 from nlp_lstm.text.tokenize import Tokenizer
 from nlp_lstm.text.units import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 from nlp_lstm.text.vectors import WordVectors
 
-LONGEST_SENTENCE = 120  # pieces that are translated at once; what is longer is cut at spaces
 NEVER_WRITTEN = (PAD_ID, UNK_ID, BOS_ID)
-SUBWORDS_FILE = "subwords.model"
 NUM_SHOWN = 50  # sentences of which the report shows the attention of a good, a middling and a poor one
 SHOWN_LENGTHS = range(5, 13)  # their words
 
@@ -74,7 +73,7 @@ class TranslationTask(Task):
 
     Args:
         settings: the model.
-        subwords: the pieces of both languages.
+        pieces: those of both languages.
     """
 
     name: ClassVar[str] = "translate"
@@ -92,9 +91,9 @@ class TranslationTask(Task):
     reading_type = ParallelSettings
     option_names: ClassVar[tuple[str, ...]] = tuple(TranslationOptions.model_fields)
 
-    def __init__(self, settings: TranslationSettings, subwords: SubwordModel) -> None:
+    def __init__(self, settings: TranslationSettings, pieces: PairPieces) -> None:
         self.settings = settings
-        self.subwords = subwords
+        self.pieces = pieces
 
     @classmethod
     def prepare(
@@ -104,10 +103,9 @@ class TranslationTask(Task):
         vectors: Sequence[WordVectors] = (),
         say: Callable[[str], None] = lambda line: None,
     ) -> TranslationTask:
-        texts = (text for example in examples for text in (example.source, example.target) if text)
-        subwords = SubwordModel.train(texts, size=settings.vocabulary, character_coverage=1.0)
-        say(f"vocabulary: {len(subwords):,} pieces of words, shared by both languages")
-        return cls(settings, subwords)
+        pieces = PairPieces.learn(examples, size=settings.vocabulary)
+        say(f"vocabulary: {pieces.facts()}")
+        return cls(settings, pieces)
 
     @classmethod
     def from_vocabulary(cls, settings: TranslationSettings, values: Mapping[str, Any]) -> TranslationTask:
@@ -119,18 +117,16 @@ class TranslationTask(Task):
     ) -> TranslationTask:
         if values:
             raise CheckpointError("damaged vocabulary: that of a translator is in its subword model alone")
-        if SUBWORDS_FILE not in files:
-            raise CheckpointError(f"damaged vocabulary: the folder has no {SUBWORDS_FILE}")
-        return cls(settings, SubwordModel.from_bytes(files[SUBWORDS_FILE]))
+        return cls(settings, PairPieces.from_files(files))
 
     def vocabulary(self) -> dict[str, Any]:
         return {}
 
     def vocabulary_files(self) -> dict[str, bytes]:
-        return {SUBWORDS_FILE: self.subwords.to_bytes()}
+        return self.pieces.files()
 
     def facts(self) -> dict[str, str]:
-        return {"vocabulary": f"{len(self.subwords):,} pieces of words, shared by both languages"}
+        return {"vocabulary": self.pieces.facts()}
 
     def check_examples(self, examples: Sequence[ParallelExample], where: str) -> list[str]:
         if any(example.target is None for example in examples):
@@ -140,7 +136,7 @@ class TranslationTask(Task):
     def build_model(self) -> Translator:
         settings = self.settings
         return Translator(
-            len(self.subwords),
+            len(self.pieces.target),
             embed_size=settings.embed,
             cell=settings.cell,
             hidden_size=settings.hidden,
@@ -154,8 +150,14 @@ class TranslationTask(Task):
         )
 
     def size(self, example: ParallelExample) -> int:
-        source = len(self.subwords.encode(example.source))
-        return 1 + max(source, len(self.subwords.encode(example.target)) if example.target else 0)
+        cut = example if isinstance(example, CutPair) else self.pieces.cut(example)
+        return 1 + max(len(cut.source_ids), len(cut.target_ids or ()))
+
+    def encode(self, examples: Sequence[ParallelExample], folder: Path) -> list[CutPair]:
+        return [self.pieces.cut(example) for example in examples]
+
+    def encode_development(self, examples: Sequence[ParallelExample]) -> list[CutPair]:
+        return [self.pieces.cut_source(example) for example in examples]
 
     def plan_epoch(
         self, examples: Sequence[ParallelExample], batch_tokens: int, *, seed: int, epoch: int
@@ -170,8 +172,14 @@ class TranslationTask(Task):
         generator = random.Random(part.seed)
         sources, targets = [], []
         for row in part.rows:
-            sources.append(self._cut(examples[row].source, generator))
-            targets.append(self._cut(examples[row].target or "", generator))
+            source, target = self.pieces.cut_randomly(
+                self.pieces.cut(examples[row]),
+                generator,
+                share=self.settings.random_pieces,
+                sharpness=self.settings.sharpness,
+            )
+            sources.append(source)
+            targets.append(target)
         batch = make_pair_batch(sources, targets)
         if not self.settings.word_dropout:
             return batch
@@ -182,17 +190,13 @@ class TranslationTask(Task):
             next_ids=batch.next_ids,
         )
 
-    def _cut(self, text: str, generator: random.Random) -> list[int]:
-        if self.settings.random_pieces and generator.random() < self.settings.random_pieces:
-            return self.subwords.encode_randomly(text, generator, sharpness=self.settings.sharpness)
-        return self.subwords.encode(text)
-
     def make_batch(
         self, examples: Sequence[ParallelExample], *, pad_to: int = 0, with_labels: bool = False
     ) -> PairBatch:
-        sources = [self.subwords.encode(example.source) for example in examples]
-        targets = [self.subwords.encode(example.target or "") for example in examples] if with_labels else None
-        return make_pair_batch(sources, targets, pad_to=pad_to)
+        if not with_labels:
+            return make_pair_batch([self.pieces.cut_source(one).source_ids for one in examples], pad_to=pad_to)
+        cut = [self.pieces.cut(example) for example in examples]
+        return make_pair_batch([one.source_ids for one in cut], [one.target_ids or () for one in cut], pad_to=pad_to)
 
     def loss(self, model: nn.Module, outputs: Written, batch: PairBatch) -> Tensor:
         """Return the mean negative log-likelihood in nats per piece of the translation, smoothed."""
@@ -256,12 +260,12 @@ class TranslationTask(Task):
         weights: tuple[tuple[float, ...], ...] = ()
         if asked.attention:
             ids = batch.source_ids[row, : batch.source_lengths[row]].tolist()
-            sources = tuple(self.subwords.pieces[id] for id in ids)
-            targets = tuple(self.subwords.pieces[id] for id in (*best.ids, EOS_ID))
+            sources = tuple(self.pieces.source.pieces[id] for id in ids)
+            targets = tuple(self.pieces.target.pieces[id] for id in (*best.ids, EOS_ID))
             found = _where_it_looked(network, batch, row, [best.ids])[0, : len(targets), : len(sources)]
             weights = tuple(map(tuple, found.tolist()))
         return Translated(
-            texts=tuple(self.subwords.decode(found.ids) for found in hypotheses),
+            texts=tuple(self.pieces.target.decode(found.ids) for found in hypotheses),
             scores=tuple(found.normalised_score for found in hypotheses),
             is_cut=not best.is_finished,
             source_pieces=sources,
@@ -270,23 +274,10 @@ class TranslationTask(Task):
         )
 
     def cut_long(self, example: ParallelExample) -> list[tuple[ParallelExample, int, int]]:
-        if len(self.subwords.encode(example.source)) <= LONGEST_SENTENCE:
-            return super().cut_long(example)
-        return [(ParallelExample(source=piece), 0, 0) for piece in self._stretches(example.source)]
-
-    def _stretches(self, text: str) -> Iterator[str]:
-        """Cut a text at spaces into stretches of at most ``LONGEST_SENTENCE`` pieces; a longer word stays whole."""
-        held: list[str] = []
-        count = 0
-        for word in text.split():
-            size = len(self.subwords.encode(word))
-            if held and count + size > LONGEST_SENTENCE:
-                yield " ".join(held)
-                held, count = [], 0
-            held.append(word)
-            count += size
-        if held:
-            yield " ".join(held)
+        cut = self.pieces.cut_source(example)
+        if len(cut.source_ids) <= LONGEST_SENTENCE:
+            return [(cut, 0, 0)]
+        return [(piece, 0, 0) for piece in self.pieces.stretches(example.source)]
 
     def join_long(self, pieces: Sequence[tuple[Translated, int, int]]) -> Translated:
         if len(pieces) == 1:
