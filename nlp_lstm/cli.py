@@ -111,13 +111,17 @@ def predict(
     language: Annotated[str, typer.Option(help="Language code; chooses a task's model.")] = "en",
     source: Annotated[str | None, typer.Option(help="Translation: the language of the text; default en.")] = None,
     target: Annotated[str | None, typer.Option(help="Translation: into this language; default de.")] = None,
+    together_with: Annotated[
+        list[str] | None,
+        typer.Option("--together-with", help="A further model that answers together with the first; may come again."),
+    ] = None,
 ) -> None:
     """Predict for each line of text."""
     from nlp_lstm.pipeline import Pipeline
 
     if form is OutputFormat.conllu and label is not None:
         raise ConfigError("--label goes with --format jsonl; CoNLL-U holds every label column")
-    pipeline = Pipeline(model, language=language, source=source, target=target)
+    pipeline = Pipeline(model, language=language, source=source, target=target, together_with=together_with or ())
     options: dict[str, Any] = {"label": label} if label is not None else {}
     if top_k is not None:
         options["top_k"] = top_k or None
@@ -197,6 +201,10 @@ def evaluate(
         bool, typer.Option("--allow-overlap", help="Even where the model was trained on some of these texts.")
     ] = False,
     language: Annotated[str, typer.Option(help="Language code; chooses a task's model.")] = "en",
+    together_with: Annotated[
+        list[str] | None,
+        typer.Option("--together-with", help="A further model that answers together with the first; may come again."),
+    ] = None,
 ) -> None:
     """Evaluate a model on labelled data; without DATA, on the data set of the catalogue that it was trained on."""
     from nlp_lstm.pipeline import Pipeline
@@ -208,7 +216,7 @@ def evaluate(
         raise ConfigError(
             f"{', '.join(overrides or ())}: evaluate takes reading.KEY=VALUE only, as in reading.text=review"
         )
-    pipeline = Pipeline(model, language=language)
+    pipeline = Pipeline(model, language=language, together_with=together_with or ())
     report = pipeline.evaluate(data, split=split, reading=reading, allow_overlap=allow_overlap)
     console = Console()
     console.print(report.summary(), highlight=False, markup=False)

@@ -16,11 +16,12 @@ from nlp_lstm.errors import ConfigError, DataError, nearest_hint, shorten
 from nlp_lstm.evaluation.report import Report
 from nlp_lstm.held_out import check_files, check_name, check_texts
 from nlp_lstm.nn.precision import check_bf16
+from nlp_lstm.opened import check_together, open_model
 from nlp_lstm.paths import model_roots
 from nlp_lstm.recipes import list_recipes, load_recipe
 from nlp_lstm.run_data import read_files, read_split
 from nlp_lstm.run_folders import new_run_folder
-from nlp_lstm.runs import open_model, run_recipe
+from nlp_lstm.runs import run_recipe
 from nlp_lstm.settings import parse_settings
 from nlp_lstm.tasks import LanguageTask, predict_examples, tasks
 from nlp_lstm.text.tokenize import Tokenizer, check_text
@@ -44,6 +45,8 @@ class Pipeline:
         device: "auto" or "cpu", or any other torch device.
         precision: "fp32" is exact; "bf16" is faster where the processor has it, and equal on nearly all tokens.
         batch_tokens: tokens per batch, padding included; results do not depend on it.
+        together_with: further models of the same task and vocabularies, by name or folder, such as those of other
+            seeds; all of them answer together.
 
     Raises:
         NotTrainedError: no such model; the message names the command that makes one.
@@ -66,6 +69,7 @@ class Pipeline:
         device: str = "auto",
         precision: Literal["fp32", "bf16"] = "fp32",
         batch_tokens: int | None = None,
+        together_with: Sequence[str | Path] = (),
     ) -> None:
         if precision not in ("fp32", "bf16"):
             raise ConfigError(f'precision is "{precision}"; known: fp32, bf16')
@@ -76,9 +80,13 @@ class Pipeline:
         self.folder = _locate(name_or_path, _languages(name_or_path, language, source, target))
         opened = open_model(self.folder)
         self.task, self._model, self._config = opened.task, opened.model, opened.config
+        self._opened = [opened, *(open_model(_locate(other, language)) for other in together_with)]
+        if together_with:
+            check_together(self._opened)
         self.language = self._config.language
         try:
-            self._model.to("cpu" if device == "auto" else device)
+            for one in self._opened:
+                one.model.to("cpu" if device == "auto" else device)
         except (RuntimeError, AssertionError) as error:  # torch's own; AssertionError where it is built without CUDA
             raise ConfigError(f'device is "{device}": {error}; give "auto", "cpu" or a device that is here') from error
         self._use_bf16 = precision == "bf16"
@@ -192,6 +200,8 @@ class Pipeline:
     def _language_task(self) -> LanguageTask:
         if not isinstance(self.task, LanguageTask):
             raise ConfigError(f"the task {self.task.name} neither scores nor writes text; open a language model")
+        if len(self._opened) > 1:
+            raise ConfigError("several language models are evaluated together, but score and write alone; open one")
         return self.task
 
     def evaluate(
@@ -223,26 +233,26 @@ class Pipeline:
         if path.exists():
             found = open_files(path, kind=kind, reading=settings)
             split = split or (None if path.is_file() else "test")
-            is_held_out = allow_overlap or check_files(found, split, self._config)
+            held_out = [allow_overlap or check_files(found, split, one.config) for one in self._opened]
             if split is None:
                 examples = read_files(found.splits["train"], kind, settings, self.language)
             else:
                 examples = read_split(found, split, settings, self.language)
-            if not is_held_out and kind == "labelled":
-                note = check_texts([example.document.text for example in examples], self._config)
+            if not all(held_out) and kind == "labelled":
+                texts = [example.document.text for example in examples]
+                note = " ".join(dict.fromkeys(check_texts(texts, one.config) for one in self._opened))
         else:
             found, split = find_data([str(path)], reading=settings), split or "test"
             if found.kind != kind:
                 raise ConfigError(f"{found.name} holds {found.kind} data; the task {self.task.name} takes {kind} data")
-            if not allow_overlap:
-                check_name(found.name, self._config)
+            for one in self._opened if not allow_overlap else ():
+                check_name(found.name, one.config)
             examples = read_split(found, split, settings, self.language)
         source = found.name + (f", {split} split" if split else "")
         predictions = self._predict_examples(examples)
-        report = self.task.report(
-            examples, predictions, title=f"{self.task.title}: {source}", subtitle=f"model {self.folder.name}"
-        )
-        examined = self.task.examine(self._model, examples, predictions)
+        who = f"model {self.folder.name}" if len(self._opened) == 1 else f"{len(self._opened)} models together"
+        report = self.task.report(examples, predictions, title=f"{self.task.title}: {source}", subtitle=who)
+        examined = self.task.examine(self._model, examples, predictions) if len(self._opened) == 1 else []
         lead = " ".join(filter(None, (report.lead, note)))
         return dataclasses.replace(report, lead=lead, sections=[*report.sections, *examined])
 
@@ -324,7 +334,7 @@ class Pipeline:
     def _predict_examples(self, examples: Sequence[Any], options: Mapping[str, Any] | None = None) -> list[Any]:
         return predict_examples(
             self.task,
-            self._model,
+            [opened.model for opened in self._opened],
             examples,
             batch_tokens=self._batch_tokens,
             use_bf16=self._use_bf16,

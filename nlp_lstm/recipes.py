@@ -30,14 +30,19 @@ class BaselineSettings(Settings):
 
 
 class DistillationSettings(Settings):
-    """Teachers: networks trained first, whose mean opinion the model learns besides the labels (Hinton et al. 2015)."""
+    """Teachers: networks trained first, from whose answers the model learns besides its data (Hinton et al. 2015).
+
+    A classifier learns the mean of their probabilities. A translator learns further pairs: the training texts with the
+    translation that the teachers write together (Kim and Rush 2016)."""
 
     teachers: int = Field(0, ge=0, le=50)
     """How many, each with a seed of its own; 0 for none."""
     model: Mapping[str, Any] = Field(default_factory=dict)
     """Changes to the model settings for the teachers, as in ``{hidden: 400}``."""
     weight: float = Field(0.7, gt=0, le=1)
-    """The teachers' share in what the model learns of a labelled example."""
+    """The teachers' share in what the model learns: of a labelled example the share in its target; of pairs of texts
+    the share of the pairs that have the teachers' translation. With 0.5 every pair is learnt in both forms; with more,
+    some true ones are left out, with less, some of the teachers'."""
     unlabelled: tuple[str, ...] = ()
     """Data sets whose training texts only the teachers label; their own labels are not read."""
 

@@ -198,23 +198,31 @@ def _join_parallel(
 ) -> RunData:
     """Put the training pairs of all data sets together, without those that are in dev or test."""
     protected = {f"{found.name} {split}": parts[split] for split in ("dev", "test")}
+    names = recipe.distillation.unlabelled if recipe.distillation.teachers else ()
+    unlabelled = _find_others(names, [found, *also], recipe, say)
     training: list[ParallelExample] = []
+    extra: list[ParallelExample] = []
     sizes: dict[str, int] = {}
     removed: dict[str, Counter[str]] = {}
-    for source in (found, *also):
+    for source in (found, *also, *unlabelled):
         is_own = source is found
         pairs = parts["train"] if is_own else source.read("train", recipe.reading, recipe.language, say=say)
         kept, counts = remove_pairs(pairs, protected)  # type: ignore[arg-type]
         sizes[source.name], removed[source.name] = len(pairs), counts
         _say_left_out(source.name, counts, pairs, say)
-        training.extend(kept)
+        if any(source is other for other in unlabelled):
+            extra.extend(ParallelExample(source=pair.source) for pair in kept)
+        else:
+            training.extend(kept)
     training = _take_share_of_rest(training, found, parts, recipe, say)
     return RunData(
         found=found,
         also=tuple(also),
+        texts_only=tuple(unlabelled),
         training=training,
         development=parts["dev"],
         test=parts["test"],
+        unlabelled=extra,
         sizes=sizes,
         removed=removed,
         kept_apart=(found.name,),
@@ -272,6 +280,23 @@ def _by_split(data: Mapping[str, Mapping[str, Sequence[Any]]]) -> dict[str, list
 def read_split(found: FoundData, split: str, reading: Settings, language: str) -> Sequence[Any]:
     """Read one split in the way that a task's recipe says."""
     return found.read(split, reading, language)
+
+
+def read_test(recipe: Recipe, data: Path | None) -> tuple[FoundData, Sequence[Any]]:
+    """Find the data of a run again and return it with its test examples.
+
+    Args:
+        recipe: names the data sets.
+        data: a user's own file or folder, instead of the first data set.
+
+    Raises:
+        DataError: the data cannot be had, or is broken.
+    """
+    if data is not None:
+        found = open_files(data, kind=tasks.get(recipe.task).data_kind, reading=recipe.reading)
+    else:
+        found = find_data(recipe.data, reading=recipe.reading)
+    return found, read_split(found, "test", recipe.reading, recipe.language)
 
 
 def read_files(paths: Sequence[Path], kind: Kind, reading: Settings, language: str) -> Sequence[Any]:

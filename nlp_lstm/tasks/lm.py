@@ -44,6 +44,7 @@ from nlp_lstm.tasks.language import (
     LinePrediction,
     PromptBatch,
     StreamBatch,
+    average_lines,
     network_of,
     score_stream,
 )
@@ -261,6 +262,17 @@ class LanguageTask(Task):
             for row in range(len(lengths))
         ]
         return predictions[::-1] if self._is_backward else predictions
+
+    @property
+    def predicts_together(self) -> bool:
+        return True
+
+    def predict_together(self, models: Sequence[nn.Module], batch: PromptBatch, **options: Any) -> list[Generated]:
+        raise ConfigError("several language models score texts together, but do not write together; give one model")
+
+    def average(self, opinions: Sequence[Sequence[LinePrediction]]) -> list[LinePrediction]:
+        """Return the mean of the probabilities of each token."""
+        return [average_lines(lines) for lines in zip(*opinions, strict=True)]
 
     def calibrate(self, model: nn.Module, examples: Sequence[TextExample]) -> None:
         """Choose on development text how fast the network adapts when it is evaluated that way."""

@@ -272,11 +272,25 @@ class ClassificationTask(WordTask):
             ),
         ]
 
+    @property
+    def predicts_together(self) -> bool:
+        return True
+
+    def predict_together(
+        self, models: Sequence[nn.Module], batch: LabelledBatch, **options: Any
+    ) -> list[LabelPrediction]:
+        if options.get("explain"):
+            raise ConfigError("explain is about one network; give one model")
+        return super().predict_together(models, batch, **options)
+
     def average(self, opinions: Sequence[Sequence[LabelPrediction]]) -> list[LabelPrediction]:
         return average_opinions(opinions, self.labels.tokens)
 
+    def pack_opinion(self, prediction: LabelPrediction) -> dict[str, float]:
+        return dict(prediction.probabilities)
+
     def teach(
-        self, examples: Sequence[LabelledExample], opinions: Sequence[LabelPrediction], weight: float
+        self, examples: Sequence[LabelledExample], opinions: Sequence[Mapping[str, float]], weight: float
     ) -> list[LabelledExample]:
         return taught_examples(examples, opinions, weight)
 

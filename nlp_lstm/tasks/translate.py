@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from nlp_lstm.data.example import ParallelExample
 from nlp_lstm.data.reading import ParallelSettings
 from nlp_lstm.data.sampling import shuffled_batches
-from nlp_lstm.decoding.beam import Hypothesis, beam_search
+from nlp_lstm.decoding.beam import Hypothesis
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError
 from nlp_lstm.evaluation.report import Report, Section
 from nlp_lstm.evaluation.translation import CorpusCounts, ScoredTranslation
@@ -29,6 +29,7 @@ from nlp_lstm.evaluation.translation_report import translation_report
 from nlp_lstm.nn.dropout import drop_ids
 from nlp_lstm.nn.translator import Translator, Written
 from nlp_lstm.tasks.base import Task, predict_examples, tasks
+from nlp_lstm.tasks.targets import taught_pairs
 from nlp_lstm.tasks.translation import (
     PairBatch,
     Translated,
@@ -39,12 +40,12 @@ from nlp_lstm.tasks.translation import (
 )
 from nlp_lstm.tasks.translation_baselines import DICTIONARY, MEMORY, WordByWord, nearest_translations
 from nlp_lstm.tasks.translation_pieces import LONGEST_SENTENCE, CutPair, PairPieces
+from nlp_lstm.tasks.translation_search import search, where_it_looked
 from nlp_lstm.text.placeholders import count_kept
 from nlp_lstm.text.tokenize import Tokenizer
-from nlp_lstm.text.units import BOS_ID, EOS_ID, PAD_ID, UNK_ID
+from nlp_lstm.text.units import EOS_ID, PAD_ID, UNK_ID
 from nlp_lstm.text.vectors import WordVectors
 
-NEVER_WRITTEN = (PAD_ID, UNK_ID, BOS_ID)
 NUM_SHOWN = 50  # sentences of which the report shows the attention of a good, a middling and a poor one
 SHOWN_LENGTHS = range(5, 13)  # their words
 
@@ -220,35 +221,20 @@ class TranslationTask(Task):
     def decode(self, model: nn.Module, outputs: Any, batch: Any) -> list[Any]:
         raise ConfigError("a translator writes piece by piece; use predict_batch")
 
-    @torch.inference_mode()
     def predict_batch(self, model: nn.Module, batch: PairBatch, **options: Any) -> list[Translated]:
+        return self.predict_together([model], batch, **options)
+
+    @torch.inference_mode()
+    def predict_together(self, models: Sequence[nn.Module], batch: PairBatch, **options: Any) -> list[Translated]:
+        """Search with the mean of the step probabilities of all networks."""
         asked = translation_options(options)
-        network = _translator(model)
-        num_beams = max(asked.num_beams or self.settings.beams, asked.num_return_sequences)
-        penalty = self.settings.length_penalty if asked.length_penalty is None else asked.length_penalty
-        lengths = batch.source_lengths.tolist()
-        found = beam_search(
-            network.step,
-            network.read(batch.source_ids, batch.source_lengths),
-            torch.full_like(batch.source_lengths, BOS_ID),
-            num_beams=num_beams,
-            eos_id=EOS_ID,
-            max_steps=[asked.max_new_tokens or 3 * length + 10 for length in lengths],
-            length_penalty=penalty,
-            no_repeat_ngram_size=asked.no_repeat_ngram_size,
-            num_return=num_beams if asked.coverage_penalty else asked.num_return_sequences,
-            excluded_ids=NEVER_WRITTEN,
-        )
-        if asked.coverage_penalty:
-            found = [
-                _by_coverage(network, batch, row, hypotheses, asked.coverage_penalty)[: asked.num_return_sequences]
-                for row, hypotheses in enumerate(found)
-            ]
-        return [self._translated(network, batch, row, found[row], asked) for row in range(len(found))]
+        networks = [_translator(model) for model in models]
+        found = search(networks, batch, asked, self.settings)
+        return [self._translated(networks, batch, row, found[row], asked) for row in range(len(found))]
 
     def _translated(
         self,
-        network: Translator,
+        networks: Sequence[Translator],
         batch: PairBatch,
         row: int,
         hypotheses: Sequence[Hypothesis],
@@ -262,7 +248,7 @@ class TranslationTask(Task):
             ids = batch.source_ids[row, : batch.source_lengths[row]].tolist()
             sources = tuple(self.pieces.source.pieces[id] for id in ids)
             targets = tuple(self.pieces.target.pieces[id] for id in (*best.ids, EOS_ID))
-            found = _where_it_looked(network, batch, row, [best.ids])[0, : len(targets), : len(sources)]
+            found = where_it_looked(networks, batch, row, [best.ids])[0, : len(targets), : len(sources)]
             weights = tuple(map(tuple, found.tolist()))
         return Translated(
             texts=tuple(self.pieces.target.decode(found.ids) for found in hypotheses),
@@ -272,6 +258,19 @@ class TranslationTask(Task):
             target_pieces=targets,
             weights=weights,
         )
+
+    @property
+    def predicts_together(self) -> bool:
+        return True
+
+    def pack_opinion(self, prediction: Translated) -> str | None:
+        """Return the translation; None for one that was cut off or is empty, from which nothing is to be learnt."""
+        return None if prediction.is_cut or not prediction.text.strip() else prediction.text
+
+    def teach(
+        self, examples: Sequence[ParallelExample], opinions: Sequence[str | None], weight: float
+    ) -> list[ParallelExample]:
+        return taught_pairs(examples, opinions, weight)
 
     def cut_long(self, example: ParallelExample) -> list[tuple[ParallelExample, int, int]]:
         cut = self.pieces.cut_source(example)
@@ -422,22 +421,3 @@ def _drop(ids: Tensor | None, rate: float) -> Tensor:
     """Read a share of the pieces as unknown; specials and padding stay."""
     known = _known(ids)
     return torch.where(known > EOS_ID, drop_ids(known, rate, UNK_ID), known)
-
-
-def _where_it_looked(network: Translator, batch: PairBatch, row: int, targets: Sequence[Sequence[int]]) -> Tensor:
-    """Return `target step time`: where the decoder looks when it writes these translations of one text."""
-    length = int(batch.source_lengths[row])
-    again = make_pair_batch([batch.source_ids[row, : length - 1].tolist()] * len(targets), targets)
-    return network(again.to(batch.source_ids.device)).weights
-
-
-def _by_coverage(
-    network: Translator, batch: PairBatch, row: int, hypotheses: Sequence[Hypothesis], penalty: float
-) -> list[Hypothesis]:
-    """Order the translations of one text anew: each loses what its attention left unread of the source."""
-    weights = _where_it_looked(network, batch, row, [found.ids for found in hypotheses])
-    rescored = []
-    for found, looked in zip(hypotheses, weights, strict=True):
-        read = looked[: len(found.ids) + 1].sum(dim=0).clamp(1e-6, 1.0)
-        rescored.append(found._replace(normalised_score=found.normalised_score + penalty * float(read.log().sum())))
-    return sorted(rescored, key=lambda found: -found.normalised_score)

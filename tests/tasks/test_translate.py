@@ -18,9 +18,9 @@ from nlp_lstm.errors import CheckpointError, ConfigError, DataError
 from nlp_lstm.pipeline import Pipeline
 from nlp_lstm.recipes import load_recipe, model_name
 from nlp_lstm.tasks import TranslationTask, predict_examples
-from nlp_lstm.tasks.translate import _by_coverage
 from nlp_lstm.tasks.translation import make_pair_batch
 from nlp_lstm.tasks.translation_pieces import LONGEST_SENTENCE
+from nlp_lstm.tasks.translation_search import by_coverage
 from nlp_lstm.text.subwords import SubwordModel
 from nlp_lstm.text.units import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 
@@ -172,15 +172,15 @@ def test_bleu_is_that_of_sacrebleu():
     assert expected.score > 60  # 32 of 40 are learnt by heart
 
 
-def test_translations_that_leave_the_source_unread_lose_by_coverage():
+def test_translations_that_leave_the_source_unread_loseby_coverage():
     pipeline = tiny_translator()
     task, model = pipeline.task, pipeline._model
     batch = task.make_batch([ParallelExample(source=LEARNT)])
     whole = Hypothesis(tuple(task.pieces.source.encode(TRANSLATED)), -2.0, -2.0, True)
     part = Hypothesis(tuple(task.pieces.source.encode("Ein Hund")), -1.0, -1.0, True)
     with torch.inference_mode():
-        assert _by_coverage(model, batch, 0, [part, whole], 0.0)[0] == part
-        assert _by_coverage(model, batch, 0, [part, whole], 5.0)[0].ids == whole.ids
+        assert by_coverage([model], batch, 0, [part, whole], 0.0)[0] == part
+        assert by_coverage([model], batch, 0, [part, whole], 5.0)[0].ids == whole.ids
     assert pipeline.predict(LEARNT, coverage_penalty=0.2)["translation_text"] == TRANSLATED
 
 
