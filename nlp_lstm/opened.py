@@ -94,4 +94,5 @@ def open_beginning(name: str, key: str = "init") -> Beginning | BidirectionalBeg
         units=opened.task.units,
         network=opened.model,
         is_backward=opened.task.settings.direction == "backward",
+        language=opened.config.language,
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from nlp_lstm.artifacts import CONFIG_NAME, copy_model, existing_folder, find_model, list_models
-from nlp_lstm.data.catalogue import catalogue, find_data, open_files
+from nlp_lstm.data.catalogue import catalogue
 from nlp_lstm.data.writers import format_conllu
 from nlp_lstm.errors import ConfigError, DataError, nearest_hint, shorten
 from nlp_lstm.evaluation.report import Report
@@ -19,7 +19,7 @@ from nlp_lstm.nn.precision import check_bf16
 from nlp_lstm.opened import check_together, open_model
 from nlp_lstm.paths import model_roots
 from nlp_lstm.recipes import list_recipes, load_recipe
-from nlp_lstm.run_data import read_files, read_split
+from nlp_lstm.run_data import check_kind, find_named, open_own, read_files, read_split
 from nlp_lstm.run_folders import new_run_folder
 from nlp_lstm.runs import run_recipe
 from nlp_lstm.settings import parse_settings
@@ -231,7 +231,7 @@ class Pipeline:
         settings = parse_settings(self.task.reading_type, {**self._config.reading, **(reading or {})}, "reading")
         kind, note = self.task.data_kind, ""
         if path.exists():
-            found = open_files(path, kind=kind, reading=settings)
+            found = open_own(path, kind, settings)
             split = split or (None if path.is_file() else "test")
             held_out = [allow_overlap or check_files(found, split, one.config) for one in self._opened]
             if split is None:
@@ -242,9 +242,8 @@ class Pipeline:
                 texts = [example.document.text for example in examples]
                 note = " ".join(dict.fromkeys(check_texts(texts, one.config) for one in self._opened))
         else:
-            found, split = find_data([str(path)], reading=settings), split or "test"
-            if found.kind != kind:
-                raise ConfigError(f"{found.name} holds {found.kind} data; the task {self.task.name} takes {kind} data")
+            found, split = find_named([str(path)], settings), split or "test"
+            check_kind(found, self.task.name, settings)
             for one in self._opened if not allow_overlap else ():
                 check_name(found.name, one.config)
             examples = read_split(found, split, settings, self.language)

@@ -10,7 +10,7 @@ import yaml
 from pydantic import Field, create_model
 
 from nlp_lstm.artifacts import Precision
-from nlp_lstm.data.reading import ParallelSettings
+from nlp_lstm.data.reading import ParallelSettings, SideSettings
 from nlp_lstm.errors import ConfigError, nearest_hint
 from nlp_lstm.paths import bundled_folder
 from nlp_lstm.settings import Settings, apply_overrides, dotted, parse_settings
@@ -126,11 +126,17 @@ def make_recipe(values: dict[str, Any], overrides: Iterable[str] | Mapping[str, 
 
 
 def _in_source_language(recipe: Recipe, values: Mapping[str, Any], where: str) -> Recipe:
-    """Give a recipe of parallel texts the language that these are translated from.
+    """Give a recipe of parallel texts the language that these are translated from, and check that of one side.
 
     Raises:
         ConfigError: it names another one.
     """
+    pair = recipe.reading.parallel if isinstance(recipe.reading, SideSettings) else None
+    if pair is not None and recipe.language not in pair.languages:
+        raise ConfigError(
+            f'{where}: language is "{recipe.language}", which is none of the two of reading.pair={pair.pair}; set '
+            "language to the one whose texts are learnt"
+        )
     if not isinstance(recipe.reading, ParallelSettings) or recipe.language == recipe.reading.source:
         return recipe
     if "language" in values:

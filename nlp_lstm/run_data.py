@@ -14,10 +14,12 @@ from typing import Any
 from nlp_lstm.data.catalogue import FoundData, catalogue, find_at_hand, find_data, open_files
 from nlp_lstm.data.example import ParallelExample, text_of
 from nlp_lstm.data.found import SPLITS
-from nlp_lstm.data.overlap import ProtectedTexts, remove_overlap, remove_pairs
-from nlp_lstm.data.readers import Kind, read_examples
+from nlp_lstm.data.overlap import ProtectedSentences, ProtectedTexts, remove_overlap, remove_pairs
+from nlp_lstm.data.readers import Kind, known_endings, read_examples
+from nlp_lstm.data.reading import SideSettings
 from nlp_lstm.data.running import RunningText
 from nlp_lstm.data.share import take_share
+from nlp_lstm.data.sides import held_out_sentences, pair_with, read_side, read_side_of_files
 from nlp_lstm.errors import ConfigError, DataError
 from nlp_lstm.recipes import Recipe
 from nlp_lstm.settings import Settings
@@ -83,7 +85,8 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
     From the training part of labelled texts every text is left out that is also in a dev or test split: the run's own,
     and those of all protected data sets of the catalogue that are on this machine. From running text that the run
     learns besides its own, those of the protected data sets of the same pool are left out. Of parallel texts the pairs
-    are left out of which a side is in the run's own dev or test split.
+    are left out of which a side is in the run's own dev or test split; of one side of them, which a language model
+    learns, all sentences that parallel texts on this machine hold out in its language.
 
     Args:
         recipe: names the data sets.
@@ -95,12 +98,9 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
         DataError: the data cannot be had, or is broken.
     """
     kind = tasks.get(recipe.task).data_kind
-    if data is not None:
-        found = open_files(data, kind=kind, reading=recipe.reading)
-    else:
-        found = find_data(recipe.data, say=say, reading=recipe.reading)
-    _check_kind(found, recipe)
-    parts: Mapping[str, Sequence[Any]] = found.read_splits(SPLITS, recipe.reading, recipe.language, say=say)
+    found = _find(recipe, data, say)
+    check_kind(found, recipe.task, recipe.reading)
+    parts = read_splits(found, SPLITS, recipe.reading, recipe.language, say)
     for note in found.notes:  # after reading, so that of a broken file nothing but its fault is told
         say(f"note: {note}")
     if kind == "running" and recipe.share < 1:
@@ -162,31 +162,48 @@ def _join_running(
     say: Callable[[str], None],
 ) -> RunData:
     """Put the running text of all data sets together, that of the run's own data last: next to what is tested."""
-    texts: dict[str, RunningText] = {}
+    sides: dict[str, list[str]] = {}
+    if found.kind == "parallel":
+        sides = {f"{found.name} {split}": [text_of(line) for line in parts[split]] for split in ("dev", "test")}
+        sides |= {name: texts for name, texts in held_out_sentences(recipe.language).items() if name not in sides}
+    sentences = ProtectedSentences(sides)
+    texts: list[RunningText] = []
+    sizes: dict[str, int] = {}
     removed: dict[str, Counter[str]] = {}
-    kept_apart: dict[str, None] = {}
-    for source in also:
-        text: RunningText = source.read("train", language=recipe.language)  # type: ignore[assignment]
-        others = _read_protected(_same_pool(source.name))
-        if others:
-            kept, counts = _without_overlap(text, ProtectedTexts(_by_split(others)))
-            _say_left_out(source.name, counts, text, say)
-            text, removed[source.name] = kept, counts
-            kept_apart |= dict.fromkeys(others)
-        _say_sizes(source.name, {"train": text}, say)
-        texts[source.name] = text
-    _say_sizes(found.name, parts, say)
-    sizes = {name: len(text) + removed.get(name, Counter()).total() for name, text in texts.items()}
+    kept_apart: dict[str, None] = dict.fromkeys(name.rpartition(" ")[0] for name in sides)
+    for source in (*also, found):
+        is_own = source is found
+        text = parts["train"] if is_own else _read_running(source, recipe)
+        sizes[source.name] = len(text)
+        others = {} if is_own else _read_protected(_same_pool(source.name))
+        kept_apart |= dict.fromkeys(others)
+        checks = [*([ProtectedTexts(_by_split(others))] if others else []), *([sentences] if sides else [])]
+        for protected in checks:
+            text, counts = _without_overlap(text, protected)  # type: ignore[arg-type]
+            removed[source.name] = removed.get(source.name, Counter()) + counts
+        if removed.get(source.name):
+            _say_left_out(source.name, removed[source.name], range(sizes[source.name]), say)
+        _say_sizes(source.name, {**parts, "train": text} if is_own else {"train": text}, say)
+        texts.append(text)  # type: ignore[arg-type]
+    if not len(texts[-1]):
+        raise DataError(f"{found.name}: every training text is also in dev or test data; give other data")
     return RunData(
         found=found,
         also=tuple(also),
-        training=RunningText.join([*texts.values(), parts["train"]]) if also else parts["train"],  # type: ignore[list-item]
+        training=RunningText.join(texts) if also else texts[0],
         development=parts["dev"],
         test=parts["test"],
-        sizes={**sizes, found.name: len(parts["train"])},
+        sizes=sizes,
         removed=removed,
         kept_apart=tuple(kept_apart),
     )
+
+
+def _read_running(source: FoundData, recipe: Recipe) -> Sequence[Any]:
+    """The training text of a further data set, of parallel texts the side in the recipe's language."""
+    if source.kind == "parallel":
+        return read_side(source, ("train",), source.reading, recipe.language)["train"]  # type: ignore[arg-type]
+    return source.read("train", language=recipe.language)
 
 
 def _join_parallel(
@@ -245,7 +262,9 @@ def _take_share_of_rest(
     return chosen
 
 
-def _without_overlap(text: RunningText, protected: ProtectedTexts) -> tuple[RunningText, Counter[str]]:
+def _without_overlap(
+    text: RunningText, protected: ProtectedTexts | ProtectedSentences
+) -> tuple[RunningText, Counter[str]]:
     """Leave out the lines that are a protected text, and count them by its name."""
     found = [(number, name) for number, line in enumerate(text) if (name := protected.find(text_of(line))) is not None]
     starts = [0, *(number + 1 for number, _ in found)]
@@ -279,7 +298,71 @@ def _by_split(data: Mapping[str, Mapping[str, Sequence[Any]]]) -> dict[str, list
 
 def read_split(found: FoundData, split: str, reading: Settings, language: str) -> Sequence[Any]:
     """Read one split in the way that a task's recipe says."""
-    return found.read(split, reading, language)
+    return read_splits(found, (split,), reading, language)[split]
+
+
+def read_splits(
+    found: FoundData,
+    splits: Iterable[str],
+    reading: Settings,
+    language: str,
+    say: Callable[[str], None] = lambda line: None,
+) -> Mapping[str, Sequence[Any]]:
+    """Read splits in the way that a task's recipe says; of parallel texts for a language model one side.
+
+    Raises:
+        DataError: the data is broken.
+    """
+    pair = reading.parallel if isinstance(reading, SideSettings) else None
+    if pair is not None and found.kind == "parallel":
+        return read_side(found, splits, pair, language)
+    return found.read_splits(splits, reading, language, say=say)
+
+
+def find_named(names: Sequence[str], reading: Settings, say: Callable[[str], None] = lambda line: None) -> FoundData:
+    """Return the first data set of ``names`` that can be had, for the languages that a recipe's ``reading`` says.
+
+    Raises:
+        DataError: none can be had.
+    """
+    pair = reading.parallel if isinstance(reading, SideSettings) else None
+    return find_data(names, say=say, reading=pair or reading)
+
+
+def open_own(path: Path, kind: Kind, reading: Settings) -> FoundData:
+    """Take a user's own file or folder, which for a language model may be parallel texts.
+
+    Raises:
+        DataError: there is nothing usable.
+    """
+    pair = reading.parallel if isinstance(reading, SideSettings) else None
+    if pair is None or (path.is_file() and _has_ending(path, kind)):
+        return open_files(path, kind=kind, reading=reading)
+    return open_files(path, kind="parallel", reading=pair)
+
+
+def _has_ending(path: Path, kind: Kind) -> bool:
+    return path.name.lower().removesuffix(".gz").endswith(tuple(known_endings(kind)))
+
+
+def check_kind(found: FoundData, task: str, reading: Settings) -> None:
+    """Check that a data set holds what a task takes.
+
+    Raises:
+        ConfigError: it holds another kind of data.
+    """
+    wanted = tasks.get(task).data_kind
+    if found.kind == wanted or (isinstance(reading, SideSettings) and reading.pair and found.kind == "parallel"):
+        return
+    side = isinstance(reading, SideSettings) and found.kind == "parallel"
+    hint = ", or with reading.pair, as in en-de, one side of parallel texts" if side else ""
+    raise ConfigError(f"{found.name} holds {found.kind} data; the task {task} takes {wanted} data{hint}")
+
+
+def _find(recipe: Recipe, data: Path | None, say: Callable[[str], None] = lambda line: None) -> FoundData:
+    if data is not None:
+        return open_own(data, tasks.get(recipe.task).data_kind, recipe.reading)
+    return find_named(recipe.data, recipe.reading, say)
 
 
 def read_test(recipe: Recipe, data: Path | None) -> tuple[FoundData, Sequence[Any]]:
@@ -292,10 +375,7 @@ def read_test(recipe: Recipe, data: Path | None) -> tuple[FoundData, Sequence[An
     Raises:
         DataError: the data cannot be had, or is broken.
     """
-    if data is not None:
-        found = open_files(data, kind=tasks.get(recipe.task).data_kind, reading=recipe.reading)
-    else:
-        found = find_data(recipe.data, reading=recipe.reading)
+    found = _find(recipe, data)
     return found, read_split(found, "test", recipe.reading, recipe.language)
 
 
@@ -305,6 +385,9 @@ def read_files(paths: Sequence[Path], kind: Kind, reading: Settings, language: s
     Raises:
         DataError: a file is broken, or a labelled text has none.
     """
+    pair = reading.parallel if isinstance(reading, SideSettings) else None
+    if pair is not None and not _has_ending(paths[0], kind):
+        return read_side_of_files(paths, pair, language)
     examples: Sequence[Any] = read_examples(paths, kind=kind, reading=reading, language=language)
     return [example for example in examples if example.label is not None] if kind == "labelled" else examples
 
@@ -325,19 +408,21 @@ def _find_others(
         if any(name == other.name for other in taken):
             continue
         try:
-            other = find_data([name], say=say, reading=recipe.reading)
+            other = find_data([name], say=say, reading=_reading_of(name, recipe))
         except DataError as error:
             say(f"{name} is left out: {error}")
             continue
-        _check_kind(other, recipe)
+        check_kind(other, recipe.task, recipe.reading)
         others.append(other)
     return others
 
 
-def _check_kind(found: FoundData, recipe: Recipe) -> None:
-    wanted = tasks.get(recipe.task).data_kind
-    if found.kind != wanted:
-        raise ConfigError(f"{found.name} holds {found.kind} data; the task {recipe.task} takes {wanted} data")
+def _reading_of(name: str, recipe: Recipe) -> Settings:
+    """How a further data set is read: for a language model by a pair of languages that it has."""
+    pair = recipe.reading.parallel if isinstance(recipe.reading, SideSettings) else None
+    if pair is None:
+        return recipe.reading
+    return pair_with(name, pair, recipe.language) or recipe.reading
 
 
 def _check_any(training: Sequence[Any], recipe: Recipe) -> None:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from nlp_lstm.artifacts import Precision, copy_model, save_model
 from nlp_lstm.card import add_spread, model_card
-from nlp_lstm.data.catalogue import find_data, find_vectors
+from nlp_lstm.data.catalogue import find_vectors
 from nlp_lstm.data.overlap import ProtectedTexts, remove_overlap, remove_pairs
 from nlp_lstm.ensembles import evaluate_ensemble
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError
@@ -24,7 +24,7 @@ from nlp_lstm.files import write_whole
 from nlp_lstm.opened import OpenModel, open_beginning, open_model
 from nlp_lstm.opinions import OPINIONS_NAME
 from nlp_lstm.recipes import Recipe
-from nlp_lstm.run_data import RunData, read_run_data, read_split
+from nlp_lstm.run_data import RunData, find_named, read_run_data, read_split
 from nlp_lstm.run_folders import STATUS_NAME, RunStatus, begin_run, read_status, write_status
 from nlp_lstm.run_report import complete_report, current_commit
 from nlp_lstm.tasks import Task, predict_examples, tasks
@@ -95,7 +95,7 @@ def run_recipe(
         for note in task.check_examples(examples, f"{run_data.found.name}, {split}"):
             say(f"note: {note}")
     if recipe.init:
-        task.begin_as([open_beginning(name) for name in recipe.init])
+        task.begin_as([open_beginning(name) for name in recipe.init], recipe.reading)
     if recipe.context:
         task.take_context([open_beginning(name, "context") for name in recipe.context], say)
     Tokenizer(recipe.language)  # an unknown language fails now, not at the first text
@@ -260,7 +260,7 @@ def evaluate_others(
     others: dict[str, Sequence[Figure]] = {}
     for name in recipe.also_evaluate:
         try:
-            found = find_data([name], say=say, reading=recipe.reading)
+            found = find_named([name], recipe.reading, say)
             examples: Sequence[Any] = read_split(found, "test", recipe.reading, recipe.language)
             if stored.task.data_kind == "labelled":
                 trained = ProtectedTexts({"training": (example.document.text for example in data.training)})

@@ -102,8 +102,12 @@ class Task(ABC):
         """
         return []
 
-    def begin_as(self, beginnings: Sequence[Any]) -> None:
+    def begin_as(self, beginnings: Sequence[Any], reading: Settings | None = None) -> None:
         """Let the network begin as language models do, before it is built.
+
+        Args:
+            beginnings: the language models.
+            reading: how the run's data is read; a translator needs to know its two languages.
 
         Raises:
             ConfigError: the task's network cannot, or they do not fit its settings.

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from nlp_lstm.data.example import TextExample
+from nlp_lstm.data.reading import SideSettings
 from nlp_lstm.data.stream import StreamPart, TokenStream
 from nlp_lstm.errors import CheckpointError, ConfigError
 from nlp_lstm.evaluation.language_report import language_report, samples_section
@@ -85,6 +86,7 @@ class LanguageTask(Task):
     )
     settings_type = LanguageSettings
     data_kind = "running"
+    reading_type = SideSettings
     option_names: ClassVar[tuple[str, ...]] = tuple(GenerationOptions.model_fields)
 
     def __init__(self, settings: LanguageSettings, units: Units) -> None:

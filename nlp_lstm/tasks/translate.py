@@ -3,7 +3,7 @@
     A dog runs .   ->   Ein Hund rennt .
 
 Pieces of words, learnt from the training text, are shared by both languages, so names and numbers can be copied and no
-text holds anything unknown.
+text holds anything unknown. Where the halves begin as language models, each language has pieces of its own.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from nlp_lstm.evaluation.translation_examples import attention_plots
 from nlp_lstm.evaluation.translation_report import translation_report
 from nlp_lstm.nn.dropout import drop_ids
 from nlp_lstm.nn.translator import Translator, Written
+from nlp_lstm.settings import Settings
 from nlp_lstm.tasks.base import Task, predict_examples, tasks
 from nlp_lstm.tasks.targets import taught_pairs
 from nlp_lstm.tasks.translation import (
@@ -39,6 +40,7 @@ from nlp_lstm.tasks.translation import (
     translation_options,
 )
 from nlp_lstm.tasks.translation_baselines import DICTIONARY, MEMORY, WordByWord, nearest_translations
+from nlp_lstm.tasks.translation_beginning import Halves, choose_halves
 from nlp_lstm.tasks.translation_pieces import LONGEST_SENTENCE, CutPair, PairPieces
 from nlp_lstm.tasks.translation_search import search, where_it_looked
 from nlp_lstm.text.placeholders import count_kept
@@ -95,6 +97,7 @@ class TranslationTask(Task):
     def __init__(self, settings: TranslationSettings, pieces: PairPieces) -> None:
         self.settings = settings
         self.pieces = pieces
+        self._halves: Halves | None = None  # in training only
 
     @classmethod
     def prepare(
@@ -104,7 +107,7 @@ class TranslationTask(Task):
         vectors: Sequence[WordVectors] = (),
         say: Callable[[str], None] = lambda line: None,
     ) -> TranslationTask:
-        pieces = PairPieces.learn(examples, size=settings.vocabulary)
+        pieces = PairPieces.learn(examples, size=settings.vocabulary, is_shared=settings.vocabularies == "shared")
         say(f"vocabulary: {pieces.facts()}")
         return cls(settings, pieces)
 
@@ -118,7 +121,7 @@ class TranslationTask(Task):
     ) -> TranslationTask:
         if values:
             raise CheckpointError("damaged vocabulary: that of a translator is in its subword model alone")
-        return cls(settings, PairPieces.from_files(files))
+        return cls(settings, PairPieces.from_files(files, is_shared=settings.vocabularies == "shared"))
 
     def vocabulary(self) -> dict[str, Any]:
         return {}
@@ -127,7 +130,24 @@ class TranslationTask(Task):
         return self.pieces.files()
 
     def facts(self) -> dict[str, str]:
-        return {"vocabulary": self.pieces.facts()}
+        facts = {"vocabulary": self.pieces.facts()}
+        return facts | ({"begins as": self._halves.names} if self._halves else {})
+
+    def begin_as(self, beginnings: Sequence[Any], reading: Settings | None = None) -> None:
+        """Let the halves begin as language models of their languages, with these models' pieces of words.
+
+        Raises:
+            ConfigError: they do not fit the settings; says what to set.
+        """
+        if not isinstance(reading, ParallelSettings):
+            raise TypeError("to begin as language models a translator needs to know its two languages")
+        halves = choose_halves(beginnings, self.settings, reading)
+        self.pieces = PairPieces(halves.source_pieces or self.pieces.source, halves.target_pieces or self.pieces.target)
+        self._halves = halves
+
+    def fill_model(self, model: nn.Module) -> None:
+        if self._halves:
+            self._halves.fill(_translator(model))
 
     def check_examples(self, examples: Sequence[ParallelExample], where: str) -> list[str]:
         if any(example.target is None for example in examples):
@@ -148,6 +168,9 @@ class TranslationTask(Task):
             feeds_input=settings.input_feeding,
             embedding_dropout=settings.embedding_dropout,
             dropout=settings.dropout,
+            num_source_words=len(self.pieces.source) if settings.vocabularies == "separate" else None,
+            source_embed_size=settings.source_embed,
+            is_squashed=settings.combined == "tanh",
         )
 
     def size(self, example: ParallelExample) -> int:

@@ -13,6 +13,7 @@ from nlp_lstm.text.subwords import SubwordModel
 
 LONGEST_SENTENCE = 120  # pieces that are translated at once; what is longer is cut at spaces
 SHARED_FILE = "subwords.model"
+SOURCE_FILE, TARGET_FILE = "source.model", "target.model"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,45 +30,65 @@ class CutPair(ParallelExample):
 
 
 class PairPieces:
-    """The subword model that both languages share.
+    """The subword models of two languages, or the one that they share.
 
     Args:
-        source: the model.
+        source: of the language that is read.
+        target: of the language that is written; None for a shared model.
     """
 
-    def __init__(self, source: SubwordModel) -> None:
+    def __init__(self, source: SubwordModel, target: SubwordModel | None = None) -> None:
         self.source = source
-        self.target = source
+        self.target = target or source
 
     @classmethod
-    def learn(cls, examples: Sequence[ParallelExample], *, size: int) -> PairPieces:
+    def learn(cls, examples: Sequence[ParallelExample], *, size: int, is_shared: bool) -> PairPieces:
         """Learn the pieces of training pairs.
 
         Args:
             examples: the pairs.
-            size: pieces at most.
+            size: pieces at most, of each model.
+            is_shared: whether one model is learnt from both languages.
         """
-        texts = (text for example in examples for text in (example.source, example.target) if text)
-        return cls(SubwordModel.train(texts, size=size, character_coverage=1.0))
+        if is_shared:
+            texts = (text for example in examples for text in (example.source, example.target) if text)
+            return cls(SubwordModel.train(texts, size=size, character_coverage=1.0))
+        return cls(
+            SubwordModel.train((example.source for example in examples), size=size, character_coverage=1.0),
+            SubwordModel.train(
+                (example.target for example in examples if example.target), size=size, character_coverage=1.0
+            ),
+        )
 
     @classmethod
-    def from_files(cls, files: Mapping[str, bytes]) -> PairPieces:
+    def from_files(cls, files: Mapping[str, bytes], *, is_shared: bool) -> PairPieces:
         """Build from what `files` gave.
 
         Raises:
             CheckpointError: a file is missing or damaged.
         """
-        if SHARED_FILE not in files:
-            raise CheckpointError(f"damaged vocabulary: the folder has no {SHARED_FILE}")
-        return cls(SubwordModel.from_bytes(files[SHARED_FILE]))
+        names = (SHARED_FILE,) if is_shared else (SOURCE_FILE, TARGET_FILE)
+        for name in names:
+            if name not in files:
+                raise CheckpointError(f"damaged vocabulary: the folder has no {name}")
+        return cls(*(SubwordModel.from_bytes(files[name]) for name in names))
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether both languages have the same model."""
+        return self.source is self.target
 
     def files(self) -> dict[str, bytes]:
-        """Return the model by the name of its file."""
-        return {SHARED_FILE: self.source.to_bytes()}
+        """Return the models by the names of their files."""
+        if self.is_shared:
+            return {SHARED_FILE: self.source.to_bytes()}
+        return {SOURCE_FILE: self.source.to_bytes(), TARGET_FILE: self.target.to_bytes()}
 
     def facts(self) -> str:
         """Say how many pieces there are."""
-        return f"{len(self.source):,} pieces of words, shared by both languages"
+        if self.is_shared:
+            return f"{len(self.source):,} pieces of words, shared by both languages"
+        return f"{len(self.source):,} pieces of words of the source, {len(self.target):,} of the target"
 
     def cut(self, example: ParallelExample) -> CutPair:
         """Cut both texts of a pair; one of which both are cut stays as it is."""
