@@ -14,7 +14,7 @@ from nlp_lstm.data.catalogue import catalogue
 from nlp_lstm.data.writers import format_conllu
 from nlp_lstm.errors import ConfigError, DataError, nearest_hint, shorten
 from nlp_lstm.evaluation.report import Report
-from nlp_lstm.held_out import check_files, check_name, check_texts
+from nlp_lstm.held_out import check_files, check_name, check_pairs, check_texts
 from nlp_lstm.nn.precision import check_bf16
 from nlp_lstm.opened import check_together, open_model
 from nlp_lstm.paths import model_roots
@@ -39,7 +39,8 @@ class Pipeline:
 
     Args:
         name_or_path: a task ("pos", for its bundled model), a model name ("pos-en"), or a model folder.
-        language: language code of the texts, which chooses the task's model; a model's own language wins.
+        language: language code of the texts, which chooses the task's model, default "en"; a model's own language
+            wins. A translator is chosen by ``source`` and ``target`` instead.
         source: of "translate", the language of the texts; default "en".
         target: of "translate", the language of their translations; default "de", from English, else "en".
         device: "auto" or "cpu", or any other torch device.
@@ -63,7 +64,7 @@ class Pipeline:
         self,
         name_or_path: str | Path,
         *,
-        language: str = "en",
+        language: str | None = None,
         source: str | None = None,
         target: str | None = None,
         device: str = "auto",
@@ -80,7 +81,7 @@ class Pipeline:
         self.folder = _locate(name_or_path, _languages(name_or_path, language, source, target))
         opened = open_model(self.folder)
         self.task, self._model, self._config = opened.task, opened.model, opened.config
-        self._opened = [opened, *(open_model(_locate(other, language)) for other in together_with)]
+        self._opened = [opened, *(open_model(_locate(other, language or "en")) for other in together_with)]
         if together_with:
             check_together(self._opened)
         self.language = self._config.language
@@ -145,6 +146,16 @@ class Pipeline:
             return list(self._results(inputs, pretokenized, options))
         chunks = self._checked_chunks(inputs, pretokenized, options)
         return chain.from_iterable(self._results(chunk, pretokenized, options) for chunk in chunks)
+
+    def predict_lines(self, texts: Iterable[Any], *, pretokenized: bool = False, **options: Any) -> Iterator[str]:
+        """Yield the result for each text as one line, lazily and in order: a translation, a label, or tagged words.
+
+        Raises:
+            DataError: a text is not text; names its index.
+            ConfigError: an option is not known, or its results are more than a line.
+        """
+        for result in self.predict(iter(texts), pretokenized=pretokenized, **options):
+            yield " ".join(self.task.as_line(result).splitlines())
 
     def predict_conllu(self, texts: Iterable[Any], *, pretokenized: bool = False) -> Iterator[str]:
         """Yield the sentences of each text as CoNLL-U, lazily.
@@ -241,6 +252,8 @@ class Pipeline:
             if not all(held_out) and kind == "labelled":
                 texts = [example.document.text for example in examples]
                 note = " ".join(dict.fromkeys(check_texts(texts, one.config) for one in self._opened))
+            elif not all(held_out) and kind == "parallel":
+                note = " ".join(dict.fromkeys(check_pairs(examples, one.config) for one in self._opened))
         else:
             found, split = find_named([str(path)], settings), split or "test"
             check_kind(found, self.task.name, settings)
@@ -352,18 +365,23 @@ def _check_text_or_tokens(item: Any, pretokenized: bool, where: str) -> None:
                 raise DataError(f"{where}, token {index} is empty; tokens are non-empty strings")
 
 
-def _languages(name: str | Path, language: str, source: str | None, target: str | None) -> str:
+def _languages(name: str | Path, language: str | None, source: str | None, target: str | None) -> str:
     """What follows a task's name in that of its model: a language, or for a translator a pair.
 
     Raises:
-        ConfigError: a pair for what is no translator.
+        ConfigError: a pair for what is no translator, or one language for a translator.
     """
     if name == "translate":
+        if language is not None:
+            raise ConfigError(
+                f'language is "{language}", but a translator has two; say source= and target=, as in '
+                'Pipeline("translate", source="en", target="de"), or --source and --target'
+            )
         source = source or "en"
         return f"{source}-{target or ('de' if source == 'en' else 'en')}"
     if source is not None or target is not None:
         raise ConfigError(f'source and target choose among the models of "translate"; leave them out for {name}')
-    return language
+    return language or "en"
 
 
 def _locate(name_or_path: str | Path, language: str) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from nlp_lstm.data.catalogue import catalogue, find_at_hand
@@ -43,6 +43,13 @@ def read_side_of_files(paths: Sequence[Path], reading: ParallelSettings, languag
     return _as_running(paths[0], _side(examples, reading, language), language)
 
 
+def language_pairs(name: str) -> list[ParallelSettings]:
+    """Return the pairs of languages that a data set of the catalogue has; none where it holds no parallel texts."""
+    entry = catalogue().data.get(name)
+    parts = (pair.partition("-") for pair in (entry.pairs if entry else ()))
+    return [ParallelSettings(source=source, target=target) for source, _, target in parts]
+
+
 def pair_with(name: str, reading: ParallelSettings, language: str) -> ParallelSettings | None:
     """Return the pair by which a data set of the catalogue is read for its texts in a language.
 
@@ -59,7 +66,7 @@ def pair_with(name: str, reading: ParallelSettings, language: str) -> ParallelSe
         return None
     if entry.for_pair(reading) is not None:
         return reading
-    return next((pair for pair in _pairs(name) if language in pair.languages), None)
+    return next((pair for pair in language_pairs(name) if language in pair.languages), None)
 
 
 def held_out_sentences(language: str) -> dict[str, list[str]]:
@@ -72,17 +79,11 @@ def held_out_sentences(language: str) -> dict[str, list[str]]:
     """
     held_out: dict[str, list[str]] = {}
     for name in catalogue().data:
-        for pair in _pairs(name):
+        for pair in language_pairs(name):
             found = find_at_hand(name, pair) if language in pair.languages else None
             for split, texts in (_sides(found, ("dev", "test"), pair, language) if found else {}).items():
                 held_out.setdefault(f"{name} {split}", []).extend(texts)
     return held_out
-
-
-def _pairs(name: str) -> Iterator[ParallelSettings]:
-    for pair in catalogue().data[name].pairs:
-        source, _, target = pair.partition("-")
-        yield ParallelSettings(source=source, target=target)
 
 
 def _sides(found: FoundData, splits: Iterable[str], reading: ParallelSettings, language: str) -> dict[str, list[str]]:

@@ -308,6 +308,14 @@ class Task(ABC):
             options: those of `option_names`.
         """
 
+    def as_line(self, result: Any) -> str:
+        """Return what `format` gave for a text as plain text.
+
+        Raises:
+            ConfigError: results of the task, or of these options, are no line of text.
+        """
+        raise ConfigError(f"results of the task {self.name} are not lines of text; leave out --format text")
+
     @abstractmethod
     def baseline_predictions(
         self, training: Sequence[Any], development: Sequence[Any], test: Sequence[Any]

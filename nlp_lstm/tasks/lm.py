@@ -399,6 +399,11 @@ class LanguageTask(Task):
         results = [{"generated_text": beginning + text} for text in written.texts]
         return results if settings.num_return_sequences > 1 else results[0]
 
+    def as_line(self, result: Any) -> str:
+        """Return what was written, of several texts the first."""
+        first: dict[str, Any] = result[0] if isinstance(result, list) else result
+        return str(first["generated_text"])
+
     def baseline_predictions(
         self, training: Sequence[TextExample], development: Sequence[TextExample], test: Sequence[TextExample]
     ) -> dict[str, list[LinePrediction]]:

@@ -357,6 +357,10 @@ class TaggingTask(WordTask):
                 results.append(result)
         return results
 
+    def as_line(self, result: Any) -> str:
+        """Return the words, each with a slash and its label."""
+        return " ".join(f"{token['word']}/{token['entity']}" for token in result)
+
     def baseline_predictions(
         self, training: Sequence[TaggedExample], development: Sequence[TaggedExample], test: Sequence[TaggedExample]
     ) -> dict[str, list[TagPrediction]]:

@@ -359,6 +359,11 @@ class ClassificationTask(WordTask):
             results[0]["words"] = [effect._asdict() for effect in prediction.effects or ()]
         return results[0]
 
+    def as_line(self, result: Any) -> str:
+        """Return the label, of several the most probable."""
+        best: dict[str, Any] = result[0] if isinstance(result, list) else result
+        return str(best["label"])
+
     def baseline_predictions(
         self,
         training: Sequence[LabelledExample],

@@ -362,6 +362,11 @@ class TranslationTask(Task):
             return [{**result, "score": score} for result, score in zip(results, scores, strict=True)]
         return results[0]
 
+    def as_line(self, result: Any) -> str:
+        """Return the translation, of several the best."""
+        best: dict[str, Any] = result[0] if isinstance(result, list) else result
+        return str(best["translation_text"])
+
     def baseline_predictions(
         self,
         training: Sequence[ParallelExample],
