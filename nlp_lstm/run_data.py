@@ -14,6 +14,7 @@ from typing import Any
 from nlp_lstm.data.catalogue import FoundData, catalogue, find_at_hand, find_data, open_files
 from nlp_lstm.data.example import ParallelExample, text_of
 from nlp_lstm.data.found import SPLITS
+from nlp_lstm.data.lecture import LECTURE_NAME, lecture_pairs
 from nlp_lstm.data.overlap import ProtectedSentences, ProtectedTexts, remove_overlap, remove_pairs
 from nlp_lstm.data.readers import Kind, known_endings, read_examples
 from nlp_lstm.data.reading import SideSettings
@@ -170,7 +171,9 @@ def _join_running(
     texts: list[RunningText] = []
     sizes: dict[str, int] = {}
     removed: dict[str, Counter[str]] = {}
-    kept_apart: dict[str, None] = dict.fromkeys(name.rpartition(" ")[0] for name in sides)
+    kept_apart: dict[str, None] = dict.fromkeys(
+        name if name == LECTURE_NAME else name.rpartition(" ")[0] for name in sides
+    )
     for source in (*also, found):
         is_own = source is found
         text = parts["train"] if is_own else _read_running(source, recipe)
@@ -213,8 +216,9 @@ def _join_parallel(
     recipe: Recipe,
     say: Callable[[str], None],
 ) -> RunData:
-    """Put the training pairs of all data sets together, without those that are in dev or test."""
-    protected = {f"{found.name} {split}": parts[split] for split in ("dev", "test")}
+    """Put the training pairs of all data sets together, without those that are in dev or test or in the lecture."""
+    protected: dict[str, Sequence[Any]] = {f"{found.name} {split}": parts[split] for split in ("dev", "test")}
+    protected[LECTURE_NAME] = lecture_pairs(recipe.reading)
     names = recipe.distillation.unlabelled if recipe.distillation.teachers else ()
     unlabelled = _find_others(names, [found, *also], recipe, say)
     training: list[ParallelExample] = []

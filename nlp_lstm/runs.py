@@ -23,9 +23,9 @@ from nlp_lstm.evaluation.significance import mean_and_spread
 from nlp_lstm.files import write_whole
 from nlp_lstm.opened import OpenModel, open_beginning, open_model
 from nlp_lstm.opinions import OPINIONS_NAME
-from nlp_lstm.recipes import Recipe
+from nlp_lstm.recipes import Recipe, recipe_yaml
 from nlp_lstm.run_data import RunData, find_named, read_run_data, read_split
-from nlp_lstm.run_folders import STATUS_NAME, RunStatus, begin_run, read_status, write_status
+from nlp_lstm.run_folders import RECIPE_NAME, STATUS_NAME, RunStatus, begin_run, read_status, write_status
 from nlp_lstm.run_report import complete_report, current_commit
 from nlp_lstm.tasks import Task, predict_examples, tasks
 from nlp_lstm.text.tokenize import Tokenizer
@@ -177,6 +177,19 @@ def load_finished_run(folder: Path) -> RunResult | None:
         return RunResult(folder=folder, report=report, best_score=float(values["metrics"]["development_score"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path} is damaged ({error}); delete {folder} and run again") from error
+
+
+def finish_run(recipe: Recipe, folder: Path, *, data: Path | None = None, console: Console | None = None) -> RunResult:
+    """Return what a finished run left, or go on with one that was stopped, or begin it.
+
+    Raises:
+        ConfigError: what is in the folder was made by another recipe.
+    """
+    path = folder / RECIPE_NAME
+    if path.is_file() and path.read_text(encoding="utf-8") != recipe_yaml(recipe):
+        raise ConfigError(f"{folder} was trained by another recipe; choose another --output")
+    finished = load_finished_run(folder)
+    return finished or run_recipe(recipe, folder, data=data, should_resume=True, console=console)
 
 
 def run_seeds(

@@ -8,6 +8,7 @@ from pathlib import Path
 from nlp_lstm.data.catalogue import catalogue, find_at_hand
 from nlp_lstm.data.example import ParallelExample
 from nlp_lstm.data.found import FoundData
+from nlp_lstm.data.lecture import LECTURE_NAME, lecture_texts
 from nlp_lstm.data.readers import read_examples
 from nlp_lstm.data.reading import ParallelSettings
 from nlp_lstm.data.running import RunningText
@@ -72,12 +73,14 @@ def pair_with(name: str, reading: ParallelSettings, language: str) -> ParallelSe
 def held_out_sentences(language: str) -> dict[str, list[str]]:
     """Return the dev and test sentences in a language of all parallel texts of the catalogue on this machine.
 
-    A sentence that one pair of languages holds out may be a training sentence of another, so all pairs are read.
+    The lecture's sentences are among them. A sentence that one pair of languages holds out may be a training sentence
+    of another, so all pairs are read.
 
     Returns:
         The sentences by a name for messages, such as "multi30k test".
     """
-    held_out: dict[str, list[str]] = {}
+    texts_of_lecture = lecture_texts(language)
+    held_out: dict[str, list[str]] = {LECTURE_NAME: texts_of_lecture} if texts_of_lecture else {}
     for name in catalogue().data:
         for pair in language_pairs(name):
             found = find_at_hand(name, pair) if language in pair.languages else None
