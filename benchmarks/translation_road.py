@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument("--control", action="store_true", help="also the pretrained form without language models")
     parser.add_argument("--data", type=Path, help="your own parallel texts instead of the recipe's")
     parser.add_argument("--output", type=Path, default=Path("runs/translation-road"))
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     console = Console()
     base = load_recipe("translate", [*arguments.overrides, "baselines.tokens=0", "baselines.words=false"])
     models, pretraining_minutes = pretrain(base, arguments, console)
