@@ -18,8 +18,8 @@ from nlp_lstm.held_out import check_files, check_name, check_pairs, check_texts
 from nlp_lstm.nn.precision import check_bf16
 from nlp_lstm.opened import check_together, open_model
 from nlp_lstm.paths import model_roots
+from nlp_lstm.reading_data import check_kind, find_named, open_own, read_files, read_split
 from nlp_lstm.recipes import list_recipes, load_recipe
-from nlp_lstm.run_data import check_kind, find_named, open_own, read_files, read_split
 from nlp_lstm.run_folders import new_run_folder
 from nlp_lstm.runs import run_recipe
 from nlp_lstm.settings import parse_settings

@@ -23,8 +23,9 @@ from nlp_lstm.evaluation.significance import mean_and_spread
 from nlp_lstm.files import write_whole
 from nlp_lstm.opened import OpenModel, open_beginning, open_model
 from nlp_lstm.opinions import OPINIONS_NAME
+from nlp_lstm.reading_data import find_named, read_split
 from nlp_lstm.recipes import Recipe, recipe_yaml
-from nlp_lstm.run_data import RunData, find_named, read_run_data, read_split
+from nlp_lstm.run_data import RunData, read_run_data
 from nlp_lstm.run_folders import RECIPE_NAME, STATUS_NAME, RunStatus, begin_run, read_status, write_status
 from nlp_lstm.run_report import complete_report, current_commit
 from nlp_lstm.tasks import Task, predict_examples, tasks

@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+import nlp_lstm.reading_data as reading_module
 import nlp_lstm.recipes as recipes_module
 import nlp_lstm.run_data as run_data_module
 from nlp_lstm.data.catalogue import find_data
@@ -35,6 +36,7 @@ def recipe(monkeypatch):
     known.register("pairs")(PairsOnly)
     monkeypatch.setattr(recipes_module, "tasks", known)
     monkeypatch.setattr(run_data_module, "tasks", known)
+    monkeypatch.setattr(reading_module, "tasks", known)
 
     def make(*overrides, **values):
         return make_recipe({"task": "pairs", "data": ["multi30k"], **values}, overrides, where="recipe")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -23,7 +22,7 @@ from nlp_lstm.data.sampling import shuffled_batches
 from nlp_lstm.decoding.beam import Hypothesis
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError
 from nlp_lstm.evaluation.report import Report, Section
-from nlp_lstm.evaluation.translation import CorpusCounts, ScoredTranslation
+from nlp_lstm.evaluation.translation import CorpusCounts
 from nlp_lstm.evaluation.translation_examples import attention_plots
 from nlp_lstm.evaluation.translation_report import translation_report
 from nlp_lstm.nn.dropout import drop_ids
@@ -39,9 +38,15 @@ from nlp_lstm.tasks.translation import (
     make_pair_batch,
     translation_options,
 )
-from nlp_lstm.tasks.translation_baselines import DICTIONARY, MEMORY, WordByWord, nearest_translations
+from nlp_lstm.tasks.translation_baselines import baseline_translations
 from nlp_lstm.tasks.translation_beginning import Halves, choose_halves
 from nlp_lstm.tasks.translation_pieces import LONGEST_SENTENCE, CutPair, PairPieces
+from nlp_lstm.tasks.translation_results import (
+    SentenceToTranslate,
+    format_translations,
+    join_translations,
+    scored,
+)
 from nlp_lstm.tasks.translation_search import search, where_it_looked
 from nlp_lstm.text.placeholders import count_kept
 from nlp_lstm.text.tokenize import Tokenizer
@@ -50,17 +55,6 @@ from nlp_lstm.text.vectors import WordVectors
 
 NUM_SHOWN = 50  # sentences of which the report shows the attention of a good, a middling and a poor one
 SHOWN_LENGTHS = range(5, 13)  # their words
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SentenceToTranslate(ParallelExample):
-    """A sentence of a given text.
-
-    Args:
-        before: the white space between it and the sentence before.
-    """
-
-    before: str = ""
 
 
 class TrainingPart(NamedTuple):
@@ -302,20 +296,12 @@ class TranslationTask(Task):
         return [(piece, 0, 0) for piece in self.pieces.stretches(example.source)]
 
     def join_long(self, pieces: Sequence[tuple[Translated, int, int]]) -> Translated:
-        if len(pieces) == 1:
-            return pieces[0][0]
-        parts = [piece for piece, _, _ in pieces]
-        count = min(len(part.texts) for part in parts)
-        return Translated(
-            texts=tuple(" ".join(part.texts[number] for part in parts) for number in range(count)),
-            scores=tuple(sum(part.scores[number] for part in parts) for number in range(count)),
-            is_cut=any(part.is_cut for part in parts),
-        )
+        return join_translations([piece for piece, _, _ in pieces])
 
     def score(self, examples: Sequence[ParallelExample], predictions: Sequence[Translated]) -> dict[str, float]:
         """Return the BLEU of translations."""
-        scored = [_scored(*pair) for pair in zip(examples, predictions, strict=True)]
-        return {"bleu": CorpusCounts(scored, "bleu").score()}
+        translations = [scored(*pair) for pair in zip(examples, predictions, strict=True)]
+        return {"bleu": CorpusCounts(translations, "bleu").score()}
 
     def read_text(
         self, text: Any, tokenizer: Tokenizer | None, *, is_pretokenized: bool
@@ -338,29 +324,7 @@ class TranslationTask(Task):
 
         Several translations of a text of several sentences are joined in order: the best of each, then the second.
         """
-        asked = translation_options(options)
-        joined: list[str] = [""] * asked.num_return_sequences
-        scores = [0.0] * asked.num_return_sequences
-        attention: list[dict[str, Any]] = []
-        for example, translated in answers:
-            before = example.before if isinstance(example, SentenceToTranslate) else ""
-            for number in range(asked.num_return_sequences):
-                place = min(number, len(translated.texts) - 1)  # a short sentence may have fewer
-                joined[number] += before + translated.texts[place]
-                scores[number] += translated.scores[place]
-            attention.append(
-                {
-                    "source": list(translated.source_pieces),
-                    "target": list(translated.target_pieces),
-                    "weights": [list(row) for row in translated.weights],
-                }
-            )
-        results: list[dict[str, Any]] = [{"translation_text": text} for text in joined]
-        if asked.attention:
-            results[0]["attention"] = attention
-        if asked.num_return_sequences > 1:
-            return [{**result, "score": score} for result, score in zip(results, scores, strict=True)]
-        return results[0]
+        return format_translations(answers, translation_options(options))
 
     def as_line(self, result: Any) -> str:
         """Return the translation, of several the best."""
@@ -375,13 +339,8 @@ class TranslationTask(Task):
     ) -> dict[str, list[Translated]]:
         """Return the nearest sentences that were seen, and translations word by word."""
         pairs = [(example.source, example.target) for example in training if example.target]
-        sources, targets = [source for source, _ in pairs], [target for _, target in pairs]
-        texts = [example.source for example in test]
-        dictionary = WordByWord(sources, targets)
-        return {
-            MEMORY: [Translated(texts=(text,)) for text in nearest_translations(sources, targets, texts)],
-            DICTIONARY: [Translated(texts=(dictionary.translate(text),)) for text in texts],
-        }
+        found = baseline_translations(pairs, [example.source for example in test])
+        return {name: [Translated(texts=(text,)) for text in texts] for name, texts in found.items()}
 
     def examine(
         self, model: nn.Module, examples: Sequence[ParallelExample], predictions: Sequence[Translated]
@@ -392,8 +351,8 @@ class TranslationTask(Task):
             return []
         chosen = [example for example in examples if len(example.source.split()) in SHOWN_LENGTHS][:NUM_SHOWN]
         looked = predict_examples(self, model, chosen, options={"attention": True})
-        scored = [_scored(*pair) for pair in zip(chosen, looked, strict=True)]
-        plots = attention_plots(scored, CorpusCounts(scored, "chrf").sentence_scores())
+        translations = [scored(*pair) for pair in zip(chosen, looked, strict=True)]
+        plots = attention_plots(translations, CorpusCounts(translations, "chrf").sentence_scores())
         return [Section(title="Where it looks", blocks=plots)] if plots else []
 
     def report(
@@ -409,28 +368,16 @@ class TranslationTask(Task):
         counts = [count_kept(example.source, found.text) for example, found in zip(examples, predictions, strict=True)]
         total = sum(count.total for count in counts)
         return translation_report(
-            [_scored(*pair) for pair in zip(examples, predictions, strict=True)],
+            [scored(*pair) for pair in zip(examples, predictions, strict=True)],
             title=title,
             subtitle=subtitle,
             task=self.name,
             rivals={
-                name: [_scored(*pair) for pair in zip(examples, found, strict=True)]
+                name: [scored(*pair) for pair in zip(examples, found, strict=True)]
                 for name, found in (rivals or {}).items()
             },
             placeholders=(sum(count.kept for count in counts), total) if total else None,
         )
-
-
-def _scored(example: ParallelExample, found: Translated) -> ScoredTranslation:
-    return ScoredTranslation(
-        source=example.source,
-        reference=example.target or "",
-        output=found.text,
-        source_tokens=found.source_pieces,
-        output_tokens=found.target_pieces,
-        attention=found.weights or None,
-        is_cut=found.is_cut,
-    )
 
 
 def _translator(model: nn.Module) -> Translator:
