@@ -165,8 +165,9 @@ def _join_running(
     """Put the running text of all data sets together, that of the run's own data last: next to what is tested."""
     sides: dict[str, list[str]] = {}
     if found.kind == "parallel":
-        sides = {f"{found.name} {split}": [text_of(line) for line in parts[split]] for split in ("dev", "test")}
-        sides |= {name: texts for name, texts in held_out_sentences(recipe.language).items() if name not in sides}
+        sides = held_out_sentences(recipe.language)
+        for split in ("dev", "test"):
+            sides.setdefault(f"{found.name} {split}", []).extend(text_of(line) for line in parts[split])
     sentences = ProtectedSentences(sides)
     texts: list[RunningText] = []
     sizes: dict[str, int] = {}
