@@ -20,17 +20,17 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from nlp_lstm.errors import ConfigError, NlpLstmError
+from nlp_lstm.errors import NlpLstmError
 from nlp_lstm.evaluation.report import Figure, Report, Section, Table
 from nlp_lstm.evaluation.sections import recipe_section
 from nlp_lstm.evaluation.significance import PairedResult, paired_bootstrap
+from nlp_lstm.opened import open_model
+from nlp_lstm.reading_data import read_test
 from nlp_lstm.recipes import Recipe, load_recipe, recipe_yaml
-from nlp_lstm.run_data import read_run_data
-from nlp_lstm.runs import load_finished_run, open_model, run_recipe
+from nlp_lstm.runs import finish_run
 from nlp_lstm.tasks import predict_examples
 
 SHORTER = {0.05: 0.2, 0.2: 0.4}  # share of the labels to share of the recipe's training tokens
@@ -92,8 +92,7 @@ def compare(arguments: argparse.Namespace, share: float, output: Path, console: 
         recipe = recipe.model_copy(update={"training": recipe.training.model_copy(update={"tokens": tokens})})
         folder = output / f"{share:g}-{form}-{seed}"
         console.print(f"{100 * share:g} % of the labels, {form} pretraining, seed {seed}", highlight=False)
-        check_recipe(recipe, folder)
-        result = load_finished_run(folder) or run_recipe(recipe, folder, should_resume=True, console=console)
+        result = finish_run(recipe, folder, console=console)
         minutes = max(minutes, result.report.metrics["training_seconds"] / 60)
         right, totals = score(recipe, result.model_folder)
         correct.setdefault(form, []).append(right)
@@ -108,21 +107,10 @@ def compare(arguments: argparse.Namespace, share: float, output: Path, console: 
     )
 
 
-def check_recipe(recipe: Recipe, folder: Path) -> None:
-    """Check that what was trained in a folder before was trained by the same recipe.
-
-    Raises:
-        ConfigError: it was another one.
-    """
-    path = folder / "recipe.yaml"
-    if path.is_file() and path.read_text(encoding="utf-8") != recipe_yaml(recipe):
-        raise ConfigError(f"{folder} was trained by another recipe; choose another --output")
-
-
 def score(recipe: Recipe, folder: Path) -> tuple[list[float], list[int]]:
     """Return how many labels of each test text a model has right, and of how many."""
     stored = open_model(folder)
-    test: Sequence[Any] = read_run_data(recipe, None, lambda line: None).test
+    _, test = read_test(recipe, None)
     predictions = predict_examples(stored.task, stored.model, test)
     if stored.task.data_kind == "labelled":
         pairs = zip(test, predictions, strict=True)

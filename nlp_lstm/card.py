@@ -88,7 +88,13 @@ def model_card(
     return "\n".join(lines) + "\n"
 
 
-def add_spread(card: str, figures: Sequence[Figure], scores: Mapping[str, MeanAndSpread], num_runs: int) -> str:
+def add_spread(
+    card: str,
+    figures: Sequence[Figure],
+    scores: Mapping[str, MeanAndSpread],
+    num_runs: int,
+    together: Sequence[Figure] = (),
+) -> str:
     """Return a card with the means over several training runs put behind its scores.
 
     Args:
@@ -96,6 +102,7 @@ def add_spread(card: str, figures: Sequence[Figure], scores: Mapping[str, MeanAn
         figures: of that run, which say what is shown in percent.
         scores: mean and standard deviation of each measure on the same test data.
         num_runs: how many runs, which differ in their seed.
+        together: the figures of all their models as an ensemble; none where they cannot answer together.
     """
     rows = [
         f"| {figure.name} | {100 * of.mean:.2f} % | {100 * (of.spread or 0):.2f} |"
@@ -114,9 +121,14 @@ def add_spread(card: str, figures: Sequence[Figure], scores: Mapping[str, MeanAn
         "| --- | --- | --- |",
         *rows,
         "",
+        *([f"All {num_runs} models together: {_listed(together)}.", ""] if together else []),
         "## Made from",
     ]
     return card.replace("## Made from", "\n".join(lines), 1)
+
+
+def _listed(figures: Sequence[Figure]) -> str:
+    return ", ".join(f"{figure.name} {figure.display}" for figure in figures)
 
 
 def _kept_apart(data: RunData) -> list[str]:

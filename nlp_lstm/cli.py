@@ -21,7 +21,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from nlp_lstm.errors import CheckpointError, ConfigError
+from nlp_lstm.errors import CheckpointError, ConfigError, DataError
 from nlp_lstm.text.lines import read_lines
 
 app = typer.Typer(
@@ -40,6 +40,7 @@ class OutputFormat(str, Enum):
 
     jsonl = "jsonl"
     conllu = "conllu"
+    text = "text"
 
 
 class VectorKind(str, Enum):
@@ -98,7 +99,8 @@ def predict(
     files: Annotated[list[Path] | None, typer.Argument(help="Text files, one text a line; none reads stdin.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Default: stdout.")] = None,
     form: Annotated[
-        OutputFormat, typer.Option("--format", help="One JSON result a line, or CoNLL-U.")
+        OutputFormat,
+        typer.Option("--format", help="One JSON result a line, CoNLL-U, or plain text, a line for each line."),
     ] = OutputFormat.jsonl,
     pretokenized: Annotated[bool, typer.Option("--pretokenized", help="Lines are tokens with spaces between.")] = False,
     label: Annotated[str | None, typer.Option(help="Tagging: the label column that becomes the entity.")] = None,
@@ -108,16 +110,24 @@ def predict(
     explain: Annotated[
         bool, typer.Option("--explain", help="Classification: how much each word moved the decision.")
     ] = False,
-    language: Annotated[str, typer.Option(help="Language code; chooses a task's model.")] = "en",
+    language: Annotated[
+        str | None, typer.Option(help="Language code, default en; chooses a task's model, but a translator's.")
+    ] = None,
     source: Annotated[str | None, typer.Option(help="Translation: the language of the text; default en.")] = None,
     target: Annotated[str | None, typer.Option(help="Translation: into this language; default de.")] = None,
+    together_with: Annotated[
+        list[str] | None,
+        typer.Option("--together-with", help="A further model that answers together with the first; may come again."),
+    ] = None,
 ) -> None:
     """Predict for each line of text."""
     from nlp_lstm.pipeline import Pipeline
 
     if form is OutputFormat.conllu and label is not None:
-        raise ConfigError("--label goes with --format jsonl; CoNLL-U holds every label column")
-    pipeline = Pipeline(model, language=language, source=source, target=target)
+        raise ConfigError("--label goes with --format jsonl or text; CoNLL-U holds every label column")
+    if form is OutputFormat.text and (top_k is not None or explain):
+        raise ConfigError("--top-k and --explain go with --format jsonl; a line of text has one label")
+    pipeline = Pipeline(model, language=language, source=source, target=target, together_with=together_with or ())
     options: dict[str, Any] = {"label": label} if label is not None else {}
     if top_k is not None:
         options["top_k"] = top_k or None
@@ -129,8 +139,14 @@ def predict(
         if form is OutputFormat.conllu:
             file.writelines(pipeline.predict_conllu(texts, pretokenized=pretokenized))
             return
-        for result in pipeline.predict(texts, pretokenized=pretokenized, **options):
-            file.write(_to_json(result, pipeline.folder) + "\n")
+        if form is OutputFormat.text:
+            rows = pipeline.predict_lines(texts, pretokenized=pretokenized, **options)
+        else:
+            results = pipeline.predict(texts, pretokenized=pretokenized, **options)
+            rows = (_to_json(result, pipeline.folder) for result in results)
+        for row in rows:
+            file.write(row + "\n")
+            file.flush()
 
 
 @app.command()
@@ -196,7 +212,15 @@ def evaluate(
     allow_overlap: Annotated[
         bool, typer.Option("--allow-overlap", help="Even where the model was trained on some of these texts.")
     ] = False,
-    language: Annotated[str, typer.Option(help="Language code; chooses a task's model.")] = "en",
+    language: Annotated[
+        str | None, typer.Option(help="Language code, default en; chooses a task's model, but a translator's.")
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="Translation: the language of the text; default en.")] = None,
+    target: Annotated[str | None, typer.Option(help="Translation: into this language; default de.")] = None,
+    together_with: Annotated[
+        list[str] | None,
+        typer.Option("--together-with", help="A further model that answers together with the first; may come again."),
+    ] = None,
 ) -> None:
     """Evaluate a model on labelled data; without DATA, on the data set of the catalogue that it was trained on."""
     from nlp_lstm.pipeline import Pipeline
@@ -208,7 +232,7 @@ def evaluate(
         raise ConfigError(
             f"{', '.join(overrides or ())}: evaluate takes reading.KEY=VALUE only, as in reading.text=review"
         )
-    pipeline = Pipeline(model, language=language)
+    pipeline = Pipeline(model, language=language, source=source, target=target, together_with=together_with or ())
     report = pipeline.evaluate(data, split=split, reading=reading, allow_overlap=allow_overlap)
     console = Console()
     console.print(report.summary(), highlight=False, markup=False)
@@ -223,13 +247,25 @@ def list_data_sets(
     """List the data sets and word vectors known by name."""
     from nlp_lstm.data.catalogue import find_data, list_data
     from nlp_lstm.data.found import SPLITS
+    from nlp_lstm.data.sides import language_pairs
 
     console = Console()
     if name is not None:
-        found = find_data([name], say=console.print)
-        console.print(f"{found.title}\nlicence: {found.licence}\nsource:  {found.source}", highlight=False)
-        for split in SPLITS:
-            console.print(f"{split:>7}: {len(found.read(split)):,} examples", highlight=False)
+        pairs = language_pairs(name)
+        for number, pair in enumerate(pairs or [None]):
+            try:
+                found = find_data([name], say=console.print, reading=pair)
+            except DataError as error:
+                if pair is None or len(pairs) == 1:
+                    raise
+                console.print(f"{pair.pair}: {error}", highlight=False, markup=False)
+                continue
+            if not number:
+                console.print(f"{found.title}\nlicence: {found.licence}\nsource:  {found.source}", highlight=False)
+            if pair is not None:
+                console.print(f"{pair.pair} and {pair.target}-{pair.source}", highlight=False)
+            for split, examples in found.read_splits(SPLITS).items():
+                console.print(f"{split:>7}: {len(examples):,} examples", highlight=False)
         return
     for entry in list_data():
         console.print(f"[bold]{entry.name}[/bold] ({entry.kind}, {entry.language}): {entry.title}", highlight=False)

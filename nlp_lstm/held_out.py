@@ -10,9 +10,12 @@ from collections.abc import Sequence
 
 from nlp_lstm.artifacts import ModelConfig
 from nlp_lstm.data.catalogue import catalogue, find_at_hand
+from nlp_lstm.data.example import ParallelExample
 from nlp_lstm.data.found import FoundData
-from nlp_lstm.data.overlap import ProtectedTexts
+from nlp_lstm.data.overlap import ProtectedTexts, remove_pairs
+from nlp_lstm.data.reading import ParallelSettings
 from nlp_lstm.errors import DataError
+from nlp_lstm.settings import parse_settings
 
 _ADVICE = (
     "so its score would be too high; evaluate on other data, or force it with --allow-overlap (allow_overlap=True in "
@@ -92,6 +95,41 @@ def check_texts(texts: Sequence[str], config: ModelConfig) -> str:
             f"{num_learnt:,} of {len(texts):,} texts are also in {', '.join(learnt)}, which this model was trained on, "
             f"{_ADVICE}"
         )
+    return _not_compared(missing)
+
+
+def check_pairs(pairs: Sequence[ParallelExample], config: ModelConfig) -> str:
+    """Check a user's own parallel texts, and return what is to be said of data that they cannot be compared with.
+
+    A pair counts as learnt when a side of it equals that of a training pair, up to case, accents, punctuation and
+    spaces. What the run left out of training does not count.
+
+    Raises:
+        DataError: some of them were learnt; says how many, and from which data set.
+    """
+    reading = parse_settings(ParallelSettings, config.reading, "config.json: reading")
+    learnt: dict[str, list[ParallelExample]] = {}
+    missing = []
+    for name in (config.data, *config.also_trained_on):
+        found = find_at_hand(name, reading) if name in catalogue().data else None
+        if found is None:
+            missing.append(name)
+        else:
+            learnt[name] = found.read_splits(("train",), reading)["train"]  # type: ignore[assignment]
+    first = find_at_hand(config.data, reading) if config.data in learnt else None
+    if first is not None:
+        kept_apart = first.read_splits(("dev", "test"), reading)
+        learnt = {name: remove_pairs(training, kept_apart)[0] for name, training in learnt.items()}  # type: ignore[arg-type]
+    _, same = remove_pairs(pairs, learnt)
+    if same:
+        raise DataError(
+            f"a side of {same.total():,} of {len(pairs):,} pairs is also in {', '.join(same)}, which this model was "
+            f"trained on, {_ADVICE}"
+        )
+    return _not_compared(missing)
+
+
+def _not_compared(missing: Sequence[str]) -> str:
     if not missing:
         return ""
     are = "it is" if len(missing) == 1 else "they are"

@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from nlp_lstm.artifacts import CONFIG_NAME, copy_model, existing_folder, find_model, list_models
-from nlp_lstm.data.catalogue import catalogue, find_data, open_files
+from nlp_lstm.data.catalogue import catalogue
 from nlp_lstm.data.writers import format_conllu
 from nlp_lstm.errors import ConfigError, DataError, nearest_hint, shorten
 from nlp_lstm.evaluation.report import Report
-from nlp_lstm.held_out import check_files, check_name, check_texts
+from nlp_lstm.held_out import check_files, check_name, check_pairs, check_texts
 from nlp_lstm.nn.precision import check_bf16
+from nlp_lstm.opened import check_together, open_model
 from nlp_lstm.paths import model_roots
+from nlp_lstm.reading_data import check_kind, find_named, open_own, read_files, read_split
 from nlp_lstm.recipes import list_recipes, load_recipe
-from nlp_lstm.run_data import read_files, read_split
 from nlp_lstm.run_folders import new_run_folder
-from nlp_lstm.runs import open_model, run_recipe
+from nlp_lstm.runs import run_recipe
 from nlp_lstm.settings import parse_settings
 from nlp_lstm.tasks import LanguageTask, predict_examples, tasks
 from nlp_lstm.text.tokenize import Tokenizer, check_text
@@ -38,12 +39,15 @@ class Pipeline:
 
     Args:
         name_or_path: a task ("pos", for its bundled model), a model name ("pos-en"), or a model folder.
-        language: language code of the texts, which chooses the task's model; a model's own language wins.
+        language: language code of the texts, which chooses the task's model, default "en"; a model's own language
+            wins. A translator is chosen by ``source`` and ``target`` instead.
         source: of "translate", the language of the texts; default "en".
         target: of "translate", the language of their translations; default "de", from English, else "en".
         device: "auto" or "cpu", or any other torch device.
         precision: "fp32" is exact; "bf16" is faster where the processor has it, and equal on nearly all tokens.
         batch_tokens: tokens per batch, padding included; results do not depend on it.
+        together_with: further models of the same task and vocabularies, by name or folder, such as those of other
+            seeds; all of them answer together.
 
     Raises:
         NotTrainedError: no such model; the message names the command that makes one.
@@ -60,12 +64,13 @@ class Pipeline:
         self,
         name_or_path: str | Path,
         *,
-        language: str = "en",
+        language: str | None = None,
         source: str | None = None,
         target: str | None = None,
         device: str = "auto",
         precision: Literal["fp32", "bf16"] = "fp32",
         batch_tokens: int | None = None,
+        together_with: Sequence[str | Path] = (),
     ) -> None:
         if precision not in ("fp32", "bf16"):
             raise ConfigError(f'precision is "{precision}"; known: fp32, bf16')
@@ -76,9 +81,13 @@ class Pipeline:
         self.folder = _locate(name_or_path, _languages(name_or_path, language, source, target))
         opened = open_model(self.folder)
         self.task, self._model, self._config = opened.task, opened.model, opened.config
+        self._opened = [opened, *(open_model(_locate(other, language or "en")) for other in together_with)]
+        if together_with:
+            check_together(self._opened)
         self.language = self._config.language
         try:
-            self._model.to("cpu" if device == "auto" else device)
+            for one in self._opened:
+                one.model.to("cpu" if device == "auto" else device)
         except (RuntimeError, AssertionError) as error:  # torch's own; AssertionError where it is built without CUDA
             raise ConfigError(f'device is "{device}": {error}; give "auto", "cpu" or a device that is here') from error
         self._use_bf16 = precision == "bf16"
@@ -138,6 +147,16 @@ class Pipeline:
         chunks = self._checked_chunks(inputs, pretokenized, options)
         return chain.from_iterable(self._results(chunk, pretokenized, options) for chunk in chunks)
 
+    def predict_lines(self, texts: Iterable[Any], *, pretokenized: bool = False, **options: Any) -> Iterator[str]:
+        """Yield the result for each text as one line, lazily and in order: a translation, a label, or tagged words.
+
+        Raises:
+            DataError: a text is not text; names its index.
+            ConfigError: an option is not known, or its results are more than a line.
+        """
+        for result in self.predict(iter(texts), pretokenized=pretokenized, **options):
+            yield " ".join(self.task.as_line(result).splitlines())
+
     def predict_conllu(self, texts: Iterable[Any], *, pretokenized: bool = False) -> Iterator[str]:
         """Yield the sentences of each text as CoNLL-U, lazily.
 
@@ -192,6 +211,8 @@ class Pipeline:
     def _language_task(self) -> LanguageTask:
         if not isinstance(self.task, LanguageTask):
             raise ConfigError(f"the task {self.task.name} neither scores nor writes text; open a language model")
+        if len(self._opened) > 1:
+            raise ConfigError("several language models are evaluated together, but score and write alone; open one")
         return self.task
 
     def evaluate(
@@ -221,28 +242,29 @@ class Pipeline:
         settings = parse_settings(self.task.reading_type, {**self._config.reading, **(reading or {})}, "reading")
         kind, note = self.task.data_kind, ""
         if path.exists():
-            found = open_files(path, kind=kind, reading=settings)
+            found = open_own(path, kind, settings)
             split = split or (None if path.is_file() else "test")
-            is_held_out = allow_overlap or check_files(found, split, self._config)
+            held_out = [allow_overlap or check_files(found, split, one.config) for one in self._opened]
             if split is None:
                 examples = read_files(found.splits["train"], kind, settings, self.language)
             else:
                 examples = read_split(found, split, settings, self.language)
-            if not is_held_out and kind == "labelled":
-                note = check_texts([example.document.text for example in examples], self._config)
+            if not all(held_out) and kind == "labelled":
+                texts = [example.document.text for example in examples]
+                note = " ".join(dict.fromkeys(check_texts(texts, one.config) for one in self._opened))
+            elif not all(held_out) and kind == "parallel":
+                note = " ".join(dict.fromkeys(check_pairs(examples, one.config) for one in self._opened))
         else:
-            found, split = find_data([str(path)], reading=settings), split or "test"
-            if found.kind != kind:
-                raise ConfigError(f"{found.name} holds {found.kind} data; the task {self.task.name} takes {kind} data")
-            if not allow_overlap:
-                check_name(found.name, self._config)
+            found, split = find_named([str(path)], settings), split or "test"
+            check_kind(found, self.task.name, settings)
+            for one in self._opened if not allow_overlap else ():
+                check_name(found.name, one.config)
             examples = read_split(found, split, settings, self.language)
         source = found.name + (f", {split} split" if split else "")
         predictions = self._predict_examples(examples)
-        report = self.task.report(
-            examples, predictions, title=f"{self.task.title}: {source}", subtitle=f"model {self.folder.name}"
-        )
-        examined = self.task.examine(self._model, examples, predictions)
+        who = f"model {self.folder.name}" if len(self._opened) == 1 else f"{len(self._opened)} models together"
+        report = self.task.report(examples, predictions, title=f"{self.task.title}: {source}", subtitle=who)
+        examined = self.task.examine(self._model, examples, predictions) if len(self._opened) == 1 else []
         lead = " ".join(filter(None, (report.lead, note)))
         return dataclasses.replace(report, lead=lead, sections=[*report.sections, *examined])
 
@@ -324,7 +346,7 @@ class Pipeline:
     def _predict_examples(self, examples: Sequence[Any], options: Mapping[str, Any] | None = None) -> list[Any]:
         return predict_examples(
             self.task,
-            self._model,
+            [opened.model for opened in self._opened],
             examples,
             batch_tokens=self._batch_tokens,
             use_bf16=self._use_bf16,
@@ -343,18 +365,23 @@ def _check_text_or_tokens(item: Any, pretokenized: bool, where: str) -> None:
                 raise DataError(f"{where}, token {index} is empty; tokens are non-empty strings")
 
 
-def _languages(name: str | Path, language: str, source: str | None, target: str | None) -> str:
+def _languages(name: str | Path, language: str | None, source: str | None, target: str | None) -> str:
     """What follows a task's name in that of its model: a language, or for a translator a pair.
 
     Raises:
-        ConfigError: a pair for what is no translator.
+        ConfigError: a pair for what is no translator, or one language for a translator.
     """
     if name == "translate":
+        if language is not None:
+            raise ConfigError(
+                f'language is "{language}", but a translator has two; say source= and target=, as in '
+                'Pipeline("translate", source="en", target="de"), or --source and --target'
+            )
         source = source or "en"
         return f"{source}-{target or ('de' if source == 'en' else 'en')}"
     if source is not None or target is not None:
         raise ConfigError(f'source and target choose among the models of "translate"; leave them out for {name}')
-    return language
+    return language or "en"
 
 
 def _locate(name_or_path: str | Path, language: str) -> Path:

@@ -10,7 +10,7 @@ import yaml
 from pydantic import Field, create_model
 
 from nlp_lstm.artifacts import Precision
-from nlp_lstm.data.reading import ParallelSettings
+from nlp_lstm.data.reading import ParallelSettings, SideSettings
 from nlp_lstm.errors import ConfigError, nearest_hint
 from nlp_lstm.paths import bundled_folder
 from nlp_lstm.settings import Settings, apply_overrides, dotted, parse_settings
@@ -30,14 +30,19 @@ class BaselineSettings(Settings):
 
 
 class DistillationSettings(Settings):
-    """Teachers: networks trained first, whose mean opinion the model learns besides the labels (Hinton et al. 2015)."""
+    """Teachers: networks trained first, from whose answers the model learns besides its data (Hinton et al. 2015).
+
+    A classifier learns the mean of their probabilities. A translator learns further pairs: the training texts with the
+    translation that the teachers write together (Kim and Rush 2016)."""
 
     teachers: int = Field(0, ge=0, le=50)
     """How many, each with a seed of its own; 0 for none."""
     model: Mapping[str, Any] = Field(default_factory=dict)
     """Changes to the model settings for the teachers, as in ``{hidden: 400}``."""
     weight: float = Field(0.7, gt=0, le=1)
-    """The teachers' share in what the model learns of a labelled example."""
+    """The teachers' share in what the model learns: of a labelled example the share in its target; of pairs of texts
+    the share of the pairs that have the teachers' translation. With 0.5 every pair is learnt in both forms; with more,
+    some true ones are left out, with less, some of the teachers'."""
     unlabelled: tuple[str, ...] = ()
     """Data sets whose training texts only the teachers label; their own labels are not read."""
 
@@ -121,11 +126,17 @@ def make_recipe(values: dict[str, Any], overrides: Iterable[str] | Mapping[str, 
 
 
 def _in_source_language(recipe: Recipe, values: Mapping[str, Any], where: str) -> Recipe:
-    """Give a recipe of parallel texts the language that these are translated from.
+    """Give a recipe of parallel texts the language that these are translated from, and check that of one side.
 
     Raises:
         ConfigError: it names another one.
     """
+    pair = recipe.reading.parallel if isinstance(recipe.reading, SideSettings) else None
+    if pair is not None and recipe.language not in pair.languages:
+        raise ConfigError(
+            f'{where}: language is "{recipe.language}", which is none of the two of reading.pair={pair.pair}; set '
+            "language to the one whose texts are learnt"
+        )
     if not isinstance(recipe.reading, ParallelSettings) or recipe.language == recipe.reading.source:
         return recipe
     if "language" in values:

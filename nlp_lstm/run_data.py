@@ -11,14 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nlp_lstm.data.catalogue import FoundData, catalogue, find_at_hand, find_data, open_files
+from nlp_lstm.data.catalogue import FoundData, catalogue, find_at_hand, find_data
 from nlp_lstm.data.example import ParallelExample, text_of
 from nlp_lstm.data.found import SPLITS
-from nlp_lstm.data.overlap import ProtectedTexts, remove_overlap, remove_pairs
-from nlp_lstm.data.readers import Kind, read_examples
+from nlp_lstm.data.lecture import LECTURE_NAME, lecture_pairs
+from nlp_lstm.data.overlap import ProtectedSentences, ProtectedTexts, remove_overlap, remove_pairs
+from nlp_lstm.data.reading import SideSettings
 from nlp_lstm.data.running import RunningText
 from nlp_lstm.data.share import take_share
+from nlp_lstm.data.sides import held_out_sentences, pair_with, read_side
 from nlp_lstm.errors import ConfigError, DataError
+from nlp_lstm.reading_data import check_kind, find_run_data, read_split, read_splits
 from nlp_lstm.recipes import Recipe
 from nlp_lstm.settings import Settings
 from nlp_lstm.tasks import tasks
@@ -83,7 +86,8 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
     From the training part of labelled texts every text is left out that is also in a dev or test split: the run's own,
     and those of all protected data sets of the catalogue that are on this machine. From running text that the run
     learns besides its own, those of the protected data sets of the same pool are left out. Of parallel texts the pairs
-    are left out of which a side is in the run's own dev or test split.
+    are left out of which a side is in the run's own dev or test split; of one side of them, which a language model
+    learns, all sentences that parallel texts on this machine hold out in its language.
 
     Args:
         recipe: names the data sets.
@@ -95,12 +99,9 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
         DataError: the data cannot be had, or is broken.
     """
     kind = tasks.get(recipe.task).data_kind
-    if data is not None:
-        found = open_files(data, kind=kind, reading=recipe.reading)
-    else:
-        found = find_data(recipe.data, say=say, reading=recipe.reading)
-    _check_kind(found, recipe)
-    parts: Mapping[str, Sequence[Any]] = found.read_splits(SPLITS, recipe.reading, recipe.language, say=say)
+    found = find_run_data(recipe, data, say)
+    check_kind(found, recipe.task, recipe.reading)
+    parts = read_splits(found, SPLITS, recipe.reading, recipe.language, say)
     for note in found.notes:  # after reading, so that of a broken file nothing but its fault is told
         say(f"note: {note}")
     if kind == "running" and recipe.share < 1:
@@ -162,31 +163,51 @@ def _join_running(
     say: Callable[[str], None],
 ) -> RunData:
     """Put the running text of all data sets together, that of the run's own data last: next to what is tested."""
-    texts: dict[str, RunningText] = {}
+    sides: dict[str, list[str]] = {}
+    if found.kind == "parallel":
+        sides = held_out_sentences(recipe.language)
+        for split in ("dev", "test"):
+            sides.setdefault(f"{found.name} {split}", []).extend(text_of(line) for line in parts[split])
+    sentences = ProtectedSentences(sides)
+    texts: list[RunningText] = []
+    sizes: dict[str, int] = {}
     removed: dict[str, Counter[str]] = {}
-    kept_apart: dict[str, None] = {}
-    for source in also:
-        text: RunningText = source.read("train", language=recipe.language)  # type: ignore[assignment]
-        others = _read_protected(_same_pool(source.name))
-        if others:
-            kept, counts = _without_overlap(text, ProtectedTexts(_by_split(others)))
-            _say_left_out(source.name, counts, text, say)
-            text, removed[source.name] = kept, counts
-            kept_apart |= dict.fromkeys(others)
-        _say_sizes(source.name, {"train": text}, say)
-        texts[source.name] = text
-    _say_sizes(found.name, parts, say)
-    sizes = {name: len(text) + removed.get(name, Counter()).total() for name, text in texts.items()}
+    kept_apart: dict[str, None] = dict.fromkeys(
+        name if name == LECTURE_NAME else name.rpartition(" ")[0] for name in sides
+    )
+    for source in (*also, found):
+        is_own = source is found
+        text = parts["train"] if is_own else _read_running(source, recipe)
+        sizes[source.name] = len(text)
+        others = {} if is_own else _read_protected(_same_pool(source.name))
+        kept_apart |= dict.fromkeys(others)
+        checks = [*([ProtectedTexts(_by_split(others))] if others else []), *([sentences] if sides else [])]
+        for protected in checks:
+            text, counts = _without_overlap(text, protected)  # type: ignore[arg-type]
+            removed[source.name] = removed.get(source.name, Counter()) + counts
+        if removed.get(source.name):
+            _say_left_out(source.name, removed[source.name], range(sizes[source.name]), say)
+        _say_sizes(source.name, {**parts, "train": text} if is_own else {"train": text}, say)
+        texts.append(text)  # type: ignore[arg-type]
+    if not len(texts[-1]):
+        raise DataError(f"{found.name}: every training text is also in dev or test data; give other data")
     return RunData(
         found=found,
         also=tuple(also),
-        training=RunningText.join([*texts.values(), parts["train"]]) if also else parts["train"],  # type: ignore[list-item]
+        training=RunningText.join(texts) if also else texts[0],
         development=parts["dev"],
         test=parts["test"],
-        sizes={**sizes, found.name: len(parts["train"])},
+        sizes=sizes,
         removed=removed,
         kept_apart=tuple(kept_apart),
     )
+
+
+def _read_running(source: FoundData, recipe: Recipe) -> Sequence[Any]:
+    """The training text of a further data set, of parallel texts the side in the recipe's language."""
+    if source.kind == "parallel":
+        return read_side(source, ("train",), source.reading, recipe.language)["train"]  # type: ignore[arg-type]
+    return source.read("train", language=recipe.language)
 
 
 def _join_parallel(
@@ -196,25 +217,34 @@ def _join_parallel(
     recipe: Recipe,
     say: Callable[[str], None],
 ) -> RunData:
-    """Put the training pairs of all data sets together, without those that are in dev or test."""
-    protected = {f"{found.name} {split}": parts[split] for split in ("dev", "test")}
+    """Put the training pairs of all data sets together, without those that are in dev or test or in the lecture."""
+    protected: dict[str, Sequence[Any]] = {f"{found.name} {split}": parts[split] for split in ("dev", "test")}
+    protected[LECTURE_NAME] = lecture_pairs(recipe.reading)
+    names = recipe.distillation.unlabelled if recipe.distillation.teachers else ()
+    unlabelled = _find_others(names, [found, *also], recipe, say)
     training: list[ParallelExample] = []
+    extra: list[ParallelExample] = []
     sizes: dict[str, int] = {}
     removed: dict[str, Counter[str]] = {}
-    for source in (found, *also):
+    for source in (found, *also, *unlabelled):
         is_own = source is found
         pairs = parts["train"] if is_own else source.read("train", recipe.reading, recipe.language, say=say)
         kept, counts = remove_pairs(pairs, protected)  # type: ignore[arg-type]
         sizes[source.name], removed[source.name] = len(pairs), counts
         _say_left_out(source.name, counts, pairs, say)
-        training.extend(kept)
+        if any(source is other for other in unlabelled):
+            extra.extend(ParallelExample(source=pair.source) for pair in kept)
+        else:
+            training.extend(kept)
     training = _take_share_of_rest(training, found, parts, recipe, say)
     return RunData(
         found=found,
         also=tuple(also),
+        texts_only=tuple(unlabelled),
         training=training,
         development=parts["dev"],
         test=parts["test"],
+        unlabelled=extra,
         sizes=sizes,
         removed=removed,
         kept_apart=(found.name,),
@@ -237,7 +267,9 @@ def _take_share_of_rest(
     return chosen
 
 
-def _without_overlap(text: RunningText, protected: ProtectedTexts) -> tuple[RunningText, Counter[str]]:
+def _without_overlap(
+    text: RunningText, protected: ProtectedTexts | ProtectedSentences
+) -> tuple[RunningText, Counter[str]]:
     """Leave out the lines that are a protected text, and count them by its name."""
     found = [(number, name) for number, line in enumerate(text) if (name := protected.find(text_of(line))) is not None]
     starts = [0, *(number + 1 for number, _ in found)]
@@ -269,21 +301,6 @@ def _by_split(data: Mapping[str, Mapping[str, Sequence[Any]]]) -> dict[str, list
     }
 
 
-def read_split(found: FoundData, split: str, reading: Settings, language: str) -> Sequence[Any]:
-    """Read one split in the way that a task's recipe says."""
-    return found.read(split, reading, language)
-
-
-def read_files(paths: Sequence[Path], kind: Kind, reading: Settings, language: str) -> Sequence[Any]:
-    """Read files in the way that a task's recipe says; each text has a label of its own.
-
-    Raises:
-        DataError: a file is broken, or a labelled text has none.
-    """
-    examples: Sequence[Any] = read_examples(paths, kind=kind, reading=reading, language=language)
-    return [example for example in examples if example.label is not None] if kind == "labelled" else examples
-
-
 def _read_without_labels(found: FoundData, recipe: Recipe) -> list[Any]:
     """Read the training texts of a data set whose labels may be others than the recipe's."""
     reading = recipe.reading.model_copy(update={"labels": {}})
@@ -300,19 +317,21 @@ def _find_others(
         if any(name == other.name for other in taken):
             continue
         try:
-            other = find_data([name], say=say, reading=recipe.reading)
+            other = find_data([name], say=say, reading=_reading_of(name, recipe))
         except DataError as error:
             say(f"{name} is left out: {error}")
             continue
-        _check_kind(other, recipe)
+        check_kind(other, recipe.task, recipe.reading)
         others.append(other)
     return others
 
 
-def _check_kind(found: FoundData, recipe: Recipe) -> None:
-    wanted = tasks.get(recipe.task).data_kind
-    if found.kind != wanted:
-        raise ConfigError(f"{found.name} holds {found.kind} data; the task {recipe.task} takes {wanted} data")
+def _reading_of(name: str, recipe: Recipe) -> Settings:
+    """How a further data set is read: for a language model by a pair of languages that it has."""
+    pair = recipe.reading.parallel if isinstance(recipe.reading, SideSettings) else None
+    if pair is None:
+        return recipe.reading
+    return pair_with(name, pair, recipe.language) or recipe.reading
 
 
 def _check_any(training: Sequence[Any], recipe: Recipe) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from nlp_lstm import __version__
+from nlp_lstm.data.running import RunningText
 from nlp_lstm.evaluation.report import Cell, Figure, Report, Section, Table
 from nlp_lstm.evaluation.sections import data_section, environment_section, history_section, recipe_section
 from nlp_lstm.recipes import Recipe, recipe_yaml
@@ -112,6 +113,9 @@ def _removal_section(data: RunData) -> Section:
     rule = (
         "A pair is left out when a side of it equals that of a dev or test pair after dropping case, accents, "
         "punctuation and spaces."
+        if data.found.kind == "parallel" and not isinstance(data.training, RunningText)
+        else "A sentence is left out when it equals one that is held out after dropping case, accents, punctuation and "
+        "spaces."
         if data.found.kind == "parallel"
         else "A text is left out when it equals a dev or test text after dropping case, punctuation and brackets, or "
         "shares over 80 % of its sequences of five characters with one."

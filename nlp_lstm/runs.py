@@ -12,34 +12,23 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from nlp_lstm.artifacts import (
-    CONFIG_NAME,
-    WEIGHTS_NAME,
-    ModelConfig,
-    Precision,
-    copy_model,
-    find_model,
-    load_model,
-    load_weights,
-    save_model,
-)
+from nlp_lstm.artifacts import Precision, copy_model, save_model
 from nlp_lstm.card import add_spread, model_card
-from nlp_lstm.data.catalogue import find_data, find_vectors
+from nlp_lstm.data.catalogue import find_vectors
 from nlp_lstm.data.overlap import ProtectedTexts, remove_overlap, remove_pairs
-from nlp_lstm.errors import CheckpointError, ConfigError, DataError, NlpLstmError
+from nlp_lstm.ensembles import evaluate_ensemble
+from nlp_lstm.errors import CheckpointError, ConfigError, DataError
 from nlp_lstm.evaluation.report import Figure, Report
 from nlp_lstm.evaluation.significance import mean_and_spread
 from nlp_lstm.files import write_whole
-from nlp_lstm.nn.bilm import BidirectionalLanguageModel
-from nlp_lstm.nn.language_model import LanguageModel
-from nlp_lstm.paths import model_roots
-from nlp_lstm.recipes import Recipe
-from nlp_lstm.run_data import RunData, read_run_data, read_split
-from nlp_lstm.run_folders import STATUS_NAME, RunStatus, begin_run, read_status, write_status
+from nlp_lstm.opened import OpenModel, open_beginning, open_model
+from nlp_lstm.opinions import OPINIONS_NAME
+from nlp_lstm.reading_data import find_named, read_split
+from nlp_lstm.recipes import Recipe, recipe_yaml
+from nlp_lstm.run_data import RunData, read_run_data
+from nlp_lstm.run_folders import RECIPE_NAME, STATUS_NAME, RunStatus, begin_run, read_status, write_status
 from nlp_lstm.run_report import complete_report, current_commit
-from nlp_lstm.settings import parse_settings
-from nlp_lstm.tasks import BidirectionalTask, LanguageTask, Task, predict_examples, tasks
-from nlp_lstm.tasks.beginning import Beginning, BidirectionalBeginning
+from nlp_lstm.tasks import Task, predict_examples, tasks
 from nlp_lstm.text.tokenize import Tokenizer
 from nlp_lstm.text.vectors import WordVectors
 from nlp_lstm.training import TrainingResult
@@ -47,6 +36,7 @@ from nlp_lstm.training.loop import CHECKPOINT_NAME
 from nlp_lstm.workshop import Workshop, distil, make_say, network_baselines
 
 MODEL_FOLDER = "model"
+ENSEMBLE_FOLDER = "ensemble"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,15 +62,6 @@ class RunResult:
     def model_folder(self) -> Path:
         """The trained model."""
         return self.folder / MODEL_FOLDER
-
-
-@dataclass(frozen=True, kw_only=True)
-class OpenModel:
-    """A model that is ready to predict: its task, its network in evaluation mode, and its config.json."""
-
-    task: Task
-    model: torch.nn.Module
-    config: ModelConfig
 
 
 def run_recipe(
@@ -115,9 +96,9 @@ def run_recipe(
         for note in task.check_examples(examples, f"{run_data.found.name}, {split}"):
             say(f"note: {note}")
     if recipe.init:
-        task.begin_as([_open_beginning(name) for name in recipe.init])
+        task.begin_as([open_beginning(name) for name in recipe.init], recipe.reading)
     if recipe.context:
-        task.take_context([_open_beginning(name, "context") for name in recipe.context], say)
+        task.take_context([open_beginning(name, "context") for name in recipe.context], say)
     Tokenizer(recipe.language)  # an unknown language fails now, not at the first text
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -135,6 +116,7 @@ def run_recipe(
     write_status(folder, RunStatus(is_finished=True, data=data))
     for checkpoint in folder.rglob(CHECKPOINT_NAME):
         checkpoint.unlink()
+    (folder / OPINIONS_NAME).unlink(missing_ok=True)
     return RunResult(folder=folder, report=report, best_score=result.best_score)
 
 
@@ -198,6 +180,19 @@ def load_finished_run(folder: Path) -> RunResult | None:
         raise CheckpointError(f"{path} is damaged ({error}); delete {folder} and run again") from error
 
 
+def finish_run(recipe: Recipe, folder: Path, *, data: Path | None = None, console: Console | None = None) -> RunResult:
+    """Return what a finished run left, or go on with one that was stopped, or begin it.
+
+    Raises:
+        ConfigError: what is in the folder was made by another recipe.
+    """
+    path = folder / RECIPE_NAME
+    if path.is_file() and path.read_text(encoding="utf-8") != recipe_yaml(recipe):
+        raise ConfigError(f"{folder} was trained by another recipe; choose another --output")
+    finished = load_finished_run(folder)
+    return finished or run_recipe(recipe, folder, data=data, should_resume=True, console=console)
+
+
 def run_seeds(
     recipe: Recipe,
     folder: Path,
@@ -211,7 +206,7 @@ def run_seeds(
 
     Each run has a folder ``seed-N``; runs that are finished are not repeated when resuming. ``seeds.json`` holds the
     headline figures of all of them. Report and model are those of the run whose development score is the median; its
-    card says the means, too.
+    card says the means, too. Where the models can answer together, the folder ``ensemble`` has the report on that.
 
     Returns:
         The whole, with the median run's report.
@@ -234,16 +229,23 @@ def run_seeds(
     median = sorted(results, key=lambda result: result.best_score)[(num_seeds - 1) // 2]
     summary = {name: mean_and_spread(values) for name, values in figures.items()}
     scores = {name: {"mean": of.mean, "spread": of.spread, "values": figures[name]} for name, of in summary.items()}
-    write_whole(folder / "seeds.json", json.dumps({"median": median.folder.name, "scores": scores}, indent=1) + "\n")
+    say = make_say(console)
+    together = evaluate_ensemble(recipe, {result.folder.name: result.model_folder for result in results}, data, say)
+    written = {"median": median.folder.name, "scores": scores}
+    if together is not None:
+        together.write(folder / ENSEMBLE_FOLDER)
+        written["ensemble"] = {figure.name: figure.value for figure in together.figures}
+    write_whole(folder / "seeds.json", json.dumps(written, indent=1) + "\n")
     card = (median.model_folder / "README.md").read_text(encoding="utf-8")
-    card = add_spread(card, median.report.figures, summary, num_seeds)
+    card = add_spread(card, median.report.figures, summary, num_seeds, together.figures if together else ())
     copy_model(median.model_folder, folder / MODEL_FOLDER, {"README.md": card})
     for name in ("report.html", "metrics.json"):
         write_whole(folder / name, (median.folder / name).read_text(encoding="utf-8"))
     write_status(folder, RunStatus(is_finished=True, data=data, num_seeds=num_seeds))
-    say = make_say(console)
     for name, of in summary.items():
         say(f"{name}: mean {of.mean:.4f}, standard deviation {of.spread:.4f} over {num_seeds} seeds")
+    for figure in together.figures if together else ():
+        say(f"{figure.name}: {figure.display} by all {num_seeds} models together")
     return RunResult(folder=folder, report=median.report, best_score=median.best_score)
 
 
@@ -262,56 +264,6 @@ def load_recipe_vectors(recipe: Recipe, say: Callable[[str], None]) -> list[Word
         raise DataError(f"{error}. To train without pretrained vectors: {key}") from error
 
 
-def _open_beginning(name: str, key: str = "init") -> Beginning | BidirectionalBeginning:
-    """Open a language model by its name or folder, which ``key`` of the recipe gives.
-
-    Raises:
-        NotTrainedError: there is none.
-        CheckpointError: the folder is damaged.
-        ConfigError: the model is of another task.
-    """
-    path = Path(name)
-    if not (path / CONFIG_NAME).is_file():
-        path = find_model(
-            name,
-            roots=model_roots(),
-            advice="Train one with `nlp-lstm run bilm` or `nlp-lstm run lm`, or give its folder",
-        )
-    opened = open_model(path)
-    described = f"{path.name} ({opened.config.files[WEIGHTS_NAME].sha256[:12]})"
-    if isinstance(opened.task, BidirectionalTask) and isinstance(opened.model, BidirectionalLanguageModel):
-        return BidirectionalBeginning(
-            name=described, settings=opened.task.settings, words=opened.task.words, network=opened.model
-        )
-    if not isinstance(opened.task, LanguageTask) or not isinstance(opened.model, LanguageModel):
-        raise ConfigError(f"{key}: {name} is a model of the task {opened.task.name}; give a language model")
-    return Beginning(
-        name=described,
-        units=opened.task.units,
-        network=opened.model,
-        is_backward=opened.task.settings.direction == "backward",
-    )
-
-
-def open_model(folder: Path) -> OpenModel:
-    """Open a model folder.
-
-    Raises:
-        CheckpointError: the folder is damaged or not a model.
-    """
-    stored = load_model(folder)
-    try:
-        task_type = tasks.get(stored.config.task)
-        settings = parse_settings(task_type.settings_type, stored.config.model, "config.json: model")
-        task = task_type.from_folder(settings, stored.vocabulary, stored.vocabulary_files)
-        with torch.device("meta"):
-            model = task.build_model()
-    except (NlpLstmError, RuntimeError, TypeError, OverflowError) as error:  # torch's own on absurd sizes
-        raise CheckpointError(f"{folder}: {error}") from error
-    load_weights(model, stored)
-    return OpenModel(task=task, model=model.eval(), config=stored.config)
-
-
 def evaluate_others(
     recipe: Recipe, stored: OpenModel, data: RunData, say: Callable[[str], None]
 ) -> dict[str, Sequence[Figure]]:
@@ -322,7 +274,7 @@ def evaluate_others(
     others: dict[str, Sequence[Figure]] = {}
     for name in recipe.also_evaluate:
         try:
-            found = find_data([name], say=say, reading=recipe.reading)
+            found = find_named([name], recipe.reading, say)
             examples: Sequence[Any] = read_split(found, "test", recipe.reading, recipe.language)
             if stored.task.data_kind == "labelled":
                 trained = ProtectedTexts({"training": (example.document.text for example in data.training)})

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+from nlp_lstm.opinions import gather_opinions
 from nlp_lstm.recipes import Recipe, change_model
 from nlp_lstm.run_data import RunData
 from nlp_lstm.tasks import Task, predict_examples, tasks
@@ -88,7 +89,7 @@ def network_baselines(workshop: Workshop) -> dict[str, list[Any]]:
 
 
 def distil(workshop: Workshop, student: Task) -> tuple[list[Any], dict[str, list[Any]]]:
-    """Train the teachers and return the training examples with their opinions, and their mean answers on test.
+    """Train the teachers and return what the student learns from them, and their answers together on test.
 
     Args:
         workshop: of the run.
@@ -97,19 +98,18 @@ def distil(workshop: Workshop, student: Task) -> tuple[list[Any], dict[str, list
     Raises:
         ConfigError: the task cannot be distilled.
     """
-    student.average([])  # a task that cannot be distilled says so before any training
+    student.teach([], [], 1.0)  # a task that cannot be distilled says so before any training
     recipe, data = workshop.recipe, workshop.data
     settings = change_model(recipe, recipe.distillation.model, "distillation.model")
-    examples = [*data.training, *data.unlabelled]
-    opinions, answers = [], []
+    task = tasks.get(recipe.task).prepare(settings, data.training, workshop.vectors)
+    models = []
     for number in range(recipe.distillation.teachers):
         workshop.say(f"teacher {number + 1} of {recipe.distillation.teachers}")
-        task = tasks.get(recipe.task).prepare(settings, data.training, workshop.vectors)
         seed = TEACHER_SEED * (1 + recipe.training.seed) + number
         schedule = recipe.training.model_copy(update={"seed": seed})
-        result = workshop.train(task, data.training, schedule, f"teacher-{number + 1}", "teacher")
-        opinions.append(predict_examples(task, result.model, examples))
-        answers.append(predict_examples(task, result.model, data.test))
-    name = f"mean of the {len(answers)} teachers"
-    taught = student.teach(examples, student.average(opinions), recipe.distillation.weight)
-    return taught, {name: student.average(answers)}
+        models.append(workshop.train(task, data.training, schedule, f"teacher-{number + 1}", "teacher").model)
+    examples = [*data.training, *data.unlabelled]
+    opinions = gather_opinions(task, models, examples, workshop.folder, workshop.say)
+    answers = predict_examples(task, models, data.test)
+    taught = student.teach(examples, opinions, recipe.distillation.weight)
+    return taught, {f"ensemble of the {len(models)} teachers": answers}

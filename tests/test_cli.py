@@ -1,4 +1,5 @@
 import concurrent.futures
+import gzip
 import json
 import os
 import shutil
@@ -105,6 +106,46 @@ def test_files_become_a_file(tmp_path):
     results = [json.loads(line) for line in Path("deep/out.jsonl").read_text(encoding="utf-8").splitlines()]
     assert results == tiny_pipeline().predict(LINES, label="xpos")
     assert [path.name for path in Path("deep").iterdir()] == ["out.jsonl"]
+
+
+def test_plain_text_is_a_line_for_each_line_in_order(tmp_path):
+    shutil.copytree(tiny_translation_run() / "model", tmp_path / "models" / "translate-en-hi")
+    lines = ["A dog runs across the wet field.", "", "x", "A dog runs across the wet field."] * 80
+    printed = call("predict", "translate", "--target", "hi", "--format", "text", input="\n".join(lines) + "\n")
+    written = printed.split("\n")[:-1]
+    assert len(written) == len(lines)
+    assert set(written[0::4]) == set(written[3::4]) == {"Ein Hund läuft über das nasse Feld."}
+    assert set(written[1::4]) == {""}
+    tagged = call("predict", "pos", "--format", "text", input="We wait.\n")
+    expected = " ".join(f"{token['word']}/{token['entity']}" for token in tiny_pipeline().predict("We wait."))
+    assert tagged == expected + "\n"
+
+
+def test_one_language_does_not_choose_a_translator(monkeypatch, capsys):
+    message = fail(monkeypatch, capsys, "predict", "translate", "--language", "de")
+    assert message.startswith('ConfigError: language is "de", but a translator has two; say source= and target=')
+
+
+def test_models_of_several_runs_are_evaluated_together():
+    printed = call("evaluate", "pos", TAGGED, "--together-with", "pos-en", "--allow-overlap")
+    assert printed == call("evaluate", "pos", TAGGED, "--allow-overlap").replace("model pos-en", "2 models together")
+
+
+def test_data_shows_each_pair_of_languages(tmp_path, monkeypatch):
+    folder = tmp_path / "corpora" / "multi30k"
+    folder.mkdir(parents=True)
+    for split in ("train", "val", "test_2016_flickr"):
+        for language in ("en", "de", "fr"):
+            with gzip.open(folder / f"{split}.{language}.gz", "wt", encoding="utf-8") as file:
+                file.write("one\ntwo\n")
+    monkeypatch.setenv("NLP_LSTM_DATA", str(folder.parent))
+    printed = call("data", "multi30k")
+    assert [line for line in printed.splitlines() if line[2:3] == "-"] == [
+        "en-de and de-en",
+        "en-fr and fr-en",
+        "de-fr and fr-de",
+    ]
+    assert printed.count("train: 2 examples") == 3
 
 
 def test_conllu_is_read_back_with_the_same_labels():

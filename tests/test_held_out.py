@@ -1,5 +1,6 @@
 """A model is not judged on what it has learnt, unless that is asked for."""
 
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -14,6 +15,7 @@ from samples import (
     tiny_run,
     tiny_sentiment_recipe,
     tiny_sentiment_run,
+    tiny_translation_run,
     without_corpora,
 )
 
@@ -141,3 +143,43 @@ def test_a_split_of_a_file_is_the_one_by_hash():
     for split in ("train", "dev", "test"):
         report = tiny_classifier().evaluate(REVIEWS, split=split)
         assert report.metrics["num_texts"] == sum(carved_split(text) == split for text in texts)
+
+
+# ---- parallel texts
+
+
+@pytest.fixture
+def pairs_at_hand(tmp_path, monkeypatch) -> Path:
+    """Multi30k in small; its first training caption is also in its test part, so a run has left it out."""
+    folder = tmp_path / "corpora" / "multi30k"
+    folder.mkdir(parents=True)
+    splits = {"train": ["A dog runs.", "Two men sit.", "A cat sleeps."], "val": ["It rains."]}
+    for split, texts in {**splits, "test_2016_flickr": ["A dog runs!"]}.items():
+        for language in ("en", "de"):
+            lines = [text if language == "en" else f"Deutsch: {text}" for text in texts]
+            (folder / f"{split}.{language}.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+    monkeypatch.setenv("NLP_LSTM_DATA", str(folder.parent))
+    monkeypatch.setenv("NLP_LSTM_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def translator(folder: Path, **config) -> Pipeline:
+    """The tiny translator, said to be trained on a data set of the catalogue."""
+    shutil.copytree(tiny_translation_run() / "model", folder)
+    path = folder / "config.json"
+    values = {**json.loads(path.read_text(encoding="utf-8")), "trained_files": {}, **config}
+    path.write_text(json.dumps(values), encoding="utf-8")
+    return Pipeline(folder)
+
+
+def test_own_pairs_that_the_translator_has_learnt_are_refused(pairs_at_hand):
+    pipeline = translator(pairs_at_hand / "model", data="multi30k")
+    own = pairs_at_hand / "own.tsv"
+    own.write_text("en\tde\ntwo men sit\tZwei Männer\nNew.\tNeu.\nA dog runs.\tEin Hund läuft.\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"a side of 1 of 3 pairs is also in multi30k, .*--allow-overlap"):
+        pipeline.evaluate(own)
+    assert pipeline.evaluate(own, allow_overlap=True).figures
+    own.write_text("en\tde\nNew.\tNeu.\nA dog runs.\tEin Hund läuft.\n", encoding="utf-8")
+    assert "Not compared" not in pipeline.evaluate(own).lead
+    elsewhere = translator(pairs_at_hand / "other", data="multi30k", also_trained_on=["hindencorp-slice"])
+    assert "Not compared with hindencorp-slice" in elsewhere.evaluate(own).lead

@@ -3,17 +3,20 @@
 import gzip
 import json
 import random
+from collections import Counter
 
 import pytest
 
+import nlp_lstm.reading_data as reading_module
 import nlp_lstm.recipes as recipes_module
 import nlp_lstm.run_data as run_data_module
+from nlp_lstm.data.catalogue import find_data
 from nlp_lstm.data.example import ParallelExample
 from nlp_lstm.data.overlap import remove_pairs
 from nlp_lstm.data.reading import ParallelSettings
 from nlp_lstm.data.share import take_share
 from nlp_lstm.errors import ConfigError, DataError
-from nlp_lstm.recipes import make_recipe
+from nlp_lstm.recipes import load_recipe, make_recipe
 from nlp_lstm.registry import Registry
 from nlp_lstm.run_data import read_run_data
 from nlp_lstm.settings import Settings
@@ -34,6 +37,7 @@ def recipe(monkeypatch):
     known.register("pairs")(PairsOnly)
     monkeypatch.setattr(recipes_module, "tasks", known)
     monkeypatch.setattr(run_data_module, "tasks", known)
+    monkeypatch.setattr(reading_module, "tasks", known)
 
     def make(*overrides, **values):
         return make_recipe({"task": "pairs", "data": ["multi30k"], **values}, overrides, where="recipe")
@@ -139,5 +143,57 @@ def test_further_data_sets_are_joined_without_what_is_tested(recipe, tmp_path, m
 
 
 def _write_gz(path, text):
+    path.parent.mkdir(exist_ok=True)
 
     path.write_bytes(gzip.compress(text.encode("utf-8")))
+
+
+# ---- one side of parallel texts, for language models
+
+
+@pytest.fixture
+def corpora(tmp_path, monkeypatch):
+    """Two data sets of the catalogue in small, which share English sentences."""
+    sentences = [f"Anna has {number} green apples." for number in range(300)]
+    captions = [f"A dog carries stick number {number}." for number in range(60)]
+    pairs = {"deu": sentences[100:] + captions[:5], "hin": sentences[:200]}
+    for name, texts in pairs.items():
+        rows = [f"{text}\t{name} {text}" + ("\tauthor" if name == "hin" else "") for text in texts]
+        _write_gz(tmp_path / "tatoeba-manythings" / f"eng-{name}.tsv.gz", "\n".join([*rows, *rows[:3]]) + "\n")
+    for split, part in (("train", captions), ("val", captions[:2]), ("test_2016_flickr", captions[2:4])):
+        for language in ("en", "de"):
+            _write_gz(tmp_path / "multi30k" / f"{split}.{language}.gz", "\n".join(part) + "\n")
+    monkeypatch.setenv("NLP_LSTM_DATA", str(tmp_path))
+    monkeypatch.setenv("NLP_LSTM_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("pair", ["en-hi", "en-de"])
+def test_one_side_is_learnt_without_what_any_pair_holds_out(corpora, pair):
+    recipe = load_recipe(
+        "lm", ["data=[tatoeba-manythings]", "language=en", f"reading.pair={pair}", "also_train=[multi30k]"]
+    )
+    said: list[str] = []
+    data = read_run_data(recipe, None, said.append)
+    learnt = [line.document.text for line in data.training]
+    assert max(Counter(text for text in learnt if text.startswith("Anna")).values()) == 1  # some rows are there twice
+    held_out = {
+        example.source
+        for name, pairs in (("tatoeba-manythings", ("en-de", "en-hi")), ("multi30k", ("en-de",)))
+        for target in (one.partition("-")[2] for one in pairs)
+        for split in ("dev", "test")
+        for example in find_data([name], reading=ParallelSettings(target=target)).read(
+            split, ParallelSettings(target=target)
+        )
+    }
+    assert held_out
+    assert held_out.isdisjoint(learnt)
+    assert {line.document.text for line in data.test} <= held_out
+    assert "multi30k" in data.names
+
+
+def test_a_language_that_is_not_of_the_pair_is_refused(corpora):
+    with pytest.raises(ConfigError, match=r'language is "fr", which is none of the two of reading\.pair=en-de'):
+        load_recipe("lm-translate", ["language=fr"])
+    recipe = load_recipe("lm", ["data=[multi30k]"])
+    with pytest.raises(ConfigError, match=r"holds parallel data.* or with reading\.pair"):
+        read_run_data(recipe, None, lambda line: None)

@@ -105,6 +105,11 @@ def test_seeds_give_mean_and_spread_and_the_median_run(tmp_path):
     first, second = accuracy["values"]
     assert accuracy["mean"] == pytest.approx((first + second) / 2)
     assert accuracy["spread"] == pytest.approx(abs(first - second) / 2**0.5)  # of a sample
+    assert 0 <= summary["ensemble"]["Accuracy upos"] <= 1
+    card = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
+    assert "All 2 models together: Accuracy upos" in card
+    page = (tmp_path / "ensemble" / "report.html").read_text(encoding="utf-8")
+    assert all(part in page for part in ("ensemble of 2 models", "seed-1 alone", "seed-2 alone"))
 
     stamps = {path: path.stat().st_mtime_ns for path in tmp_path.glob("seed-*/report.html")}
     again = run_seeds(recipe, tmp_path, num_seeds=2, data=TAGGED, should_resume=True)

@@ -3,13 +3,26 @@
 import json
 
 import pytest
+import torch
 from rich.console import Console
-from samples import TAGGED, split_reviews, tiny_recipe, tiny_sentiment_recipe, without_corpora
+from samples import (
+    PAIRS,
+    TAGGED,
+    pair_examples,
+    split_reviews,
+    tiny_recipe,
+    tiny_sentiment_recipe,
+    tiny_translation_recipe,
+    without_corpora,
+)
 
+import nlp_lstm.opinions as opinions_module
 import nlp_lstm.workshop as workshop_module
+from nlp_lstm.data.example import ParallelExample
 from nlp_lstm.errors import CheckpointError, ConfigError
 from nlp_lstm.recipes import load_recipe
 from nlp_lstm.runs import open_model, run_recipe
+from nlp_lstm.tasks import TranslationTask
 from nlp_lstm.training import loop
 
 NETWORKS = "{left to right: {bidirectional: false, pooling: last}, word vectors: {encoder: none, pooling: mean}}"
@@ -70,7 +83,11 @@ def figures(folder):
 def test_teachers_model_and_baselines_stand_in_one_report(whole):
     folder, said = whole
     page = (folder / "report.html").read_text(encoding="utf-8")
-    for name in ("mean of the 2 teachers", "left to right, 300 training tokens", "word vectors, 300 training tokens"):
+    for name in (
+        "ensemble of the 2 teachers",
+        "left to right, 300 training tokens",
+        "word vectors, 300 training tokens",
+    ):
         assert name in page
     for line in ("teacher 1 of 2", "teacher 2 of 2", "baseline: left to right", "baseline: word vectors"):
         assert line in said
@@ -156,3 +173,64 @@ def test_a_task_without_teachers_says_so_before_any_training(tmp_path):
     with pytest.raises(ConfigError, match=r"the task pos cannot be distilled; set distillation\.teachers=0"):
         run_recipe(tiny_recipe("distillation.teachers=1", "model.hidden=8", tokens=100), tmp_path / "run", data=TAGGED)
     assert not (tmp_path / "run" / "teacher-1").exists()
+
+
+def test_a_translator_learns_what_its_teachers_write_and_does_not_ask_them_twice(tmp_path, monkeypatch):
+    monkeypatch.setattr(opinions_module, "TEXTS_AT_ONCE", 8)
+    overrides = ("distillation.teachers=2", "distillation.weight=0.5", "distillation.model={hidden: 40}")
+    recipe = tiny_translation_recipe(*overrides, "baselines.words=false", tokens=400)
+    header, *rows = PAIRS.read_text(encoding="utf-8").splitlines()
+    (tmp_path / "data").mkdir()
+    for split, part in (("train", rows[:20]), ("dev", rows[20:24]), ("test", rows[24:28])):
+        (tmp_path / "data" / f"{split}.tsv").write_text("\n".join([header, *part]) + "\n", encoding="utf-8")
+    predict, asked = opinions_module.predict_examples, []
+
+    def watched(task, models, examples, **options):
+        if len(asked) == 1 and not (tmp_path / "stopped").exists():
+            (tmp_path / "stopped").touch()
+            raise KeyboardInterrupt
+        asked.append([example.source for example in examples])
+        return predict(task, models, examples, **options)
+
+    monkeypatch.setattr(opinions_module, "predict_examples", watched)
+    with without_corpora():
+        with pytest.raises(KeyboardInterrupt):
+            run_recipe(recipe, tmp_path / "run", data=tmp_path / "data")
+        kept = (tmp_path / "run" / "opinions.jsonl").read_text(encoding="utf-8").splitlines()
+        assert len(kept) == 1 + 8
+        taught = []
+        train = workshop_module.train
+        monkeypatch.setattr(
+            workshop_module,
+            "train",
+            lambda task, training, *rest, **more: taught.append(training) or train(task, training, *rest, **more),
+        )
+        result = run_recipe(recipe, tmp_path / "run", data=tmp_path / "data", should_resume=True)
+    assert [len(part) for part in asked] == [8, 8, 4]
+    sources = [text for part in asked for text in part]
+    assert len(set(sources)) == 20
+    assert "ensemble of the 2 teachers" in (result.folder / "report.html").read_text(encoding="utf-8")
+    student = taught[-1]
+    assert {example.source for example in student} == set(sources)
+    opinions = dict(zip(sources, map(json.loads, kept[1:]), strict=False))
+    assert all(ParallelExample(source=source, target=text) in student for source, text in opinions.items() if text)
+    assert {(example.source, example.target) for example in student} >= {
+        tuple(row.split("\t")[:2]) for row in rows[:20]
+    }
+    assert not (result.folder / "opinions.jsonl").exists()
+
+
+def test_opinions_of_other_networks_are_not_taken(tmp_path):
+    recipe = tiny_translation_recipe()
+    examples = pair_examples()[:4]
+    task = TranslationTask.prepare(recipe.model.model_copy(update={"beams": 1}), pair_examples())
+    torch.manual_seed(0)
+    models = [task.build_model(), task.build_model()]
+    said: list[str] = []
+    first = opinions_module.gather_opinions(task, models[:1], examples, tmp_path, said.append)
+    assert said[-1].startswith("teachers: 4 of 4 training texts")
+    said.clear()
+    assert opinions_module.gather_opinions(task, models[:1], examples, tmp_path, said.append) == first
+    assert not said
+    opinions_module.gather_opinions(task, models, examples, tmp_path, said.append)
+    assert said

@@ -151,13 +151,31 @@ def remove_overlap(examples: Iterable[ExampleT], protected: ProtectedTexts) -> t
     return kept, removed
 
 
-def remove_pairs(
-    examples: Iterable[ParallelExample], protected: Mapping[str, Iterable[ParallelExample]]
-) -> tuple[list[ParallelExample], Counter[str]]:
-    """Leave out the pairs of which a side is that of a protected one, up to case, accents, punctuation and spaces.
+class ProtectedSentences:
+    """Sentences that no training may contain, up to case, accents, punctuation and spaces.
 
     Only equal sentences count, not near ones as for ``ProtectedTexts``: among short everyday sentences ("Tom is tall.",
     "Tom is small.") most are near many others, and say something else.
+
+    Args:
+        sentences: a name for messages ("multi30k test") to its sentences.
+    """
+
+    def __init__(self, sentences: Mapping[str, Iterable[str | None]]) -> None:
+        self._names: dict[str, str] = {}
+        for name, texts in sentences.items():
+            for text in texts:
+                self._names.setdefault(_side_form(text), name)
+
+    def find(self, text: str | None) -> str | None:
+        """Return the name that an equal sentence came under, or None when there is none; of several the first."""
+        return self._names.get(_side_form(text))
+
+
+def remove_pairs(
+    examples: Iterable[ParallelExample], protected: Mapping[str, Sequence[ParallelExample]]
+) -> tuple[list[ParallelExample], Counter[str]]:
+    """Leave out the pairs of which a side is that of a protected one, as ``ProtectedSentences`` finds it.
 
     Args:
         examples: training pairs.
@@ -166,16 +184,12 @@ def remove_pairs(
     Returns:
         What is left, in order, and for each name how many pairs went for it; of several the first.
     """
-    sources: dict[str, str] = {}
-    targets: dict[str, str] = {}
-    for name, pairs in protected.items():
-        for pair in pairs:
-            sources.setdefault(_side_form(pair.source), name)
-            targets.setdefault(_side_form(pair.target), name)
+    sources = ProtectedSentences({name: (pair.source for pair in pairs) for name, pairs in protected.items()})
+    targets = ProtectedSentences({name: (pair.target for pair in pairs) for name, pairs in protected.items()})
     kept: list[ParallelExample] = []
     removed: Counter[str] = Counter()
     for example in examples:
-        place = sources.get(_side_form(example.source)) or targets.get(_side_form(example.target))
+        place = sources.find(example.source) or targets.find(example.target)
         if place is None:
             kept.append(example)
         else:

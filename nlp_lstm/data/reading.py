@@ -147,6 +147,22 @@ class ParallelSettings(Settings):
         return later.model_copy(update={"columns": self.columns})
 
 
+class SideSettings(Settings):
+    """Whether running text is one side of parallel texts."""
+
+    pair: str | None = Field(None, pattern=f"{_LANGUAGE[:-1]}-{_LANGUAGE[1:]}")
+    """The two languages of parallel texts, as in en-de; of their texts those in the recipe's language are read. Null
+    for plain running text."""
+
+    @property
+    def parallel(self) -> ParallelSettings | None:
+        """How the parallel texts are read; None for plain running text."""
+        if self.pair is None:
+            return None
+        source, _, target = self.pair.partition("-")
+        return ParallelSettings(source=source, target=target)
+
+
 def _shares(meaning: Meaning) -> Mapping[str, float]:
     if meaning is None:
         return {}

@@ -4,7 +4,7 @@
     language model, backward    words b   layers b1 b2
     task, bidirectional         words f b   layer 1: f1 reads words f, b1 words b   layer 2: f2 reads f1, b2 reads b1
 
-    language model of the source    encoder: words, layers
+    language models of the source   encoder: words f b, layers as above
     language model of the target    decoder: words, layers, softmax
 
 So before its first step the network computes what the two language models do, side by side; what else it has (a head,
@@ -30,6 +30,10 @@ from nlp_lstm.nn.embedding import WordEmbedding
 from nlp_lstm.nn.language_model import LanguageModel
 from nlp_lstm.nn.recurrent import Recurrent
 from nlp_lstm.nn.softmax import TiedSoftmax
+from nlp_lstm.nn.translator import Translator
+
+NEVER = -30.0
+"""The bias of a token that is not written: its probability is none, whatever its row is."""
 
 
 class CommonRows(NamedTuple):
@@ -108,6 +112,74 @@ def begin_half(
     words.load_state_dict(source.words.state_dict())
     if projection is not None and source.projection is not None:
         projection.load_state_dict(source.projection.state_dict())
+
+
+@torch.no_grad()
+def begin_encoder(translator: Translator, forward: LanguageModel | None, backward: LanguageModel | None) -> None:
+    """Let the encoder of a translator read as language models of the source do, one in each direction.
+
+    A word's vector is that of the forward model followed by that of the backward one, or that of the one there is.
+
+    Args:
+        translator: its vocabulary of the source is that of the language models.
+        forward: what the forward direction begins as; None leaves it as it is.
+        backward: what the backward direction begins as; None leaves it as it is.
+
+    Raises:
+        ConfigError: cells or sizes differ.
+    """
+    words = translator.source_words
+    sources = [(0, forward), (1, backward)]
+    tables = [_scaled_table(source) for _, source in sources if source is not None]
+    rows = torch.cat(tables, dim=1) / words.size**0.5
+    if translator.own_source_words is None or rows.shape != words.tables[0].shape:
+        raise ConfigError(
+            f"the language models of the source have {rows.shape[0]:,} pieces of {rows.shape[1]} features together, "
+            f"the encoder {words.num_words:,} of {words.size}; set model.vocabularies=separate "
+            f"model.source_embed={rows.shape[1]}"
+        )
+    words.tables[0].copy_(rows)
+    column = 0
+    for direction, source in sources:
+        if source is not None:
+            begin_direction(translator.encoder, source.encoder, direction=direction, first_column=column)
+            column += source.words.size
+
+
+@torch.no_grad()
+def begin_decoder(translator: Translator, source: LanguageModel, *, begin_id: int, end_id: int) -> None:
+    """Let the decoder of a translator write as a language model of the target does, whatever the source is.
+
+    What it hears of the source, through its first state and attention, begins without influence. The begin token is
+    read as the end of the line before, which language models see there.
+
+    Args:
+        translator: its vocabulary of the target is that of the language model; its combined vector is not squashed.
+        source: the language model.
+        begin_id: the token that the decoder reads first.
+        end_id: the token that ends a line.
+
+    Raises:
+        ConfigError: cells or sizes differ.
+    """
+    begin_half(translator.words, translator.decoder, None, source)
+    translator.words.tables[0][begin_id] = translator.words.tables[0][end_id]
+    translator.words.bias[begin_id] = NEVER
+    context_size = translator.attention.context_size
+    translator.combine.weight.zero_()
+    translator.combine.bias.zero_()
+    hidden_part = torch.eye(translator.hidden_size) if source.projection is None else source.projection.weight
+    translator.combine.weight[:, context_size:] = hidden_part
+    if translator.bridge is not None:
+        translator.bridge.weight.zero_()
+        translator.bridge.bias.zero_()
+
+
+def _scaled_table(source: LanguageModel) -> Tensor:
+    """The input vectors of all words, as the layers read them."""
+    if len(source.words.bounds) > 1:
+        raise ConfigError("the language model has shorter vectors for rare words; train it with model.cutoffs=[]")
+    return source.words.tables[0] * source.words.size**0.5
 
 
 @torch.no_grad()

@@ -1,11 +1,13 @@
-"""A network that reads one text and writes another: encoder, attention, decoder, with one table of words for all.
+"""A network that reads one text and writes another: encoder, attention, decoder.
 
-    memory  = encoder(words[source])                              batch time 2*hidden
+    memory  = encoder(source words[source])                       batch time 2*hidden
     state   = bridge(the encoder's last states)                   batch hidden
     for each word: state    = layers([words[last word], fed], state)
                    context  = attention(state, memory)
                    fed      = tanh(combine([context, state]))     batch embed
                    next     = softmax(words · fed + bias)         batch vocab
+
+The source words are the words, or where the two languages share no vocabulary a table of their own.
 
 Source: Sutskever, Vinyals and Le, NeurIPS 2014 (encoder and decoder); Bahdanau, Cho and Bengio, ICLR 2015 (attention);
 Luong, Pham and Manning, EMNLP 2015 (the combined vector, and feeding it to the next step).
@@ -24,7 +26,7 @@ from nlp_lstm.nn.attention import Attention, Memory, attentions
 from nlp_lstm.nn.cells import Cell, State
 from nlp_lstm.nn.dropout import LockedDropout
 from nlp_lstm.nn.recurrent import Recurrent, make_mask
-from nlp_lstm.nn.softmax import TiedSoftmax
+from nlp_lstm.nn.softmax import TiedSoftmax, WordTables
 
 
 class DecoderState(NamedTuple):
@@ -59,7 +61,7 @@ class Translator(nn.Module):
     """Encoder and decoder.
 
     Args:
-        num_words: words (or pieces of words) in the vocabulary that both languages share.
+        num_words: words (or pieces of words) that are written, and where both languages share a vocabulary also read.
         embed_size: features of a word.
         cell: the recurrent cell's registered name.
         hidden_size: features of the decoder's state; the encoder's two directions have half of them each.
@@ -70,6 +72,10 @@ class Translator(nn.Module):
         feeds_input: whether a step also reads the combined vector of the step before (input feeding).
         embedding_dropout: locked dropout on the word vectors.
         dropout: locked dropout on what the layers read from each other, and on the combined vectors.
+        num_source_words: words that are read, where they are others; None for a shared vocabulary.
+        source_embed_size: features of a word that is read; None for as many as of one that is written.
+        is_squashed: whether the combined vector goes through a hyperbolic tangent. Without it the decoder can begin as
+            a language model does.
 
     Raises:
         ConfigError: the sizes do not fit.
@@ -89,6 +95,9 @@ class Translator(nn.Module):
         feeds_input: bool = True,
         embedding_dropout: float = 0.0,
         dropout: float = 0.0,
+        num_source_words: int | None = None,
+        source_embed_size: int | None = None,
+        is_squashed: bool = True,
     ) -> None:
         super().__init__()
         if is_bidirectional and hidden_size % 2:
@@ -97,12 +106,16 @@ class Translator(nn.Module):
             raise ConfigError('a decoder without layers reads the word at its place; set model.attention to "aligned"')
         self.hidden_size = hidden_size
         self.feeds_input = feeds_input
+        self.is_squashed = is_squashed
         self.words = TiedSoftmax(num_words, embed_size)
+        self.own_source_words = (
+            None if num_source_words is None else WordTables(num_source_words, source_embed_size or embed_size)
+        )
         self.embedding_dropout = LockedDropout(embedding_dropout)
         self.dropout = LockedDropout(dropout)
         self.encoder = Recurrent(
             cell,
-            embed_size,
+            self.source_words.size,
             hidden_size // 2 if is_bidirectional else hidden_size,
             num_layers=encoder_layers,
             is_bidirectional=is_bidirectional,
@@ -124,6 +137,11 @@ class Translator(nn.Module):
         self.bridge = nn.Linear(self.encoder.output_size, starts * hidden_size) if starts else None
 
     @property
+    def source_words(self) -> WordTables:
+        """The table of the words that are read."""
+        return self.words if self.own_source_words is None else self.own_source_words
+
+    @property
     def _cells(self) -> list[Cell]:
         return [cast("Cell", layer.get_submodule("0")) for layer in self.decoder.layers]
 
@@ -141,7 +159,7 @@ class Translator(nn.Module):
             ids: padded words.
             lengths: real words a row, at least 1 each.
         """
-        embedded = self.embedding_dropout(self.words.embed(ids))
+        embedded = self.embedding_dropout(self.source_words.embed(ids))
         outputs = self.encoder(embedded, lengths).outputs
         memory = self.attention.prepare(outputs, make_mask(lengths, ids.shape[1]))
         return DecoderState(
@@ -206,7 +224,8 @@ class Translator(nn.Module):
     def _combine(
         self, contexts: Float[Tensor, "batch step context"], hidden: Float[Tensor, "batch step hidden"]
     ) -> Float[Tensor, "batch step embed"]:
-        return torch.tanh(self.combine(torch.cat((contexts, hidden), dim=2)))
+        combined: Tensor = self.combine(torch.cat((contexts, hidden), dim=2))
+        return torch.tanh(combined) if self.is_squashed else combined
 
     def _first_states(
         self, outputs: Float[Tensor, "batch time features"], lengths: Int[Tensor, " batch"]

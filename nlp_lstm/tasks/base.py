@@ -102,8 +102,12 @@ class Task(ABC):
         """
         return []
 
-    def begin_as(self, beginnings: Sequence[Any]) -> None:
+    def begin_as(self, beginnings: Sequence[Any], reading: Settings | None = None) -> None:
         """Let the network begin as language models do, before it is built.
+
+        Args:
+            beginnings: the language models.
+            reading: how the run's data is read; a translator needs to know its two languages.
 
         Raises:
             ConfigError: the task's network cannot, or they do not fit its settings.
@@ -229,21 +233,43 @@ class Task(ABC):
         """Return what a report should say about the network itself on some examples."""
         return []
 
-    def average(self, opinions: Sequence[Sequence[Any]]) -> list[Any]:
-        """Return the mean of several models' predictions on the same examples.
+    @property
+    def predicts_together(self) -> bool:
+        """Whether several networks of the same vocabularies can answer together, as an ensemble or as teachers."""
+        return False
+
+    def predict_together(self, models: Sequence[nn.Module], batch: Any, **options: Any) -> list[Any]:
+        """Return one prediction per example of a batch, of several networks together; of one it is that one's own.
+
+        Args:
+            models: the networks in evaluation mode.
+            batch: what `make_batch` gave.
+            options: those of `option_names`.
 
         Raises:
-            ConfigError: the task cannot be distilled.
+            ConfigError: the task's networks cannot answer together.
         """
+        return self.average([self.predict_batch(model, batch, **options) for model in models])
+
+    def average(self, opinions: Sequence[Sequence[Any]]) -> list[Any]:
+        """Return the mean of several networks' predictions on the same examples.
+
+        Raises:
+            ConfigError: the task's networks cannot answer together.
+        """
+        raise ConfigError(f"several networks of the task {self.name} cannot answer together; give one model")
+
+    def pack_opinion(self, prediction: Any) -> Any:
+        """Return what a student learns of a prediction as plain JSON values, to be kept in the run's folder."""
         raise ConfigError(f"the task {self.name} cannot be distilled; set distillation.teachers=0")
 
     def teach(self, examples: Sequence[Any], opinions: Sequence[Any], weight: float) -> list[Any]:
-        """Return the examples with what teachers say about them as (part of) the target (Hinton et al. 2015).
+        """Return what a student learns instead of the examples alone.
 
         Args:
             examples: training examples.
-            opinions: the teachers' mean predictions on them.
-            weight: the teachers' share in the target, in [0, 1]; where nothing else is known, they have all of it.
+            opinions: what teachers together say about them, as `pack_opinion` gave it.
+            weight: the teachers' share in what is learnt, in [0, 1]; where nothing else is known, they have all of it.
 
         Raises:
             ConfigError: the task cannot be distilled.
@@ -282,6 +308,14 @@ class Task(ABC):
             options: those of `option_names`.
         """
 
+    def as_line(self, result: Any) -> str:
+        """Return what `format` gave for a text as plain text.
+
+        Raises:
+            ConfigError: results of the task, or of these options, are no line of text.
+        """
+        raise ConfigError(f"results of the task {self.name} are not lines of text; leave out --format text")
+
     @abstractmethod
     def baseline_predictions(
         self, training: Sequence[Any], development: Sequence[Any], test: Sequence[Any]
@@ -317,7 +351,7 @@ class Task(ABC):
 
 def predict_examples(
     task: Task,
-    model: nn.Module,
+    model: nn.Module | Sequence[nn.Module],
     examples: Sequence[Any],
     *,
     batch_tokens: int = 2_000,
@@ -329,32 +363,50 @@ def predict_examples(
 
     Args:
         task: what is solved.
-        model: its network; it is left in evaluation mode.
+        model: its network, or several that answer together; they are left in evaluation mode.
         examples: what to predict.
         batch_tokens: tokens per batch, padding included.
         use_bf16: whether products run in bfloat16 (scores then differ in the third digit).
         pad_to: pad every batch to at least this many steps.
         options: the task's own, such as ``explain``; None where the examples are evaluated and not used.
     """
-    model.eval()
-    device = next(model.parameters()).device
+    models = [model] if isinstance(model, nn.Module) else list(model)
+    for network in models:
+        network.eval()
+    device = next(models[0].parameters()).device
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=use_bf16)
     if options is None:
         with autocast:
-            answers_in_context = task.predict_in_context(model, examples)
+            answers_in_context = _together(task, [task.predict_in_context(network, examples) for network in models])
         if answers_in_context is not None:
             return answers_in_context
     cuts = [task.cut_long(example) for example in examples]
     pieces = [piece for cut in cuts for piece, _, _ in cut]
     with autocast:
-        answers = [task.predict_long(model, piece, **(options or {})) for piece in pieces]
+        answers = [_predict_long(task, models, piece, options or {}) for piece in pieces]
     short = [index for index, answer in enumerate(answers) if answer is None]
     for places in batch_by_length([task.size(pieces[index]) for index in short], batch_tokens):
         indices = [short[place] for place in places]
         batch = task.make_batch([pieces[index] for index in indices], pad_to=pad_to).to(device)
         with autocast:
-            predicted = task.predict_batch(model, batch, **(options or {}))
+            if len(models) == 1:
+                predicted = task.predict_batch(models[0], batch, **(options or {}))
+            else:
+                predicted = task.predict_together(models, batch, **(options or {}))
         for index, answer in zip(indices, predicted, strict=True):
             answers[index] = answer
     remaining = iter(answers)
     return [task.join_long([(next(remaining), start, end) for _, start, end in cut]) for cut in cuts]
+
+
+def _together(task: Task, opinions: Sequence[list[Any] | None]) -> list[Any] | None:
+    """The mean of what networks say of the same examples; None where they say nothing."""
+    known = [opinion for opinion in opinions if opinion is not None]
+    return task.average(known) if len(known) > 1 else next(iter(known), None)
+
+
+def _predict_long(task: Task, models: Sequence[nn.Module], example: Any, options: Mapping[str, Any]) -> Any:
+    answers = [task.predict_long(network, example, **options) for network in models]
+    if len(answers) == 1 or answers[0] is None:
+        return answers[0]
+    return task.average([[answer] for answer in answers])[0]

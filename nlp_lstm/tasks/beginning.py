@@ -36,12 +36,14 @@ class Beginning:
         units: what it reads; words here.
         network: its network.
         is_backward: whether it reads from the end.
+        language: code of the language that it models; empty where nothing depends on it.
     """
 
     name: str
     units: Units
     network: LanguageModel
     is_backward: bool
+    language: str = ""
 
     def word_vectors(self, words: Sequence[str]) -> Tensor:
         """Return the input vectors of words, `word embed`.

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from nlp_lstm.data.batch import TokenBatch, WordVocabularies
 from nlp_lstm.data.example import TextExample
+from nlp_lstm.data.reading import SideSettings
 from nlp_lstm.data.sampling import batch_by_length, shuffled_batches
 from nlp_lstm.data.sentences import EncodedSentences, cut_sentences
 from nlp_lstm.errors import CheckpointError, DataError
@@ -35,6 +36,7 @@ from nlp_lstm.nn.backbone import WordSettings
 from nlp_lstm.nn.bilm import BidirectionalLanguageModel, NeighbourOutput
 from nlp_lstm.nn.embedding import EmbeddingSettings
 from nlp_lstm.nn.softmax import usual_cutoffs
+from nlp_lstm.settings import Settings
 from nlp_lstm.tasks.base import Task, tasks
 from nlp_lstm.tasks.words import WordTask, choose_words
 from nlp_lstm.text.document import Document
@@ -101,6 +103,7 @@ class BidirectionalTask(WordTask):
     )
     settings_type = BidirectionalSettings
     data_kind = "running"
+    reading_type = SideSettings
     option_names: ClassVar[tuple[str, ...]] = ()
     embedding_name = "embedding"
 
@@ -149,8 +152,8 @@ class BidirectionalTask(WordTask):
     def facts(self) -> dict[str, str]:
         return {**super().facts(), "vocabulary": f"{self.vocabulary_size:,} words, <unk> and <eos> among them"}
 
-    def begin_as(self, beginnings: Sequence[Any]) -> None:
-        Task.begin_as(self, beginnings)
+    def begin_as(self, beginnings: Sequence[Any], reading: Settings | None = None) -> None:
+        Task.begin_as(self, beginnings, reading)
 
     def build_model(self) -> BidirectionalLanguageModel:
         settings, num_words = self.settings, len(self.targets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -130,6 +131,23 @@ class LinePrediction:
 
     log_probability: NDArray[np.float32]
     adapted: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+
+
+def average_lines(lines: Sequence[LinePrediction]) -> LinePrediction:
+    """Return what several models say of one line together: the mean of their probabilities of each token."""
+
+    def mean(scores: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = np.logaddexp.reduce(np.stack(scores), axis=0) - np.float32(math.log(len(scores)))
+        return found
+
+    return LinePrediction(
+        log_probability=mean([line.log_probability for line in lines]),
+        adapted={
+            name: mean([line.adapted[name] for line in lines])
+            for name in lines[0].adapted
+            if all(name in line.adapted for line in lines)
+        },
+    )
 
 
 def score_stream(model: LanguageModel, stream: TokenStream) -> NDArray[np.float32]:

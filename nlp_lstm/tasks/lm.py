@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from nlp_lstm.data.example import TextExample
+from nlp_lstm.data.reading import SideSettings
 from nlp_lstm.data.stream import StreamPart, TokenStream
 from nlp_lstm.errors import CheckpointError, ConfigError
 from nlp_lstm.evaluation.language_report import language_report, samples_section
@@ -44,6 +45,7 @@ from nlp_lstm.tasks.language import (
     LinePrediction,
     PromptBatch,
     StreamBatch,
+    average_lines,
     network_of,
     score_stream,
 )
@@ -84,6 +86,7 @@ class LanguageTask(Task):
     )
     settings_type = LanguageSettings
     data_kind = "running"
+    reading_type = SideSettings
     option_names: ClassVar[tuple[str, ...]] = tuple(GenerationOptions.model_fields)
 
     def __init__(self, settings: LanguageSettings, units: Units) -> None:
@@ -262,6 +265,17 @@ class LanguageTask(Task):
         ]
         return predictions[::-1] if self._is_backward else predictions
 
+    @property
+    def predicts_together(self) -> bool:
+        return True
+
+    def predict_together(self, models: Sequence[nn.Module], batch: PromptBatch, **options: Any) -> list[Generated]:
+        raise ConfigError("several language models score texts together, but do not write together; give one model")
+
+    def average(self, opinions: Sequence[Sequence[LinePrediction]]) -> list[LinePrediction]:
+        """Return the mean of the probabilities of each token."""
+        return [average_lines(lines) for lines in zip(*opinions, strict=True)]
+
     def calibrate(self, model: nn.Module, examples: Sequence[TextExample]) -> None:
         """Choose on development text how fast the network adapts when it is evaluated that way."""
         if self.settings.adapt:
@@ -384,6 +398,11 @@ class LanguageTask(Task):
         beginning = example.document.text if settings.return_full_text else ""
         results = [{"generated_text": beginning + text} for text in written.texts]
         return results if settings.num_return_sequences > 1 else results[0]
+
+    def as_line(self, result: Any) -> str:
+        """Return what was written, of several texts the first."""
+        first: dict[str, Any] = result[0] if isinstance(result, list) else result
+        return str(first["generated_text"])
 
     def baseline_predictions(
         self, training: Sequence[TextExample], development: Sequence[TextExample], test: Sequence[TextExample]

@@ -10,6 +10,7 @@ Any column of the training file can be the label. Several columns share one back
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -266,6 +267,18 @@ class TaggingTask(WordTask):
             predictions.append(TagPrediction(labels=labels, scores=scores))
         return predictions
 
+    @property
+    def predicts_together(self) -> bool:
+        return self.settings.head == "linear"
+
+    @torch.inference_mode()
+    def predict_together(self, models: Sequence[nn.Module], batch: TokenBatch, **options: Any) -> list[TagPrediction]:
+        """Decode the mean of the networks' label probabilities."""
+        if not self.predicts_together:
+            raise ConfigError("networks with a CRF do not answer together; give one model, or set model.head=linear")
+        outputs = [model(batch) for model in models]
+        return self.decode(models[0], {column: _mean([one[column] for one in outputs]) for column in outputs[0]}, batch)
+
     def score(self, examples: Sequence[TaggedExample], predictions: Sequence[TagPrediction]) -> dict[str, float]:
         """Return the accuracy of each column, the main one first; for span labels their F1 before it."""
         scores: dict[str, float] = {}
@@ -344,6 +357,10 @@ class TaggingTask(WordTask):
                 results.append(result)
         return results
 
+    def as_line(self, result: Any) -> str:
+        """Return the words, each with a slash and its label."""
+        return " ".join(f"{token['word']}/{token['entity']}" for token in result)
+
     def baseline_predictions(
         self, training: Sequence[TaggedExample], development: Sequence[TaggedExample], test: Sequence[TaggedExample]
     ) -> dict[str, list[TagPrediction]]:
@@ -419,6 +436,13 @@ class TaggingTask(WordTask):
         gold = [example.labels[column] for example in examples]
         predicted = [prediction.labels[column] for prediction in predictions]
         return tagging_metrics(gold, predicted, [example.document.words for example in examples], counts)
+
+
+def _mean(logits: Sequence[Tensor]) -> Tensor:
+    """The logarithm of the mean probability, `batch time label`; one network's logits as they are."""
+    if len(logits) == 1:
+        return logits[0]
+    return torch.stack([one.float().log_softmax(dim=-1) for one in logits]).logsumexp(dim=0) - math.log(len(logits))
 
 
 def _choose_columns(wanted: tuple[str, ...] | None, examples: Sequence[TaggedExample]) -> tuple[str, ...]:

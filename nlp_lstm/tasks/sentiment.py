@@ -272,11 +272,25 @@ class ClassificationTask(WordTask):
             ),
         ]
 
+    @property
+    def predicts_together(self) -> bool:
+        return True
+
+    def predict_together(
+        self, models: Sequence[nn.Module], batch: LabelledBatch, **options: Any
+    ) -> list[LabelPrediction]:
+        if options.get("explain"):
+            raise ConfigError("explain is about one network; give one model")
+        return super().predict_together(models, batch, **options)
+
     def average(self, opinions: Sequence[Sequence[LabelPrediction]]) -> list[LabelPrediction]:
         return average_opinions(opinions, self.labels.tokens)
 
+    def pack_opinion(self, prediction: LabelPrediction) -> dict[str, float]:
+        return dict(prediction.probabilities)
+
     def teach(
-        self, examples: Sequence[LabelledExample], opinions: Sequence[LabelPrediction], weight: float
+        self, examples: Sequence[LabelledExample], opinions: Sequence[Mapping[str, float]], weight: float
     ) -> list[LabelledExample]:
         return taught_examples(examples, opinions, weight)
 
@@ -344,6 +358,11 @@ class ClassificationTask(WordTask):
         if explain:
             results[0]["words"] = [effect._asdict() for effect in prediction.effects or ()]
         return results[0]
+
+    def as_line(self, result: Any) -> str:
+        """Return the label, of several the most probable."""
+        best: dict[str, Any] = result[0] if isinstance(result, list) else result
+        return str(best["label"])
 
     def baseline_predictions(
         self,

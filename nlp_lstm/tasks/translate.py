@@ -3,14 +3,14 @@
     A dog runs .   ->   Ein Hund rennt .
 
 Pieces of words, learnt from the training text, are shared by both languages, so names and numbers can be copied and no
-text holds anything unknown.
+text holds anything unknown. Where the halves begin as language models, each language has pieces of its own.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -19,15 +19,17 @@ from torch import Tensor, nn
 from nlp_lstm.data.example import ParallelExample
 from nlp_lstm.data.reading import ParallelSettings
 from nlp_lstm.data.sampling import shuffled_batches
-from nlp_lstm.decoding.beam import Hypothesis, beam_search
+from nlp_lstm.decoding.beam import Hypothesis
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError
 from nlp_lstm.evaluation.report import Report, Section
-from nlp_lstm.evaluation.translation import CorpusCounts, ScoredTranslation
+from nlp_lstm.evaluation.translation import CorpusCounts
 from nlp_lstm.evaluation.translation_examples import attention_plots
 from nlp_lstm.evaluation.translation_report import translation_report
 from nlp_lstm.nn.dropout import drop_ids
 from nlp_lstm.nn.translator import Translator, Written
+from nlp_lstm.settings import Settings
 from nlp_lstm.tasks.base import Task, predict_examples, tasks
+from nlp_lstm.tasks.targets import taught_pairs
 from nlp_lstm.tasks.translation import (
     PairBatch,
     Translated,
@@ -36,29 +38,23 @@ from nlp_lstm.tasks.translation import (
     make_pair_batch,
     translation_options,
 )
-from nlp_lstm.tasks.translation_baselines import DICTIONARY, MEMORY, WordByWord, nearest_translations
+from nlp_lstm.tasks.translation_baselines import baseline_translations
+from nlp_lstm.tasks.translation_beginning import Halves, choose_halves
+from nlp_lstm.tasks.translation_pieces import LONGEST_SENTENCE, CutPair, PairPieces
+from nlp_lstm.tasks.translation_results import (
+    SentenceToTranslate,
+    format_translations,
+    join_translations,
+    scored,
+)
+from nlp_lstm.tasks.translation_search import search, where_it_looked
 from nlp_lstm.text.placeholders import count_kept
-from nlp_lstm.text.subwords import SubwordModel
 from nlp_lstm.text.tokenize import Tokenizer
-from nlp_lstm.text.units import BOS_ID, EOS_ID, PAD_ID, UNK_ID
+from nlp_lstm.text.units import EOS_ID, PAD_ID, UNK_ID
 from nlp_lstm.text.vectors import WordVectors
 
-LONGEST_SENTENCE = 120  # pieces that are translated at once; what is longer is cut at spaces
-NEVER_WRITTEN = (PAD_ID, UNK_ID, BOS_ID)
-SUBWORDS_FILE = "subwords.model"
 NUM_SHOWN = 50  # sentences of which the report shows the attention of a good, a middling and a poor one
 SHOWN_LENGTHS = range(5, 13)  # their words
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SentenceToTranslate(ParallelExample):
-    """A sentence of a given text.
-
-    Args:
-        before: the white space between it and the sentence before.
-    """
-
-    before: str = ""
 
 
 class TrainingPart(NamedTuple):
@@ -74,7 +70,7 @@ class TranslationTask(Task):
 
     Args:
         settings: the model.
-        subwords: the pieces of both languages.
+        pieces: those of both languages.
     """
 
     name: ClassVar[str] = "translate"
@@ -92,9 +88,10 @@ class TranslationTask(Task):
     reading_type = ParallelSettings
     option_names: ClassVar[tuple[str, ...]] = tuple(TranslationOptions.model_fields)
 
-    def __init__(self, settings: TranslationSettings, subwords: SubwordModel) -> None:
+    def __init__(self, settings: TranslationSettings, pieces: PairPieces) -> None:
         self.settings = settings
-        self.subwords = subwords
+        self.pieces = pieces
+        self._halves: Halves | None = None  # in training only
 
     @classmethod
     def prepare(
@@ -104,10 +101,9 @@ class TranslationTask(Task):
         vectors: Sequence[WordVectors] = (),
         say: Callable[[str], None] = lambda line: None,
     ) -> TranslationTask:
-        texts = (text for example in examples for text in (example.source, example.target) if text)
-        subwords = SubwordModel.train(texts, size=settings.vocabulary, character_coverage=1.0)
-        say(f"vocabulary: {len(subwords):,} pieces of words, shared by both languages")
-        return cls(settings, subwords)
+        pieces = PairPieces.learn(examples, size=settings.vocabulary, is_shared=settings.vocabularies == "shared")
+        say(f"vocabulary: {pieces.facts()}")
+        return cls(settings, pieces)
 
     @classmethod
     def from_vocabulary(cls, settings: TranslationSettings, values: Mapping[str, Any]) -> TranslationTask:
@@ -119,18 +115,33 @@ class TranslationTask(Task):
     ) -> TranslationTask:
         if values:
             raise CheckpointError("damaged vocabulary: that of a translator is in its subword model alone")
-        if SUBWORDS_FILE not in files:
-            raise CheckpointError(f"damaged vocabulary: the folder has no {SUBWORDS_FILE}")
-        return cls(settings, SubwordModel.from_bytes(files[SUBWORDS_FILE]))
+        return cls(settings, PairPieces.from_files(files, is_shared=settings.vocabularies == "shared"))
 
     def vocabulary(self) -> dict[str, Any]:
         return {}
 
     def vocabulary_files(self) -> dict[str, bytes]:
-        return {SUBWORDS_FILE: self.subwords.to_bytes()}
+        return self.pieces.files()
 
     def facts(self) -> dict[str, str]:
-        return {"vocabulary": f"{len(self.subwords):,} pieces of words, shared by both languages"}
+        facts = {"vocabulary": self.pieces.facts()}
+        return facts | ({"begins as": self._halves.names} if self._halves else {})
+
+    def begin_as(self, beginnings: Sequence[Any], reading: Settings | None = None) -> None:
+        """Let the halves begin as language models of their languages, with these models' pieces of words.
+
+        Raises:
+            ConfigError: they do not fit the settings; says what to set.
+        """
+        if not isinstance(reading, ParallelSettings):
+            raise TypeError("to begin as language models a translator needs to know its two languages")
+        halves = choose_halves(beginnings, self.settings, reading)
+        self.pieces = PairPieces(halves.source_pieces or self.pieces.source, halves.target_pieces or self.pieces.target)
+        self._halves = halves
+
+    def fill_model(self, model: nn.Module) -> None:
+        if self._halves:
+            self._halves.fill(_translator(model))
 
     def check_examples(self, examples: Sequence[ParallelExample], where: str) -> list[str]:
         if any(example.target is None for example in examples):
@@ -140,7 +151,7 @@ class TranslationTask(Task):
     def build_model(self) -> Translator:
         settings = self.settings
         return Translator(
-            len(self.subwords),
+            len(self.pieces.target),
             embed_size=settings.embed,
             cell=settings.cell,
             hidden_size=settings.hidden,
@@ -151,11 +162,20 @@ class TranslationTask(Task):
             feeds_input=settings.input_feeding,
             embedding_dropout=settings.embedding_dropout,
             dropout=settings.dropout,
+            num_source_words=len(self.pieces.source) if settings.vocabularies == "separate" else None,
+            source_embed_size=settings.source_embed,
+            is_squashed=settings.combined == "tanh",
         )
 
     def size(self, example: ParallelExample) -> int:
-        source = len(self.subwords.encode(example.source))
-        return 1 + max(source, len(self.subwords.encode(example.target)) if example.target else 0)
+        cut = example if isinstance(example, CutPair) else self.pieces.cut(example)
+        return 1 + max(len(cut.source_ids), len(cut.target_ids or ()))
+
+    def encode(self, examples: Sequence[ParallelExample], folder: Path) -> list[CutPair]:
+        return [self.pieces.cut(example) for example in examples]
+
+    def encode_development(self, examples: Sequence[ParallelExample]) -> list[CutPair]:
+        return [self.pieces.cut_source(example) for example in examples]
 
     def plan_epoch(
         self, examples: Sequence[ParallelExample], batch_tokens: int, *, seed: int, epoch: int
@@ -170,8 +190,14 @@ class TranslationTask(Task):
         generator = random.Random(part.seed)
         sources, targets = [], []
         for row in part.rows:
-            sources.append(self._cut(examples[row].source, generator))
-            targets.append(self._cut(examples[row].target or "", generator))
+            source, target = self.pieces.cut_randomly(
+                self.pieces.cut(examples[row]),
+                generator,
+                share=self.settings.random_pieces,
+                sharpness=self.settings.sharpness,
+            )
+            sources.append(source)
+            targets.append(target)
         batch = make_pair_batch(sources, targets)
         if not self.settings.word_dropout:
             return batch
@@ -182,17 +208,13 @@ class TranslationTask(Task):
             next_ids=batch.next_ids,
         )
 
-    def _cut(self, text: str, generator: random.Random) -> list[int]:
-        if self.settings.random_pieces and generator.random() < self.settings.random_pieces:
-            return self.subwords.encode_randomly(text, generator, sharpness=self.settings.sharpness)
-        return self.subwords.encode(text)
-
     def make_batch(
         self, examples: Sequence[ParallelExample], *, pad_to: int = 0, with_labels: bool = False
     ) -> PairBatch:
-        sources = [self.subwords.encode(example.source) for example in examples]
-        targets = [self.subwords.encode(example.target or "") for example in examples] if with_labels else None
-        return make_pair_batch(sources, targets, pad_to=pad_to)
+        if not with_labels:
+            return make_pair_batch([self.pieces.cut_source(one).source_ids for one in examples], pad_to=pad_to)
+        cut = [self.pieces.cut(example) for example in examples]
+        return make_pair_batch([one.source_ids for one in cut], [one.target_ids or () for one in cut], pad_to=pad_to)
 
     def loss(self, model: nn.Module, outputs: Written, batch: PairBatch) -> Tensor:
         """Return the mean negative log-likelihood in nats per piece of the translation, smoothed."""
@@ -216,35 +238,20 @@ class TranslationTask(Task):
     def decode(self, model: nn.Module, outputs: Any, batch: Any) -> list[Any]:
         raise ConfigError("a translator writes piece by piece; use predict_batch")
 
-    @torch.inference_mode()
     def predict_batch(self, model: nn.Module, batch: PairBatch, **options: Any) -> list[Translated]:
+        return self.predict_together([model], batch, **options)
+
+    @torch.inference_mode()
+    def predict_together(self, models: Sequence[nn.Module], batch: PairBatch, **options: Any) -> list[Translated]:
+        """Search with the mean of the step probabilities of all networks."""
         asked = translation_options(options)
-        network = _translator(model)
-        num_beams = max(asked.num_beams or self.settings.beams, asked.num_return_sequences)
-        penalty = self.settings.length_penalty if asked.length_penalty is None else asked.length_penalty
-        lengths = batch.source_lengths.tolist()
-        found = beam_search(
-            network.step,
-            network.read(batch.source_ids, batch.source_lengths),
-            torch.full_like(batch.source_lengths, BOS_ID),
-            num_beams=num_beams,
-            eos_id=EOS_ID,
-            max_steps=[asked.max_new_tokens or 3 * length + 10 for length in lengths],
-            length_penalty=penalty,
-            no_repeat_ngram_size=asked.no_repeat_ngram_size,
-            num_return=num_beams if asked.coverage_penalty else asked.num_return_sequences,
-            excluded_ids=NEVER_WRITTEN,
-        )
-        if asked.coverage_penalty:
-            found = [
-                _by_coverage(network, batch, row, hypotheses, asked.coverage_penalty)[: asked.num_return_sequences]
-                for row, hypotheses in enumerate(found)
-            ]
-        return [self._translated(network, batch, row, found[row], asked) for row in range(len(found))]
+        networks = [_translator(model) for model in models]
+        found = search(networks, batch, asked, self.settings)
+        return [self._translated(networks, batch, row, found[row], asked) for row in range(len(found))]
 
     def _translated(
         self,
-        network: Translator,
+        networks: Sequence[Translator],
         batch: PairBatch,
         row: int,
         hypotheses: Sequence[Hypothesis],
@@ -256,12 +263,12 @@ class TranslationTask(Task):
         weights: tuple[tuple[float, ...], ...] = ()
         if asked.attention:
             ids = batch.source_ids[row, : batch.source_lengths[row]].tolist()
-            sources = tuple(self.subwords.pieces[id] for id in ids)
-            targets = tuple(self.subwords.pieces[id] for id in (*best.ids, EOS_ID))
-            found = _where_it_looked(network, batch, row, [best.ids])[0, : len(targets), : len(sources)]
+            sources = tuple(self.pieces.source.pieces[id] for id in ids)
+            targets = tuple(self.pieces.target.pieces[id] for id in (*best.ids, EOS_ID))
+            found = where_it_looked(networks, batch, row, [best.ids])[0, : len(targets), : len(sources)]
             weights = tuple(map(tuple, found.tolist()))
         return Translated(
-            texts=tuple(self.subwords.decode(found.ids) for found in hypotheses),
+            texts=tuple(self.pieces.target.decode(found.ids) for found in hypotheses),
             scores=tuple(found.normalised_score for found in hypotheses),
             is_cut=not best.is_finished,
             source_pieces=sources,
@@ -269,40 +276,32 @@ class TranslationTask(Task):
             weights=weights,
         )
 
-    def cut_long(self, example: ParallelExample) -> list[tuple[ParallelExample, int, int]]:
-        if len(self.subwords.encode(example.source)) <= LONGEST_SENTENCE:
-            return super().cut_long(example)
-        return [(ParallelExample(source=piece), 0, 0) for piece in self._stretches(example.source)]
+    @property
+    def predicts_together(self) -> bool:
+        return True
 
-    def _stretches(self, text: str) -> Iterator[str]:
-        """Cut a text at spaces into stretches of at most ``LONGEST_SENTENCE`` pieces; a longer word stays whole."""
-        held: list[str] = []
-        count = 0
-        for word in text.split():
-            size = len(self.subwords.encode(word))
-            if held and count + size > LONGEST_SENTENCE:
-                yield " ".join(held)
-                held, count = [], 0
-            held.append(word)
-            count += size
-        if held:
-            yield " ".join(held)
+    def pack_opinion(self, prediction: Translated) -> str | None:
+        """Return the translation; None for one that was cut off or is empty, from which nothing is to be learnt."""
+        return None if prediction.is_cut or not prediction.text.strip() else prediction.text
+
+    def teach(
+        self, examples: Sequence[ParallelExample], opinions: Sequence[str | None], weight: float
+    ) -> list[ParallelExample]:
+        return taught_pairs(examples, opinions, weight)
+
+    def cut_long(self, example: ParallelExample) -> list[tuple[ParallelExample, int, int]]:
+        cut = self.pieces.cut_source(example)
+        if len(cut.source_ids) <= LONGEST_SENTENCE:
+            return [(cut, 0, 0)]
+        return [(piece, 0, 0) for piece in self.pieces.stretches(example.source)]
 
     def join_long(self, pieces: Sequence[tuple[Translated, int, int]]) -> Translated:
-        if len(pieces) == 1:
-            return pieces[0][0]
-        parts = [piece for piece, _, _ in pieces]
-        count = min(len(part.texts) for part in parts)
-        return Translated(
-            texts=tuple(" ".join(part.texts[number] for part in parts) for number in range(count)),
-            scores=tuple(sum(part.scores[number] for part in parts) for number in range(count)),
-            is_cut=any(part.is_cut for part in parts),
-        )
+        return join_translations([piece for piece, _, _ in pieces])
 
     def score(self, examples: Sequence[ParallelExample], predictions: Sequence[Translated]) -> dict[str, float]:
         """Return the BLEU of translations."""
-        scored = [_scored(*pair) for pair in zip(examples, predictions, strict=True)]
-        return {"bleu": CorpusCounts(scored, "bleu").score()}
+        translations = [scored(*pair) for pair in zip(examples, predictions, strict=True)]
+        return {"bleu": CorpusCounts(translations, "bleu").score()}
 
     def read_text(
         self, text: Any, tokenizer: Tokenizer | None, *, is_pretokenized: bool
@@ -325,29 +324,12 @@ class TranslationTask(Task):
 
         Several translations of a text of several sentences are joined in order: the best of each, then the second.
         """
-        asked = translation_options(options)
-        joined: list[str] = [""] * asked.num_return_sequences
-        scores = [0.0] * asked.num_return_sequences
-        attention: list[dict[str, Any]] = []
-        for example, translated in answers:
-            before = example.before if isinstance(example, SentenceToTranslate) else ""
-            for number in range(asked.num_return_sequences):
-                place = min(number, len(translated.texts) - 1)  # a short sentence may have fewer
-                joined[number] += before + translated.texts[place]
-                scores[number] += translated.scores[place]
-            attention.append(
-                {
-                    "source": list(translated.source_pieces),
-                    "target": list(translated.target_pieces),
-                    "weights": [list(row) for row in translated.weights],
-                }
-            )
-        results: list[dict[str, Any]] = [{"translation_text": text} for text in joined]
-        if asked.attention:
-            results[0]["attention"] = attention
-        if asked.num_return_sequences > 1:
-            return [{**result, "score": score} for result, score in zip(results, scores, strict=True)]
-        return results[0]
+        return format_translations(answers, translation_options(options))
+
+    def as_line(self, result: Any) -> str:
+        """Return the translation, of several the best."""
+        best: dict[str, Any] = result[0] if isinstance(result, list) else result
+        return str(best["translation_text"])
 
     def baseline_predictions(
         self,
@@ -357,13 +339,8 @@ class TranslationTask(Task):
     ) -> dict[str, list[Translated]]:
         """Return the nearest sentences that were seen, and translations word by word."""
         pairs = [(example.source, example.target) for example in training if example.target]
-        sources, targets = [source for source, _ in pairs], [target for _, target in pairs]
-        texts = [example.source for example in test]
-        dictionary = WordByWord(sources, targets)
-        return {
-            MEMORY: [Translated(texts=(text,)) for text in nearest_translations(sources, targets, texts)],
-            DICTIONARY: [Translated(texts=(dictionary.translate(text),)) for text in texts],
-        }
+        found = baseline_translations(pairs, [example.source for example in test])
+        return {name: [Translated(texts=(text,)) for text in texts] for name, texts in found.items()}
 
     def examine(
         self, model: nn.Module, examples: Sequence[ParallelExample], predictions: Sequence[Translated]
@@ -374,8 +351,8 @@ class TranslationTask(Task):
             return []
         chosen = [example for example in examples if len(example.source.split()) in SHOWN_LENGTHS][:NUM_SHOWN]
         looked = predict_examples(self, model, chosen, options={"attention": True})
-        scored = [_scored(*pair) for pair in zip(chosen, looked, strict=True)]
-        plots = attention_plots(scored, CorpusCounts(scored, "chrf").sentence_scores())
+        translations = [scored(*pair) for pair in zip(chosen, looked, strict=True)]
+        plots = attention_plots(translations, CorpusCounts(translations, "chrf").sentence_scores())
         return [Section(title="Where it looks", blocks=plots)] if plots else []
 
     def report(
@@ -391,28 +368,16 @@ class TranslationTask(Task):
         counts = [count_kept(example.source, found.text) for example, found in zip(examples, predictions, strict=True)]
         total = sum(count.total for count in counts)
         return translation_report(
-            [_scored(*pair) for pair in zip(examples, predictions, strict=True)],
+            [scored(*pair) for pair in zip(examples, predictions, strict=True)],
             title=title,
             subtitle=subtitle,
             task=self.name,
             rivals={
-                name: [_scored(*pair) for pair in zip(examples, found, strict=True)]
+                name: [scored(*pair) for pair in zip(examples, found, strict=True)]
                 for name, found in (rivals or {}).items()
             },
             placeholders=(sum(count.kept for count in counts), total) if total else None,
         )
-
-
-def _scored(example: ParallelExample, found: Translated) -> ScoredTranslation:
-    return ScoredTranslation(
-        source=example.source,
-        reference=example.target or "",
-        output=found.text,
-        source_tokens=found.source_pieces,
-        output_tokens=found.target_pieces,
-        attention=found.weights or None,
-        is_cut=found.is_cut,
-    )
 
 
 def _translator(model: nn.Module) -> Translator:
@@ -431,22 +396,3 @@ def _drop(ids: Tensor | None, rate: float) -> Tensor:
     """Read a share of the pieces as unknown; specials and padding stay."""
     known = _known(ids)
     return torch.where(known > EOS_ID, drop_ids(known, rate, UNK_ID), known)
-
-
-def _where_it_looked(network: Translator, batch: PairBatch, row: int, targets: Sequence[Sequence[int]]) -> Tensor:
-    """Return `target step time`: where the decoder looks when it writes these translations of one text."""
-    length = int(batch.source_lengths[row])
-    again = make_pair_batch([batch.source_ids[row, : length - 1].tolist()] * len(targets), targets)
-    return network(again.to(batch.source_ids.device)).weights
-
-
-def _by_coverage(
-    network: Translator, batch: PairBatch, row: int, hypotheses: Sequence[Hypothesis], penalty: float
-) -> list[Hypothesis]:
-    """Order the translations of one text anew: each loses what its attention left unread of the source."""
-    weights = _where_it_looked(network, batch, row, [found.ids for found in hypotheses])
-    rescored = []
-    for found, looked in zip(hypotheses, weights, strict=True):
-        read = looked[: len(found.ids) + 1].sum(dim=0).clamp(1e-6, 1.0)
-        rescored.append(found._replace(normalised_score=found.normalised_score + penalty * float(read.log().sum())))
-    return sorted(rescored, key=lambda found: -found.normalised_score)

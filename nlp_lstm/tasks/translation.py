@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -21,7 +21,9 @@ class TranslationSettings(Settings):
     """The encoder-decoder."""
 
     vocabulary: int = Field(8_000, ge=300, le=100_000)
-    """Pieces of words that both languages share, learnt from the training text."""
+    """Pieces of words, learnt from the training text."""
+    vocabularies: Literal["shared", "separate"] = "shared"
+    """Whether both languages share the pieces and one table, or each has its own, as pretrained halves do."""
     cell: CellName = "lstm"
     """The recurrent cell's name: rnn, rnn-relu; lstm-1997 (no forget gate), lstm, peephole, blocks (of four cells that
     share their gates), cifg (one gate for in and forget), layernorm, mogrifier; gru; sru, minlstm, mingru (no recurrent
@@ -29,7 +31,9 @@ class TranslationSettings(Settings):
     hidden: int = Field(320, ge=2)
     """Features of the decoder's state; each direction of the encoder has half of them."""
     embed: int = Field(256, ge=1)
-    """Features of a piece, whose table is that of both languages and of the softmax."""
+    """Features of a piece, whose table is also that of the softmax, and where it is shared that of the source."""
+    source_embed: int | None = Field(None, ge=1)
+    """Features of a piece of the source where its table is separate; null for as many as ``embed``."""
     layers: int = Field(1, ge=1, le=16)
     """Recurrent layers of the encoder."""
     decoder_layers: int = Field(1, ge=0, le=16)
@@ -41,6 +45,8 @@ class TranslationSettings(Settings):
     knows the encoder's last state alone)."""
     input_feeding: bool = True
     """Whether each step also reads what the step before has made of its context."""
+    combined: Literal["tanh", "linear"] = "tanh"
+    """What the vector that the softmax reads goes through; with ``linear`` a decoder can begin as a language model."""
     embedding_dropout: float = Field(0.2, ge=0, lt=1)
     """Locked dropout on the vectors of the pieces."""
     dropout: float = Field(0.4, ge=0, lt=1)
@@ -64,6 +70,8 @@ class TranslationSettings(Settings):
             raise ValueError("hidden must be even: each direction of the encoder has half of it")
         if self.decoder_layers == 0 and self.attention != "aligned":
             raise ValueError("decoder_layers: 0 goes with attention: aligned only")
+        if self.source_embed is not None and self.vocabularies == "shared":
+            raise ValueError("source_embed goes with vocabularies: separate; a shared table has embed features")
         return self
 
 

@@ -104,3 +104,18 @@ def _model_1(
     best = np.asarray(table.argmax(axis=1)).ravel()
     best[np.diff(table.indptr) == 0] = -1
     return best
+
+
+def baseline_translations(pairs: Sequence[tuple[str, str]], texts: Sequence[str]) -> dict[str, list[str]]:
+    """Return what the two baselines make of texts, by their names.
+
+    Args:
+        pairs: training texts with their translations.
+        texts: to translate.
+    """
+    sources, targets = [source for source, _ in pairs], [target for _, target in pairs]
+    dictionary = WordByWord(sources, targets)
+    return {
+        MEMORY: nearest_translations(sources, targets, texts),
+        DICTIONARY: [dictionary.translate(text) for text in texts],
+    }

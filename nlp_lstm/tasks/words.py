@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nlp_lstm.data.batch import BatchMaker, WordVocabularies, lower_counts
 from nlp_lstm.nn.backbone import WordSettings
+from nlp_lstm.settings import Settings
 from nlp_lstm.tasks.base import Task
 from nlp_lstm.tasks.beginning import Beginning, BidirectionalBeginning, begin, check_beginnings
 from nlp_lstm.text.selection import SelectedVectors, select_vectors
@@ -48,7 +49,9 @@ class WordTask(Task):
         if self._beginnings:
             begin(model.get_submodule("backbone"), self._beginnings, self.words)
 
-    def begin_as(self, beginnings: Sequence[Beginning | BidirectionalBeginning]) -> None:
+    def begin_as(
+        self, beginnings: Sequence[Beginning | BidirectionalBeginning], reading: Settings | None = None
+    ) -> None:
         """Let the network begin as language models do: one of each direction at most, or a bidirectional one.
 
         Raises:

@@ -9,7 +9,16 @@ from nlp_lstm.errors import ConfigError
 from nlp_lstm.nn.cells import cells
 from nlp_lstm.nn.language_model import LanguageModel
 from nlp_lstm.nn.recurrent import Recurrent, reverse_rows
-from nlp_lstm.nn.transfer import begin_direction, begin_half, depth_of, parameters_by_depth, put_words
+from nlp_lstm.nn.transfer import (
+    begin_decoder,
+    begin_direction,
+    begin_encoder,
+    begin_half,
+    depth_of,
+    parameters_by_depth,
+    put_words,
+)
+from nlp_lstm.nn.translator import Translator
 
 TOLERANCE = 1e-6  # the same sums in another order
 LENGTHS = torch.tensor([6, 4])
@@ -122,6 +131,57 @@ def test_an_encoder_and_a_decoder_that_begin_as_two_language_models_learn_to_cop
     assert with_it < 0.6 * without
     with pytest.raises(ConfigError, match=r"has 20 words of 3 features, the task 200 of 24"):
         begin_half(fresh.source.words, fresh.source.encoder, None, language_model("lstm", 3))
+
+
+@pytest.mark.parametrize("feeds_input", [True, False])
+@pytest.mark.parametrize(("embed", "hidden"), [(6, 10), (10, 10)])
+@pytest.mark.parametrize("is_bidirectional", [True, False])
+def test_a_translator_begins_as_language_models_of_both_languages(feeds_input, embed, hidden, is_bidirectional):
+    torch.manual_seed(1)
+    size = hidden // 2 if is_bidirectional else hidden
+    forward, backward = (
+        LanguageModel(25, embed_size=width, cell="lstm", hidden_size=size, num_layers=2).eval() for width in (3, 4)
+    )
+    target = LanguageModel(20, embed_size=embed, cell="lstm", hidden_size=hidden, num_layers=2).eval()
+    translator = Translator(
+        20,
+        embed_size=embed,
+        cell="lstm",
+        hidden_size=hidden,
+        encoder_layers=2,
+        decoder_layers=2,
+        is_bidirectional=is_bidirectional,
+        feeds_input=feeds_input,
+        num_source_words=25,
+        source_embed_size=7 if is_bidirectional else 3,
+        is_squashed=False,
+    ).eval()
+    begin_encoder(translator, forward, backward if is_bidirectional else None)
+    begin_decoder(translator, target, begin_id=2, end_id=3)
+    ids, written = torch.randint(4, 25, (2, 6)), torch.randint(4, 20, (2, 5))
+    read = translator.read(ids, LENGTHS)
+    mask = read.memory.mask[..., None]
+    outputs = read.memory.values
+    torch.testing.assert_close(outputs[..., :size], forward.read(ids).hidden * mask, atol=TOLERANCE, rtol=0)
+    if is_bidirectional:
+        mirrored = backward.read(reverse_rows(ids[..., None].float(), LENGTHS)[..., 0].long()).hidden
+        torch.testing.assert_close(outputs[..., size:], reverse_rows(mirrored, LENGTHS) * mask, atol=TOLERANCE, rtol=0)
+    begins, after_a_line = (torch.nn.functional.pad(written[:, :-1], (1, 0), value=first) for first in (2, 3))
+    found = translator.words.log_probabilities(translator.write(begins, read).outputs.flatten(0, 1))
+    logits = target.words.logits(target.read(after_a_line).outputs.flatten(0, 1))
+    logits[:, 2] = -torch.inf  # the begin token is never written
+    assert found[:, 2].max() < -20
+    others = [number for number in range(20) if number != 2]
+    torch.testing.assert_close(found[:, others], logits.log_softmax(1)[:, others], atol=1e-5, rtol=0)
+    translator.train()
+    optimizer = torch.optim.SGD(translator.parameters(), lr=0.1)
+    for _ in range(2):  # at the first step nothing of the source has a say, so the encoder learns from the second on
+        optimizer.zero_grad()
+        translator.write(begins, translator.read(ids, LENGTHS)).outputs.square().sum().backward()
+        optimizer.step()
+    for parameter in translator.encoder.parameters():
+        assert parameter.grad is not None
+        assert parameter.grad.abs().sum() > 0
 
 
 def test_words_are_put_into_their_rows():

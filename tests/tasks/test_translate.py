@@ -18,8 +18,10 @@ from nlp_lstm.errors import CheckpointError, ConfigError, DataError
 from nlp_lstm.pipeline import Pipeline
 from nlp_lstm.recipes import load_recipe, model_name
 from nlp_lstm.tasks import TranslationTask, predict_examples
-from nlp_lstm.tasks.translate import LONGEST_SENTENCE, _by_coverage
 from nlp_lstm.tasks.translation import make_pair_batch
+from nlp_lstm.tasks.translation_pieces import LONGEST_SENTENCE
+from nlp_lstm.tasks.translation_search import by_coverage
+from nlp_lstm.text.subwords import SubwordModel
 from nlp_lstm.text.units import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 
 LEARNT = "A dog runs across the wet field."
@@ -99,7 +101,7 @@ def test_long_sentences_are_cut_at_spaces_and_joined():
     text = " ".join(f"word{number}" for number in range(300))
     pieces = [piece.source for piece, _, _ in task.cut_long(ParallelExample(source=text))]
     assert " ".join(pieces) == text
-    assert all(len(task.subwords.encode(piece)) <= LONGEST_SENTENCE for piece in pieces)
+    assert all(len(task.pieces.source.encode(piece)) <= LONGEST_SENTENCE for piece in pieces)
     single = [tiny_translator().predict(piece)["translation_text"] for piece in pieces]
     assert tiny_translator().predict(text)["translation_text"] == " ".join(single)
 
@@ -129,7 +131,7 @@ def test_random_pieces_are_those_of_the_seed_and_spell_the_same_text():
     first, again, other = (task.plan_epoch(examples, 100, seed=1, epoch=epoch)[0] for epoch in (0, 0, 1))
     batches = [task.training_batch(examples, part, {}) for part in (first, again, other)]
     assert batches[0].source_ids.tolist() == batches[1].source_ids.tolist()
-    spelt = {task.subwords.decode(row.tolist()) for row in batches[0].source_ids}
+    spelt = {task.pieces.source.decode(row.tolist()) for row in batches[0].source_ids}
     assert spelt == {examples[row].source for row in first.rows}
     plain = prepared().training_batch(examples, first, {})
     assert plain.source_ids.tolist() != batches[0].source_ids.tolist()
@@ -170,15 +172,15 @@ def test_bleu_is_that_of_sacrebleu():
     assert expected.score > 60  # 32 of 40 are learnt by heart
 
 
-def test_translations_that_leave_the_source_unread_lose_by_coverage():
+def test_translations_that_leave_the_source_unread_loseby_coverage():
     pipeline = tiny_translator()
     task, model = pipeline.task, pipeline._model
     batch = task.make_batch([ParallelExample(source=LEARNT)])
-    whole = Hypothesis(tuple(task.subwords.encode(TRANSLATED)), -2.0, -2.0, True)
-    part = Hypothesis(tuple(task.subwords.encode("Ein Hund")), -1.0, -1.0, True)
+    whole = Hypothesis(tuple(task.pieces.source.encode(TRANSLATED)), -2.0, -2.0, True)
+    part = Hypothesis(tuple(task.pieces.source.encode("Ein Hund")), -1.0, -1.0, True)
     with torch.inference_mode():
-        assert _by_coverage(model, batch, 0, [part, whole], 0.0)[0] == part
-        assert _by_coverage(model, batch, 0, [part, whole], 5.0)[0].ids == whole.ids
+        assert by_coverage([model], batch, 0, [part, whole], 0.0)[0] == part
+        assert by_coverage([model], batch, 0, [part, whole], 5.0)[0].ids == whole.ids
     assert pipeline.predict(LEARNT, coverage_penalty=0.2)["translation_text"] == TRANSLATED
 
 
@@ -217,3 +219,35 @@ def test_a_translator_is_found_by_its_languages(tmp_path, monkeypatch):
     assert found.folder == Path(tmp_path / "translate-en-hi")
     with pytest.raises(ConfigError, match="leave them out"):
         Pipeline("pos", source="en")
+
+
+def test_pairs_that_are_cut_once_make_the_same_batches(tmp_path):
+    for overrides in ((), ("model.random_pieces=0.5", "model.sharpness=0.1")):
+        task = prepared(*overrides)
+        examples = pair_examples()
+        cut = task.encode(examples, tmp_path)
+        assert task.num_tokens(cut) == task.num_tokens(examples)
+        for epoch in (0, 1):
+            plan = task.plan_epoch(cut, 100, seed=1, epoch=epoch)
+            assert plan == task.plan_epoch(examples, 100, seed=1, epoch=epoch)
+            for part in plan:
+                found, expected = (task.training_batch(some, part, {}) for some in (cut, examples))
+                assert found.source_ids.tolist() == expected.source_ids.tolist()
+                assert found.target_ids.tolist() == expected.target_ids.tolist()
+                assert found.next_ids.tolist() == expected.next_ids.tolist()
+
+
+def test_a_text_is_cut_once_in_training_and_in_prediction(tmp_path, monkeypatch):
+    task = prepared()
+    cut: list[str] = []
+    encode = SubwordModel.encode
+    monkeypatch.setattr(SubwordModel, "encode", lambda self, text: cut.append(text) or encode(self, text))
+    examples = pair_examples()
+    encoded = task.encode(examples, tmp_path)
+    for epoch in range(3):
+        for part in task.plan_epoch(encoded, 100, seed=1, epoch=epoch):
+            task.training_batch(encoded, part, {})
+    assert sorted(cut) == sorted(text for one in examples for text in (one.source, one.target))
+    cut.clear()
+    predict_examples(task, task.build_model(), examples[:5], options={"num_beams": 1, "max_new_tokens": 2})
+    assert sorted(cut) == sorted(one.source for one in examples[:5])

@@ -1,0 +1,143 @@
+"""The pieces of words that a translator reads and writes, and texts that are cut into them."""
+
+from __future__ import annotations
+
+import random
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from nlp_lstm.data.example import ParallelExample
+from nlp_lstm.errors import CheckpointError
+from nlp_lstm.text.subwords import SubwordModel
+
+LONGEST_SENTENCE = 120  # pieces that are translated at once; what is longer is cut at spaces
+SHARED_FILE = "subwords.model"
+SOURCE_FILE, TARGET_FILE = "source.model", "target.model"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutPair(ParallelExample):
+    """A pair whose texts are cut into pieces, so that this is done once.
+
+    Args:
+        source_ids: the pieces of the source.
+        target_ids: those of the translation, none where it is not known; None where they were not asked for.
+    """
+
+    source_ids: Sequence[int] = field(repr=False)
+    target_ids: Sequence[int] | None = field(default=None, repr=False)
+
+
+class PairPieces:
+    """The subword models of two languages, or the one that they share.
+
+    Args:
+        source: of the language that is read.
+        target: of the language that is written; None for a shared model.
+    """
+
+    def __init__(self, source: SubwordModel, target: SubwordModel | None = None) -> None:
+        self.source = source
+        self.target = target or source
+
+    @classmethod
+    def learn(cls, examples: Sequence[ParallelExample], *, size: int, is_shared: bool) -> PairPieces:
+        """Learn the pieces of training pairs.
+
+        Args:
+            examples: the pairs.
+            size: pieces at most, of each model.
+            is_shared: whether one model is learnt from both languages.
+        """
+        if is_shared:
+            texts = (text for example in examples for text in (example.source, example.target) if text)
+            return cls(SubwordModel.train(texts, size=size, character_coverage=1.0))
+        return cls(
+            SubwordModel.train((example.source for example in examples), size=size, character_coverage=1.0),
+            SubwordModel.train(
+                (example.target for example in examples if example.target), size=size, character_coverage=1.0
+            ),
+        )
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes], *, is_shared: bool) -> PairPieces:
+        """Build from what `files` gave.
+
+        Raises:
+            CheckpointError: a file is missing or damaged.
+        """
+        names = (SHARED_FILE,) if is_shared else (SOURCE_FILE, TARGET_FILE)
+        for name in names:
+            if name not in files:
+                raise CheckpointError(f"damaged vocabulary: the folder has no {name}")
+        return cls(*(SubwordModel.from_bytes(files[name]) for name in names))
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether both languages have the same model."""
+        return self.source is self.target
+
+    def files(self) -> dict[str, bytes]:
+        """Return the models by the names of their files."""
+        if self.is_shared:
+            return {SHARED_FILE: self.source.to_bytes()}
+        return {SOURCE_FILE: self.source.to_bytes(), TARGET_FILE: self.target.to_bytes()}
+
+    def facts(self) -> str:
+        """Say how many pieces there are."""
+        if self.is_shared:
+            return f"{len(self.source):,} pieces of words, shared by both languages"
+        return f"{len(self.source):,} pieces of words of the source, {len(self.target):,} of the target"
+
+    def cut(self, example: ParallelExample) -> CutPair:
+        """Cut both texts of a pair; one of which both are cut stays as it is."""
+        if isinstance(example, CutPair) and example.target_ids is not None:
+            return example
+        return CutPair(
+            source=example.source,
+            target=example.target,
+            source_ids=array("i", self.source.encode(example.source)),
+            target_ids=array("i", self.target.encode(example.target or "")),
+        )
+
+    def cut_source(self, example: ParallelExample) -> CutPair:
+        """Cut the source alone, as translating needs no more; a pair that is cut stays as it is."""
+        if isinstance(example, CutPair):
+            return example
+        ids = array("i", self.source.encode(example.source))
+        return CutPair(source=example.source, target=example.target, source_ids=ids)
+
+    def cut_randomly(
+        self, example: CutPair, generator: random.Random, *, share: float, sharpness: float
+    ) -> tuple[Sequence[int], Sequence[int]]:
+        """Return the pieces of both texts, each anew and at random with a probability of ``share``.
+
+        Args:
+            example: the pair, of which both texts are cut.
+            generator: what is drawn from.
+            share: in [0, 1].
+            sharpness: how much likelier cuts are preferred; 0 takes all alike.
+        """
+
+        def cut(model: SubwordModel, text: str, known: Sequence[int] | None) -> Sequence[int]:
+            if share and generator.random() < share:
+                return model.encode_randomly(text, generator, sharpness=sharpness)
+            return known or ()
+
+        source = cut(self.source, example.source, example.source_ids)
+        return source, cut(self.target, example.target or "", example.target_ids)
+
+    def stretches(self, text: str) -> Iterator[CutPair]:
+        """Cut a source at spaces into stretches of about ``LONGEST_SENTENCE`` pieces; a longer word stays whole."""
+        held: list[str] = []
+        count = 0
+        for word in text.split():
+            size = len(self.source.encode(word))
+            if held and count + size > LONGEST_SENTENCE:
+                yield self.cut_source(ParallelExample(source=" ".join(held)))
+                held, count = [], 0
+            held.append(word)
+            count += size
+        if held:
+            yield self.cut_source(ParallelExample(source=" ".join(held)))
