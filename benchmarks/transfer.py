@@ -28,9 +28,10 @@ from nlp_lstm.errors import ConfigError, NlpLstmError
 from nlp_lstm.evaluation.report import Figure, Report, Section, Table
 from nlp_lstm.evaluation.sections import recipe_section
 from nlp_lstm.evaluation.significance import PairedResult, paired_bootstrap
+from nlp_lstm.inference.opening import open_model
 from nlp_lstm.recipes import Recipe, load_recipe, recipe_yaml
 from nlp_lstm.run_data import read_run_data
-from nlp_lstm.runs import load_finished_run, open_model, run_recipe
+from nlp_lstm.runs import load_finished_run, run_recipe
 from nlp_lstm.tasks import predict_examples
 
 SHORTER = {0.05: 0.2, 0.2: 0.4}  # share of the labels to share of the recipe's training tokens

@@ -15,12 +15,13 @@ from nlp_lstm.data.writers import format_conllu
 from nlp_lstm.errors import ConfigError, DataError, nearest_hint, shorten
 from nlp_lstm.evaluation.report import Report
 from nlp_lstm.held_out import check_files, check_name, check_texts
+from nlp_lstm.inference.opening import open_model
 from nlp_lstm.nn.precision import check_bf16
 from nlp_lstm.paths import model_roots
 from nlp_lstm.recipes import list_recipes, load_recipe
 from nlp_lstm.run_data import read_files, read_split
 from nlp_lstm.run_folders import new_run_folder
-from nlp_lstm.runs import open_model, run_recipe
+from nlp_lstm.runs import run_recipe
 from nlp_lstm.settings import parse_settings
 from nlp_lstm.tasks import LanguageTask, predict_examples, tasks
 from nlp_lstm.text.tokenize import Tokenizer, check_text
@@ -73,7 +74,7 @@ class Pipeline:
             check_bf16()
         if batch_tokens is not None and (not isinstance(batch_tokens, int) or batch_tokens < 1):
             raise ConfigError(f"batch_tokens is {shorten(batch_tokens)}; give a whole number of at least 1")
-        self.folder = _locate(name_or_path, _languages(name_or_path, language, source, target))
+        self.folder = find_folder(name_or_path, language=language, source=source, target=target)
         opened = open_model(self.folder)
         self.task, self._model, self._config = opened.task, opened.model, opened.config
         self.language = self._config.language
@@ -341,6 +342,18 @@ def _check_text_or_tokens(item: Any, pretokenized: bool, where: str) -> None:
         for index, word in enumerate(item):
             if not check_text(word, f"{where}, token {index}"):
                 raise DataError(f"{where}, token {index} is empty; tokens are non-empty strings")
+
+
+def find_folder(
+    name_or_path: str | Path, *, language: str = "en", source: str | None = None, target: str | None = None
+) -> Path:
+    """Return the model folder that `Pipeline` opens for the same arguments.
+
+    Raises:
+        NotTrainedError: there is none; the message names the command that makes one.
+        ConfigError: no task and no model has that name.
+    """
+    return _locate(name_or_path, _languages(name_or_path, language, source, target))
 
 
 def _languages(name: str | Path, language: str, source: str | None, target: str | None) -> str:

@@ -15,21 +15,18 @@ from rich.console import Console
 from nlp_lstm.artifacts import (
     CONFIG_NAME,
     WEIGHTS_NAME,
-    ModelConfig,
     Precision,
     copy_model,
     find_model,
-    load_model,
-    load_weights,
-    save_model,
 )
 from nlp_lstm.card import add_spread, model_card
 from nlp_lstm.data.catalogue import find_data, find_vectors
 from nlp_lstm.data.overlap import ProtectedTexts, remove_overlap, remove_pairs
-from nlp_lstm.errors import CheckpointError, ConfigError, DataError, NlpLstmError
+from nlp_lstm.errors import CheckpointError, ConfigError, DataError
 from nlp_lstm.evaluation.report import Figure, Report
 from nlp_lstm.evaluation.significance import mean_and_spread
 from nlp_lstm.files import write_whole
+from nlp_lstm.inference.opening import OpenModel, open_model
 from nlp_lstm.nn.bilm import BidirectionalLanguageModel
 from nlp_lstm.nn.language_model import LanguageModel
 from nlp_lstm.paths import model_roots
@@ -37,13 +34,13 @@ from nlp_lstm.recipes import Recipe
 from nlp_lstm.run_data import RunData, read_run_data, read_split
 from nlp_lstm.run_folders import STATUS_NAME, RunStatus, begin_run, read_status, write_status
 from nlp_lstm.run_report import complete_report, current_commit
-from nlp_lstm.settings import parse_settings
 from nlp_lstm.tasks import BidirectionalTask, LanguageTask, Task, predict_examples, tasks
 from nlp_lstm.tasks.beginning import Beginning, BidirectionalBeginning
 from nlp_lstm.text.tokenize import Tokenizer
 from nlp_lstm.text.vectors import WordVectors
 from nlp_lstm.training import TrainingResult
 from nlp_lstm.training.loop import CHECKPOINT_NAME
+from nlp_lstm.weights import save_model
 from nlp_lstm.workshop import Workshop, distil, make_say, network_baselines
 
 MODEL_FOLDER = "model"
@@ -72,15 +69,6 @@ class RunResult:
     def model_folder(self) -> Path:
         """The trained model."""
         return self.folder / MODEL_FOLDER
-
-
-@dataclass(frozen=True, kw_only=True)
-class OpenModel:
-    """A model that is ready to predict: its task, its network in evaluation mode, and its config.json."""
-
-    task: Task
-    model: torch.nn.Module
-    config: ModelConfig
 
 
 def run_recipe(
@@ -291,25 +279,6 @@ def _open_beginning(name: str, key: str = "init") -> Beginning | BidirectionalBe
         network=opened.model,
         is_backward=opened.task.settings.direction == "backward",
     )
-
-
-def open_model(folder: Path) -> OpenModel:
-    """Open a model folder.
-
-    Raises:
-        CheckpointError: the folder is damaged or not a model.
-    """
-    stored = load_model(folder)
-    try:
-        task_type = tasks.get(stored.config.task)
-        settings = parse_settings(task_type.settings_type, stored.config.model, "config.json: model")
-        task = task_type.from_folder(settings, stored.vocabulary, stored.vocabulary_files)
-        with torch.device("meta"):
-            model = task.build_model()
-    except (NlpLstmError, RuntimeError, TypeError, OverflowError) as error:  # torch's own on absurd sizes
-        raise CheckpointError(f"{folder}: {error}") from error
-    load_weights(model, stored)
-    return OpenModel(task=task, model=model.eval(), config=stored.config)
 
 
 def evaluate_others(

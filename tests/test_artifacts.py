@@ -17,14 +17,11 @@ from nlp_lstm.artifacts import (
     WEIGHTS_NAME,
     find_model,
     list_models,
-    load_model,
-    pack_weights,
-    save_model,
-    unpack_weights,
 )
 from nlp_lstm.errors import CheckpointError, NotTrainedError
-from nlp_lstm.runs import open_model
+from nlp_lstm.inference.opening import open_model
 from nlp_lstm.settings import Settings
+from nlp_lstm.weights import load_model, pack_weights, save_model, unpack_weights
 
 
 class NoSettings(Settings):
@@ -163,9 +160,9 @@ def test_a_failed_save_leaves_the_old_model(tmp_path, monkeypatch, step):
     real_replace = os.replace
     with monkeypatch.context() as patch:
         if step == "save_file":
-            patch.setattr("safetensors.torch.save_file", fail)
+            patch.setattr("nlp_lstm.weights.save_file", fail)
         elif step == "text":
-            patch.setattr(artifacts, "_write_text", fail)
+            patch.setattr("nlp_lstm.weights.write_text", fail)
         else:
             patch.setattr(os, "replace", fail_at_second_move)
         with pytest.raises(OSError, match="disk full"):

@@ -8,8 +8,9 @@ from samples import TAGGED, split_reviews, tiny_recipe, tiny_sentiment_recipe, w
 
 import nlp_lstm.workshop as workshop_module
 from nlp_lstm.errors import CheckpointError, ConfigError
+from nlp_lstm.inference.opening import open_model
 from nlp_lstm.recipes import load_recipe
-from nlp_lstm.runs import open_model, run_recipe
+from nlp_lstm.runs import run_recipe
 from nlp_lstm.training import loop
 
 NETWORKS = "{left to right: {bidirectional: false, pooling: last}, word vectors: {encoder: none, pooling: mean}}"

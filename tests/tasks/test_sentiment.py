@@ -11,16 +11,16 @@ import torch
 from samples import REVIEWS, review_examples, tiny_classifier, tiny_sentiment_recipe, tiny_sentiment_run
 
 import nlp_lstm
-from nlp_lstm.artifacts import load_model, load_weights
 from nlp_lstm.data.example import LabelledExample, LabelledPart
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError
+from nlp_lstm.inference.opening import open_model
 from nlp_lstm.pipeline import Pipeline
-from nlp_lstm.runs import open_model
 from nlp_lstm.tasks import predict_examples
 from nlp_lstm.tasks.sentiment import LONG_TEXT, MOST_LABELS, ClassificationTask, EmptyTextWarning
 from nlp_lstm.tasks.texts import LabelPrediction
 from nlp_lstm.text.document import Document
 from nlp_lstm.training import train
+from nlp_lstm.weights import load_model, load_weights
 
 LABELS = ["NEGATIVE", "POSITIVE"]
 TEXT = "A quiet, wonderful film that trusts its audience."
