@@ -106,7 +106,7 @@ def copy_model(source: Path, target: Path, documents: Mapping[str, str | bytes] 
         CheckpointError: the source is damaged.
         ConfigError: the target holds anything but a model, or lies inside the source.
     """
-    config = _read_config(source)
+    config = read_config(source)
     if source.resolve() in target.resolve().parents:
         raise ConfigError(f"{target} is inside {source}, the model to save; choose another place")
     check_replaceable(target)
@@ -168,7 +168,7 @@ def check_replaceable(folder: Path) -> None:
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     try:
-        known = {CONFIG_NAME, *_read_config(folder).files}
+        known = {CONFIG_NAME, *read_config(folder).files}
     except CheckpointError as error:
         raise ConfigError(f"{folder} exists and is not a model folder; choose another place ({error})") from error
     others = sorted(path.name for path in folder.iterdir() if path.name not in known)
@@ -183,7 +183,7 @@ def read_folder(folder: Path) -> ModelFolder:
         CheckpointError: a file is missing, altered, too large or not what it should be.
     """
     folder = existing_folder(folder)
-    config = _read_config(folder)
+    config = read_config(folder)
     for name in (VOCABULARY_NAME, WEIGHTS_NAME):
         if name not in config.files:
             raise CheckpointError(f"{folder / CONFIG_NAME}: files does not list {name}")
@@ -251,7 +251,12 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _read_config(folder: Path) -> ModelConfig:
+def read_config(folder: Path) -> ModelConfig:
+    """Read a model folder's config.json.
+
+    Raises:
+        CheckpointError: there is none, or it is damaged.
+    """
     path = folder / CONFIG_NAME
     if not path.is_file():
         raise CheckpointError(f"{folder} is not a model folder: it has no {CONFIG_NAME}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -68,6 +69,11 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
         return {name: _stored_tensor(entry, 8 + header_size, size) for name, entry in entries.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error, RecursionError) as error:
         raise CheckpointError(f"{path} is not a safetensors file ({error}); copy the model folder again") from error
+
+
+def count_weights(header: Mapping[str, StoredTensor]) -> int:
+    """Return how many numbers a file holds, without the scales of those that are stored in 8 bits."""
+    return sum(prod(tensor.shape) for name, tensor in header.items() if not name.endswith(SCALES_SUFFIX))
 
 
 def _stored_tensor(entry: Any, first: int, size: int) -> StoredTensor:

@@ -33,7 +33,7 @@ def idle_tagger(tagger, monkeypatch) -> Pipeline:
     def fail(*args, **kwargs):
         pytest.fail("the network ran")
 
-    monkeypatch.setattr(pipeline_module, "predict_examples", fail)
+    monkeypatch.setattr("nlp_lstm.inference.torch_engine.predict_examples", fail)
     return tagger
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from nlp_lstm.errors import ConfigError
-from nlp_lstm.nn.cells import cells
+from nlp_lstm.nn.settings import cells
 from nlp_lstm.registry import Registry
 from nlp_lstm.tasks import tasks
 

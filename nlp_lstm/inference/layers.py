@@ -110,11 +110,8 @@ def _biases(graph: Graph, operator: Operator, prefix: str) -> str:
     if operator.name == "GRU":
         pair = [_gates(graph, operator, graph.weight(prefix + name)) for name in ("bias_ih", "bias_hh")]
     else:
-        (size,) = graph.shape_of(prefix + "bias")
-        pair = [
-            _gates(graph, operator, graph.weight(prefix + "bias")),
-            graph.apply("ConstantOfShape", graph.constant([size])),
-        ]
+        bias = _gates(graph, operator, graph.weight(prefix + "bias"))
+        pair = [bias, graph.apply("Mul", bias, graph.constant(0, np.float32))]
     return graph.unsqueeze(graph.apply("Concat", *pair, axis=0), 0)
 
 

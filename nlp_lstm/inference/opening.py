@@ -10,7 +10,8 @@ import torch
 from nlp_lstm.artifacts import ModelConfig
 from nlp_lstm.errors import CheckpointError, NlpLstmError
 from nlp_lstm.settings import parse_settings
-from nlp_lstm.tasks import Task, tasks
+from nlp_lstm.tasks.base import Task
+from nlp_lstm.tasks.predictor import tasks
 from nlp_lstm.weights import load_model, load_weights
 
 

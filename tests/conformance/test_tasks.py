@@ -33,8 +33,8 @@ from nlp_lstm.inference.opening import open_model
 from nlp_lstm.pipeline import Pipeline
 from nlp_lstm.recipes import load_recipe
 from nlp_lstm.tasks import LanguageTask, Task, predict_examples, tasks
+from nlp_lstm.tasks.classification import EmptyTextWarning
 from nlp_lstm.tasks.language import LinePrediction
-from nlp_lstm.tasks.sentiment import EmptyTextWarning
 from nlp_lstm.tasks.translation import Translated
 from nlp_lstm.tasks.words import Beginning
 from nlp_lstm.training import TrainingResult, TrainingSettings, train

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from nlp_lstm.errors import ConfigError
-from nlp_lstm.nn.cells import cells
 from nlp_lstm.nn.language_model import LanguageModel
 from nlp_lstm.nn.recurrent import Recurrent, reverse_rows
+from nlp_lstm.nn.settings import cells
 from nlp_lstm.nn.transfer import begin_direction, begin_half, depth_of, parameters_by_depth, put_words
 
 TOLERANCE = 1e-6  # the same sums in another order

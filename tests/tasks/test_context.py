@@ -25,8 +25,8 @@ from torch import Tensor
 
 import nlp_lstm.nn.context
 from nlp_lstm.artifacts import VOCABULARY_NAME
-from nlp_lstm.data.batch import CHARACTERS_KEPT
 from nlp_lstm.data.example import TaggedExample
+from nlp_lstm.data.words import CHARACTERS_KEPT
 from nlp_lstm.errors import CheckpointError, ConfigError
 from nlp_lstm.inference.opening import open_model
 from nlp_lstm.nn.language_model import LanguageModel
