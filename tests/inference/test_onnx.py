@@ -231,7 +231,7 @@ WITHOUT_TORCH = """
 import sys
 from nlp_lstm import Pipeline
 pipeline = Pipeline(sys.argv[1])
-print(pipeline.info["engine"], len(pipeline.predict([["The", "tide", "is", "out", "."]], pretokenized=True)))
+print(pipeline.info["engine"], len(pipeline.predict(["The tide isn't out."])))
 print(*sorted({"torch", "spacy", "gensim", "datasets", "sklearn", "scipy", "matplotlib"} & sys.modules.keys()))
 """
 
