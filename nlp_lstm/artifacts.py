@@ -21,7 +21,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -219,13 +219,13 @@ def list_models(roots: Mapping[str, Path]) -> list[tuple[str, str, Path]]:
     ]
 
 
-def find_model(name: str, *, roots: Mapping[str, Path], advice: str) -> Path:
+def find_model(name: str, *, roots: Mapping[str, Path], advice: Callable[[], str]) -> Path:
     """Find a model folder by name.
 
     Args:
         name: the folder's name, such as ``pos-en``.
         roots: places to look in, in order, each with a name for the message.
-        advice: what to do when there is none, for the message.
+        advice: gives what to do when there is none, for the message.
 
     Raises:
         NotTrainedError: no place has it.
@@ -235,7 +235,7 @@ def find_model(name: str, *, roots: Mapping[str, Path], advice: str) -> Path:
         if (folder / CONFIG_NAME).is_file():
             return folder
     places = "; ".join(f"{place}: {root}" for place, root in roots.items())
-    raise NotTrainedError(f'no model "{name}" (looked in {places}). {advice}')
+    raise NotTrainedError(f'no model "{name}" (looked in {places}). {advice()}')
 
 
 def _replaced(folder: Path) -> Path:

@@ -425,7 +425,7 @@ def _locate(name_or_path: str | Path, language: str) -> Path:
             f'unknown task or model "{name}"; known tasks: {", ".join(tasks)}; known models: '
             f"{', '.join(sorted(known)) or 'none'}.{nearest_hint(name, {*tasks, *known})}"
         )
-    return find_model(name, roots=roots, advice=_how_to_train(name))
+    return find_model(name, roots=roots, advice=lambda: _how_to_train(name))
 
 
 def _how_to_train(name: str) -> str:

@@ -263,7 +263,7 @@ def _open_beginning(name: str, key: str = "init") -> Beginning | BidirectionalBe
         path = find_model(
             name,
             roots=model_roots(),
-            advice="Train one with `nlp-lstm run bilm` or `nlp-lstm run lm`, or give its folder",
+            advice=lambda: "Train one with `nlp-lstm run bilm` or `nlp-lstm run lm`, or give its folder",
         )
     opened = open_model(path)
     described = f"{path.name} ({opened.config.files[WEIGHTS_NAME].sha256[:12]})"
