@@ -223,7 +223,7 @@ def export_rules(language: str) -> dict[str, Any]:
     from spacy.symbols import ORTH
     from spacy.tokenizer import Tokenizer
 
-    nlp = spacy.blank(language)
+    nlp: Any = spacy.blank(language)
     tokenizer = nlp.tokenizer
     compiled = {name: getattr(getattr(tokenizer, name), "__self__", None) for name in PATTERNS}
     if type(tokenizer) is not Tokenizer or any(
