@@ -89,22 +89,23 @@ class OnnxEngine(Engine):
             predictor = predictor_type.from_folder(settings, found.vocabulary, found.vocabulary_files)
         except NlpLstmError as error:
             raise CheckpointError(f"{folder}: {error}") from error
-        stored = read_header(folder / WEIGHTS_NAME)
-        graph = (folder / GRAPH_NAME).read_bytes()
-        checked = check_graph(folder / GRAPH_NAME, graph, stored)
-        content = (folder / WEIGHTS_NAME).read_bytes()
-        weights = {name: stored[name].read(content) for name in checked.weights}
-        check_weights(folder / WEIGHTS_NAME, predictor, weights)
+        weights_path, graph_path = found.path / WEIGHTS_NAME, found.path / GRAPH_NAME
+        stored = read_header(weights_path)
+        graph = graph_path.read_bytes()
+        checked = check_graph(graph_path, graph, stored)
+        content = weights_path.read_bytes()
+        weights = {name: tensor.read(content) for name, tensor in stored.items()}
+        check_weights(weights_path, predictor, weights)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = FATAL
         options.intra_op_num_threads = _num_threads()
         # The tensors are handed over, so that ONNX Runtime opens no file.
-        values = [onnxruntime.OrtValue.ortvalue_from_numpy(np.array(weight)) for weight in weights.values()]
-        options.add_external_initializers(list(weights), values)
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(np.array(weights[name])) for name in checked.weights]
+        options.add_external_initializers(checked.weights, values)
         try:
             session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         except _failures() as error:
-            raise CheckpointError(f"{folder / GRAPH_NAME} is no graph that ONNX Runtime can run: {error}") from error
+            raise CheckpointError(f"{graph_path} is no graph that ONNX Runtime can run: {error}") from error
         return cls(predictor, found.config, session)
 
     def predict(

@@ -18,7 +18,7 @@ from nlp_lstm.data.words import WordCoder, WordVocabularies
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError, shorten
 from nlp_lstm.nn.settings import BackboneSettings, poolings
 from nlp_lstm.tasks.labels import check_labels
-from nlp_lstm.tasks.predictor import ArrayPredictor, Arrays, Run, predictors
+from nlp_lstm.tasks.predictor import ArrayPredictor, Arrays, Run, checked_output, predictors
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.tokenize import Tokenizer
 from nlp_lstm.text.vocabulary import Vocabulary, check_keys
@@ -164,7 +164,10 @@ class ClassificationPredictor(ArrayPredictor):
         return len(example.document) if isinstance(example, LabelledExample) else self.settings.bptt_window
 
     def check_weights(self, weights: Arrays) -> None:
-        check_temperature(float(weights["temperature"]))
+        temperature = weights.get("temperature")
+        if temperature is None or temperature.shape != ():
+            raise CheckpointError("the weights hold no temperature; train the model again")
+        check_temperature(float(temperature))
 
     def predict_arrays(
         self, run: Run, examples: Sequence[LabelledExample], *, pad_to: int = 0
@@ -185,16 +188,13 @@ class ClassificationPredictor(ArrayPredictor):
     def _read(self, run: Run, stretches: Iterable[Sequence[Sequence[str]]], pad_to: int = 0) -> list[LabelPrediction]:
         """Read the rows stretch by stretch; a row that has ended has no words in the later ones."""
         outputs: Arrays = {}
+        num_rows = 0
         for rows in stretches:
+            num_rows = len(rows)
             arrays = self.coder.make_arrays(rows, pad_to=pad_to)
             carried = {name.removeprefix("next."): value for name, value in outputs.items() if name.startswith("next.")}
             outputs = run({**arrays.named(), **carried})
-        probabilities = outputs["probabilities"]
-        if probabilities.shape[1] != len(self.labels):
-            raise CheckpointError(
-                f"the network gives {probabilities.shape[1]} labels; the vocabulary has {len(self.labels)}. Export the "
-                "model again"
-            )
+        probabilities = checked_output(outputs, "probabilities", num_rows, len(self.labels))
         return [
             LabelPrediction(probabilities=dict(zip(self.labels.tokens, row, strict=True)))
             for row in probabilities.tolist()

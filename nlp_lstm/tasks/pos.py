@@ -209,7 +209,7 @@ class TaggingTask(WordTask, TaggingPredictor):
             if isinstance(head, CRFTagHead):
                 for name, scores in head.crf.named_parameters():
                     arrays[f"{name}.{number}"] = scores.numpy(force=True)
-        return self.decode_arrays(arrays, batch.lengths.tolist())
+        return self.decode_arrays(arrays, batch.lengths.tolist(), batch.mask.shape[1])
 
     def score(self, examples: Sequence[TaggedExample], predictions: Sequence[TagPrediction]) -> dict[str, float]:
         """Return the accuracy of each column, the main one first; for span labels their F1 before it."""

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from nlp_lstm.data.sampling import batch_by_length
+from nlp_lstm.errors import CheckpointError
 from nlp_lstm.registry import Registry
 from nlp_lstm.settings import Settings
 from nlp_lstm.text.tokenize import Tokenizer
@@ -150,6 +151,33 @@ class ArrayPredictor(Predictor):
         Raises:
             CheckpointError: they are not.
         """
+
+
+def checked_output(outputs: Arrays, name: str, *shape: int | None) -> NDArray[Any]:
+    """Return one of a network's outputs if it has the right shape.
+
+    Args:
+        outputs: of the network.
+        name: of the output.
+        shape: its dimensions; None for any size.
+
+    Raises:
+        CheckpointError: it is missing, or has another shape.
+    """
+    found = outputs.get(name)
+    sizes = found.shape if found is not None else ()
+    if (
+        found is None
+        or len(sizes) != len(shape)
+        or any(wanted not in (None, size) for wanted, size in zip(shape, sizes, strict=True))
+    ):
+        what = "does not give" if found is None else f"gives {list(sizes)} as"
+        wanted = ", ".join("any" if size is None else str(size) for size in shape)
+        raise CheckpointError(
+            f"the network {what} {name}; the vocabulary calls for [{wanted}]. Write the graph again with "
+            "`nlp-lstm export`"
+        )
+    return found
 
 
 def predict_in_batches(

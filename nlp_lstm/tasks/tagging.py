@@ -20,7 +20,7 @@ from nlp_lstm.decoding.labels import decode_labels
 from nlp_lstm.errors import CheckpointError, ConfigError
 from nlp_lstm.nn.settings import BackboneSettings
 from nlp_lstm.tasks.labels import check_labels
-from nlp_lstm.tasks.predictor import ArrayPredictor, Arrays, Run, predictors
+from nlp_lstm.tasks.predictor import ArrayPredictor, Arrays, Run, checked_output, predictors
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.tokenize import Tokenizer
 from nlp_lstm.text.vocabulary import Vocabulary, check_keys
@@ -99,26 +99,31 @@ class TaggingPredictor(ArrayPredictor):
 
     def predict_arrays(self, run: Run, examples: Sequence[TaggedExample], *, pad_to: int = 0) -> list[TagPrediction]:
         arrays = self.coder.make_arrays([example.document.words for example in examples], pad_to=pad_to)
-        return self.decode_arrays(run(arrays.named()), arrays.lengths.tolist())
+        return self.decode_arrays(run(arrays.named()), arrays.lengths.tolist(), arrays.index.shape[1])
 
-    def decode_arrays(self, outputs: Arrays, lengths: Sequence[int]) -> list[TagPrediction]:
+    def decode_arrays(self, outputs: Arrays, lengths: Sequence[int], num_steps: int) -> list[TagPrediction]:
         """Return the predictions that the network's outputs stand for.
+
+        Args:
+            outputs: of the network.
+            lengths: words per row.
+            num_steps: how long the rows are with their padding.
 
         Raises:
             CheckpointError: they do not fit the labels.
         """
         columns = {}
+        mask = np.arange(num_steps) < np.asarray(lengths)[:, None]
         for number, (column, vocabulary) in enumerate(self.labels.items()):
-            logits = outputs[f"logits.{number}"]
-            if logits.shape[2] != len(vocabulary):
-                raise CheckpointError(
-                    f'the network gives {logits.shape[2]} labels for the column "{column}"; the vocabulary has '
-                    f"{len(vocabulary)}. Export the model again"
-                )
+            size = len(vocabulary)
+            logits = checked_output(outputs, f"logits.{number}", len(lengths), num_steps, size)
             chain = None
             if self.settings.head == "crf":
-                chain = Chain(*(outputs[f"{name}.{number}"] for name in Chain._fields))
-            mask = np.arange(logits.shape[1]) < np.asarray(lengths)[:, None]
+                chain = Chain(
+                    transitions=checked_output(outputs, f"transitions.{number}", size, size),
+                    start=checked_output(outputs, f"start.{number}", size),
+                    end=checked_output(outputs, f"end.{number}", size),
+                )
             best = decode_labels(logits, mask, chain)
             columns[column] = (vocabulary.tokens, best.labels.tolist(), best.probs.tolist())
         return [

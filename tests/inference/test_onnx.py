@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 from networks import classification_folder, random_rows, tagging_folder
 from samples import bundled_model, corpus_file
 
@@ -21,10 +22,12 @@ from nlp_lstm.data.example import LabelledExample, TaggedExample
 from nlp_lstm.data.readers import read_conllu
 from nlp_lstm.errors import CheckpointError, ConfigError
 from nlp_lstm.inference.engines import OnnxEngine
-from nlp_lstm.inference.export import export_model
+from nlp_lstm.inference.export import export_model, write_graph
 from nlp_lstm.inference.torch_engine import TorchEngine
+from nlp_lstm.nn.context import FrozenReader, ReaderSettings
 from nlp_lstm.pipeline import Pipeline
 from nlp_lstm.stored import read_header
+from nlp_lstm.tasks.pos import Tagger
 from nlp_lstm.text.document import Document
 from nlp_lstm.weights import load_model
 
@@ -191,6 +194,24 @@ def test_a_cell_that_onnx_has_no_operator_for_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("nlp_lstm.inference.layers.OPERATORS", {})
     with pytest.raises(ConfigError, match="ONNX has no operator for the cell LSTMCell"):
         export_model(tagging_folder(tmp_path / "model"))
+
+
+def test_networks_that_cannot_be_written_are_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"Linear cannot be written as ONNX yet; taggers and classifiers can"):
+        write_graph(torch.nn.Linear(1, 1), {})
+    task = TorchEngine(tagging_folder(tmp_path / "model")).task
+    reader = ReaderSettings(direction="forward", cell="lstm", hidden=3, layers=1, embed=3, cutoffs=())
+    labels = {column: len(vocabulary) for column, vocabulary in task.labels.items()}
+    network = Tagger(task.settings, task.words, labels, [FrozenReader(reader, 9)])
+    with pytest.raises(ConfigError, match="a tagger that reads language models cannot be written as ONNX yet"):
+        write_graph(network, {})
+
+
+def test_exporting_without_onnx_names_the_extra(tmp_path, monkeypatch):
+    folder = tagging_folder(tmp_path / "model")
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ConfigError, match=r'pip install "nlp-lstm\[export\]"'):
+        export_model(folder)
 
 
 # ---- which engine
@@ -369,6 +390,35 @@ def test_a_graph_that_asks_for_other_inputs_is_refused(exported):
 
     change_graph(exported, change)
     with pytest.raises(CheckpointError, match=r"model\.onnx asks for other; the task gives affix_ids"):
+        Pipeline(exported).predict("a b")
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "message"),
+    [
+        (tagging_folder, "logits.1", r"does not give logits\.1; the vocabulary calls for \[1, 2, 5\]"),
+        (tagging_folder, "transitions.0", r"does not give transitions\.0; the vocabulary calls for \[3, 3\]"),
+        (classification_folder, "probabilities", r"does not give probabilities; the vocabulary calls for \[1, 3\]"),
+    ],
+)
+def test_a_graph_that_gives_other_outputs_is_refused(tmp_path, make, name, message):
+    folder = make(tmp_path / "model", {"head": "crf"} if make is tagging_folder else {})
+    export_model(folder)
+
+    def rename(model: Any) -> None:
+        next(one for one in model.graph.output if one.name == name).name = "other"
+        next(node for node in model.graph.node if node.output[0] == name).output[0] = "other"
+
+    change_graph(folder, rename)
+    with pytest.raises(CheckpointError, match=message):
+        Pipeline(folder).predict("a b")
+
+
+def test_a_graph_with_fewer_labels_than_the_vocabulary_is_refused(exported):
+    values = json.loads((exported / "vocab.json").read_text(encoding="utf-8"))
+    values["labels"]["upos"]["tokens"].append("NEW")
+    rewrite(exported, "vocab.json", json.dumps(values).encode())
+    with pytest.raises(CheckpointError, match=r"gives \[1, 2, 3\] as logits\.0; the vocabulary calls for \[1, 2, 4\]"):
         Pipeline(exported).predict("a b")
 
 
