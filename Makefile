@@ -34,6 +34,7 @@ lint: $(VENV)/installed ## style, types and layers
 
 bench: $(VENV)/installed ## speed, as ratios in one run, with accuracy beside it
 	$(BIN)/python benchmarks/training_speed.py
+	$(BIN)/python benchmarks/inference.py
 
 report: $(VENV)/installed ## evaluate the bundled model of TASK and write runs/report-TASK
 	$(RUN) evaluate $(TASK) --output runs/report-$(TASK)

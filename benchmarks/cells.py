@@ -21,9 +21,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from nlp_lstm.nn.cells import cells
 from nlp_lstm.nn.cells.scan import scan
 from nlp_lstm.nn.recurrent import Recurrent
+from nlp_lstm.nn.settings import cells
 
 INPUT_SIZE, HIDDEN_SIZE, TIME = 100, 256, 40
 

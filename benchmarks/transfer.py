@@ -27,7 +27,7 @@ from nlp_lstm.errors import NlpLstmError
 from nlp_lstm.evaluation.report import Figure, Report, Section, Table
 from nlp_lstm.evaluation.sections import recipe_section
 from nlp_lstm.evaluation.significance import PairedResult, paired_bootstrap
-from nlp_lstm.opened import open_model
+from nlp_lstm.inference.opening import open_model
 from nlp_lstm.reading_data import read_test
 from nlp_lstm.recipes import Recipe, load_recipe, recipe_yaml
 from nlp_lstm.runs import finish_run

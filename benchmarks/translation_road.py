@@ -36,7 +36,7 @@ from nlp_lstm.evaluation.significance import PairedResult
 from nlp_lstm.evaluation.translation import ScoredTranslation
 from nlp_lstm.evaluation.translation_systems import MeasuredSystem, measure_systems
 from nlp_lstm.files import write_whole
-from nlp_lstm.opened import open_model
+from nlp_lstm.inference.opening import open_model
 from nlp_lstm.reading_data import read_test
 from nlp_lstm.recipes import Recipe, load_recipe, recipe_yaml
 from nlp_lstm.run_data import read_run_data

@@ -1,4 +1,4 @@
-"""The command line: `nlp-lstm run | predict | generate | score | evaluate | data | models | vectors`.
+"""The command line: `nlp-lstm run | predict | generate | score | evaluate | export | data | models | vectors`.
 
 Heavy parts are imported inside the commands, so that `--help` answers at once.
 """
@@ -238,6 +238,25 @@ def evaluate(
     console.print(report.summary(), highlight=False, markup=False)
     if output is not None:
         console.print(f"report: {report.write(output)}", highlight=False)
+
+
+@app.command()
+def export(
+    model: Annotated[str, typer.Argument(help="A task, a model name or a model folder.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write a copy of the model there; default into the model.")
+    ] = None,
+    language: Annotated[str, typer.Option(help="Language code; chooses a task's model.")] = "en",
+    source: Annotated[str | None, typer.Option(help="Translation: the language of the text; default en.")] = None,
+    target: Annotated[str | None, typer.Option(help="Translation: into this language; default de.")] = None,
+) -> None:
+    """Write a model as ONNX, model.onnx in its folder, which then predicts without torch."""
+    from nlp_lstm.inference.export import export_model
+    from nlp_lstm.pipeline import find_folder
+
+    folder = find_folder(model, language=language, source=source, target=target)
+    path = export_model(folder, output)
+    Console().print(f"{path}: {path.stat().st_size / 1e3:.1f} kB", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command("data")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.evaluation.report import Report
-from nlp_lstm.opened import check_together, open_model
+from nlp_lstm.inference.opening import check_together, open_model
 from nlp_lstm.reading_data import read_test
 from nlp_lstm.recipes import Recipe
 from nlp_lstm.tasks import predict_examples

@@ -1,30 +1,40 @@
-"""Using a model: text in, plain results out."""
+"""Using a model: text in, plain results out.
+
+Nothing here needs torch, which takes seconds to import, until the engine torch does.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import chain, groupby, islice
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from nlp_lstm.artifacts import CONFIG_NAME, copy_model, existing_folder, find_model, list_models
-from nlp_lstm.data.catalogue import catalogue
-from nlp_lstm.data.writers import format_conllu
+from nlp_lstm.artifacts import (
+    CONFIG_NAME,
+    WEIGHTS_NAME,
+    copy_model,
+    existing_folder,
+    find_model,
+    list_models,
+    read_config,
+)
 from nlp_lstm.errors import ConfigError, DataError, nearest_hint, shorten
-from nlp_lstm.evaluation.report import Report
-from nlp_lstm.held_out import check_files, check_name, check_pairs, check_texts
-from nlp_lstm.nn.precision import check_bf16
-from nlp_lstm.opened import check_together, open_model
+from nlp_lstm.inference.engines import EngineName, OnnxEngine, choose_engine
 from nlp_lstm.paths import model_roots
-from nlp_lstm.reading_data import check_kind, find_named, open_own, read_files, read_split
-from nlp_lstm.recipes import list_recipes, load_recipe
-from nlp_lstm.run_folders import new_run_folder
-from nlp_lstm.runs import run_recipe
-from nlp_lstm.settings import parse_settings
-from nlp_lstm.tasks import LanguageTask, predict_examples, tasks
+from nlp_lstm.stored import count_weights, read_header
+from nlp_lstm.tasks.predictor import Predictor, tasks
 from nlp_lstm.text.tokenize import Tokenizer, check_text
+
+if TYPE_CHECKING:
+    import torch
+
+    from nlp_lstm.evaluation.report import Report
+    from nlp_lstm.inference.torch_engine import TorchEngine
+    from nlp_lstm.tasks import LanguageTask, Task
 
 Answer: TypeAlias = "tuple[int, Any, Any]"
 """The position of a text among the inputs, one of its examples, and that one's prediction."""
@@ -43,6 +53,8 @@ class Pipeline:
             wins. A translator is chosen by ``source`` and ``target`` instead.
         source: of "translate", the language of the texts; default "en".
         target: of "translate", the language of their translations; default "de", from English, else "en".
+        engine: what runs the network: "torch", the reference; "onnx", which is faster, for models that carry a graph
+            (`nlp-lstm export` writes it); "auto" takes onnx where it can. Answers are the same within 1e-5.
         device: "auto" or "cpu", or any other torch device.
         precision: "fp32" is exact; "bf16" is faster where the processor has it, and equal on nearly all tokens.
         batch_tokens: tokens per batch, padding included; results do not depend on it.
@@ -67,6 +79,7 @@ class Pipeline:
         language: str | None = None,
         source: str | None = None,
         target: str | None = None,
+        engine: EngineName = "auto",
         device: str = "auto",
         precision: Literal["fp32", "bf16"] = "fp32",
         batch_tokens: int | None = None,
@@ -74,25 +87,41 @@ class Pipeline:
     ) -> None:
         if precision not in ("fp32", "bf16"):
             raise ConfigError(f'precision is "{precision}"; known: fp32, bf16')
-        if precision == "bf16":
-            check_bf16()
         if batch_tokens is not None and (not isinstance(batch_tokens, int) or batch_tokens < 1):
             raise ConfigError(f"batch_tokens is {shorten(batch_tokens)}; give a whole number of at least 1")
-        self.folder = _locate(name_or_path, _languages(name_or_path, language, source, target))
-        opened = open_model(self.folder)
-        self.task, self._model, self._config = opened.task, opened.model, opened.config
-        self._opened = [opened, *(open_model(_locate(other, language or "en")) for other in together_with)]
-        if together_with:
-            check_together(self._opened)
+        self.folder = find_folder(name_or_path, language=language, source=source, target=target)
+        self._others = [find_folder(other, language=language) for other in together_with]
+        self._precision, self._device = precision, device
+        chosen = choose_engine(
+            engine, read_config(self.folder), precision=precision, device=device, num_models=1 + len(self._others)
+        )
+        self._engine = OnnxEngine.open(self.folder) if chosen == "onnx" else self._torch
+        self._config = self._engine.config
+        self._configs = [self._config] if chosen == "onnx" else self._torch.configs
         self.language = self._config.language
-        try:
-            for one in self._opened:
-                one.model.to("cpu" if device == "auto" else device)
-        except (RuntimeError, AssertionError) as error:  # torch's own; AssertionError where it is built without CUDA
-            raise ConfigError(f'device is "{device}": {error}; give "auto", "cpu" or a device that is here') from error
-        self._use_bf16 = precision == "bf16"
         self._batch_tokens = batch_tokens or 2_000
         self._tokenizer: Tokenizer | None = None
+
+    @property
+    def predictor(self) -> Predictor:
+        """What reads texts and words results; with the engine torch the task itself."""
+        return self._engine.predictor
+
+    @property
+    def task(self) -> Task:
+        """The task, which evaluates and trains."""
+        return self._torch.task
+
+    @property
+    def _model(self) -> torch.nn.Module:
+        return self._torch.model
+
+    @cached_property
+    def _torch(self) -> TorchEngine:
+        """The reference engine; beside another one it is opened when something needs it."""
+        from nlp_lstm.inference.torch_engine import TorchEngine
+
+        return TorchEngine(self.folder, precision=self._precision, device=self._device, together_with=self._others)
 
     @classmethod
     def train(
@@ -111,6 +140,10 @@ class Pipeline:
             output: the run's folder; default the next free one in ``runs``.
             overrides: changes to the recipe by dotted key, as in ``**{"model.hidden": 128}``.
         """
+        from nlp_lstm.recipes import load_recipe
+        from nlp_lstm.run_folders import new_run_folder
+        from nlp_lstm.runs import run_recipe
+
         settings = load_recipe(recipe, overrides)
         folder = Path(output) if output is not None else new_run_folder(Path("runs"), settings.task)
         result = run_recipe(settings, folder, data=Path(data) if data is not None else None)
@@ -155,7 +188,7 @@ class Pipeline:
             ConfigError: an option is not known, or its results are more than a line.
         """
         for result in self.predict(iter(texts), pretokenized=pretokenized, **options):
-            yield " ".join(self.task.as_line(result).splitlines())
+            yield " ".join(self.predictor.as_line(result).splitlines())
 
     def predict_conllu(self, texts: Iterable[Any], *, pretokenized: bool = False) -> Iterator[str]:
         """Yield the sentences of each text as CoNLL-U, lazily.
@@ -164,8 +197,11 @@ class Pipeline:
             DataError: a text is not text; names its index.
             ConfigError: the task is not tagging.
         """
-        if self.task.data_kind != "tagged":
-            raise ConfigError(f"CoNLL-U is for tagging; the task {self.task.name} has one answer per text, use predict")
+        from nlp_lstm.data.writers import format_conllu
+
+        if self.predictor.name != "pos":
+            name = self.predictor.name
+            raise ConfigError(f"CoNLL-U is for tagging; the task {name} has one answer per text, use predict")
         for chunk in self._checked_chunks(texts, pretokenized, {}):
             for _, example, prediction in self._answers(chunk, pretokenized, {}):
                 yield format_conllu(example.document, prediction.labels)
@@ -209,11 +245,14 @@ class Pipeline:
         return task.stream(self._model, check_text(prompt, "prompt"), tokenizer, **options)
 
     def _language_task(self) -> LanguageTask:
-        if not isinstance(self.task, LanguageTask):
-            raise ConfigError(f"the task {self.task.name} neither scores nor writes text; open a language model")
-        if len(self._opened) > 1:
-            raise ConfigError("several language models are evaluated together, but score and write alone; open one")
-        return self.task
+        if self.predictor.name == "lm":
+            from nlp_lstm.tasks import LanguageTask
+
+            if self._others:
+                raise ConfigError("several language models are evaluated together, but score and write alone; open one")
+            if isinstance(self.predictor, LanguageTask):
+                return self.predictor
+        raise ConfigError(f"the task {self.predictor.name} neither scores nor writes text; open a language model")
 
     def evaluate(
         self,
@@ -236,6 +275,11 @@ class Pipeline:
             ConfigError: no data was given, and the model was trained on files of one's own; or ``reading`` has faults.
             DataError: the data cannot be read, has none of the model's labels, or shares texts with the training data.
         """
+        from nlp_lstm.data.catalogue import catalogue
+        from nlp_lstm.held_out import check_files, check_name, check_pairs, check_texts
+        from nlp_lstm.reading_data import check_kind, find_named, open_own, read_files, read_split
+        from nlp_lstm.settings import parse_settings
+
         if data is None and self._config.data not in catalogue().data:
             raise ConfigError(f'this model was trained on "{self._config.data}", a file of one\'s own; give the data')
         path = Path(data if data is not None else self._config.data)
@@ -244,27 +288,27 @@ class Pipeline:
         if path.exists():
             found = open_own(path, kind, settings)
             split = split or (None if path.is_file() else "test")
-            held_out = [allow_overlap or check_files(found, split, one.config) for one in self._opened]
+            held_out = [allow_overlap or check_files(found, split, config) for config in self._configs]
             if split is None:
                 examples = read_files(found.splits["train"], kind, settings, self.language)
             else:
                 examples = read_split(found, split, settings, self.language)
             if not all(held_out) and kind == "labelled":
                 texts = [example.document.text for example in examples]
-                note = " ".join(dict.fromkeys(check_texts(texts, one.config) for one in self._opened))
+                note = " ".join(dict.fromkeys(check_texts(texts, config) for config in self._configs))
             elif not all(held_out) and kind == "parallel":
-                note = " ".join(dict.fromkeys(check_pairs(examples, one.config) for one in self._opened))
+                note = " ".join(dict.fromkeys(check_pairs(examples, config) for config in self._configs))
         else:
             found, split = find_named([str(path)], settings), split or "test"
             check_kind(found, self.task.name, settings)
-            for one in self._opened if not allow_overlap else ():
-                check_name(found.name, one.config)
+            for config in self._configs if not allow_overlap else ():
+                check_name(found.name, config)
             examples = read_split(found, split, settings, self.language)
         source = found.name + (f", {split} split" if split else "")
         predictions = self._predict_examples(examples)
-        who = f"model {self.folder.name}" if len(self._opened) == 1 else f"{len(self._opened)} models together"
+        who = f"{len(self._configs)} models together" if self._others else f"model {self.folder.name}"
         report = self.task.report(examples, predictions, title=f"{self.task.title}: {source}", subtitle=who)
-        examined = self.task.examine(self._model, examples, predictions) if len(self._opened) == 1 else []
+        examined = self.task.examine(self._model, examples, predictions) if not self._others else []
         lead = " ".join(filter(None, (report.lead, note)))
         return dataclasses.replace(report, lead=lead, sections=[*report.sections, *examined])
 
@@ -279,26 +323,27 @@ class Pipeline:
 
     @property
     def info(self) -> dict[str, Any]:
-        """What model this is: task, language, folder name, stored precision, number of parameters."""
+        """What model this is: task, language, engine, folder name, stored precision, how many weights are stored."""
         return {
-            "task": self.task.name,
+            "task": self.predictor.name,
             "language": self.language,
+            "engine": self._engine.name,
             "trained_on": self._config.data,
             "model": self.folder.name,
             "stored_precision": self._config.precision,
-            "num_parameters": sum(parameter.numel() for parameter in self._model.parameters()),
+            "num_parameters": count_weights(read_header(self.folder / WEIGHTS_NAME)),
             "num_bytes": sum(path.stat().st_size for path in self.folder.iterdir()),
         }
 
     def _check_options(self, options: dict[str, Any]) -> None:
-        known = ("pretokenized", *self.task.option_names)
+        known = ("pretokenized", *self.predictor.option_names)
         for name in options:
             if name not in known:
                 raise ConfigError(
-                    f'unknown option "{name}" for the task {self.task.name}; known options: {", ".join(known)}.'
+                    f'unknown option "{name}" for the task {self.predictor.name}; known options: {", ".join(known)}.'
                     + nearest_hint(name, known)
                 )
-        self.task.check_options(**options)
+        self.predictor.check_options(**options)
 
     def _checked_chunks(self, texts: Iterable[Any], pretokenized: bool, options: dict[str, Any]) -> Iterator[list[Any]]:
         """Yield the texts some hundreds at a time, each checked."""
@@ -311,7 +356,7 @@ class Pipeline:
     def _check_item(self, item: Any, pretokenized: bool, options: dict[str, Any], where: str) -> None:
         """Check one text before any work is done."""
         _check_text_or_tokens(item, pretokenized, where)
-        self.task.check_text(item, where, **options)
+        self.predictor.check_text(item, where, **options)
 
     def _results(self, texts: Sequence[Any], pretokenized: bool, options: dict[str, Any]) -> Iterator[Any]:
         """Yield one result per text, in order."""
@@ -321,10 +366,10 @@ class Pipeline:
         upcoming = next(groups, None)
         for position in range(len(texts)):
             if upcoming is not None and upcoming[0] == position:
-                yield self.task.format(((example, answer) for _, example, answer in upcoming[1]), **options)
+                yield self.predictor.format(((example, answer) for _, example, answer in upcoming[1]), **options)
                 upcoming = next(groups, None)
             else:  # a text without sentences
-                yield self.task.format([], **options)
+                yield self.predictor.format([], **options)
 
     def _answers(self, texts: Sequence[Any], pretokenized: bool, options: dict[str, Any]) -> Iterator[Answer]:
         """Yield the examples of all texts in order, each with its text's position and its prediction.
@@ -336,7 +381,7 @@ class Pipeline:
         examples = (
             (position, example)
             for position, text in enumerate(texts)
-            for example in self.task.read_text(text, self._tokenizer, is_pretokenized=pretokenized)
+            for example in self.predictor.read_text(text, self._tokenizer, is_pretokenized=pretokenized)
         )
         while some := list(islice(examples, EXAMPLES_AT_A_TIME)):
             predictions = self._predict_examples([example for _, example in some], options)
@@ -344,14 +389,9 @@ class Pipeline:
                 yield position, example, prediction
 
     def _predict_examples(self, examples: Sequence[Any], options: Mapping[str, Any] | None = None) -> list[Any]:
-        return predict_examples(
-            self.task,
-            [opened.model for opened in self._opened],
-            examples,
-            batch_tokens=self._batch_tokens,
-            use_bf16=self._use_bf16,
-            options=options,
-        )
+        needs_gradient = any((options or {}).get(name) for name in self.predictor.gradient_options)
+        engine = self._torch if needs_gradient else self._engine
+        return engine.predict(examples, batch_tokens=self._batch_tokens, options=options)
 
 
 def _check_text_or_tokens(item: Any, pretokenized: bool, where: str) -> None:
@@ -363,6 +403,18 @@ def _check_text_or_tokens(item: Any, pretokenized: bool, where: str) -> None:
         for index, word in enumerate(item):
             if not check_text(word, f"{where}, token {index}"):
                 raise DataError(f"{where}, token {index} is empty; tokens are non-empty strings")
+
+
+def find_folder(
+    name_or_path: str | Path, *, language: str | None = None, source: str | None = None, target: str | None = None
+) -> Path:
+    """Return the model folder that `Pipeline` opens for the same arguments.
+
+    Raises:
+        NotTrainedError: there is none; the message names the command that makes one.
+        ConfigError: no task and no model has that name.
+    """
+    return _locate(name_or_path, _languages(name_or_path, language, source, target))
 
 
 def _languages(name: str | Path, language: str | None, source: str | None, target: str | None) -> str:
@@ -399,11 +451,13 @@ def _locate(name_or_path: str | Path, language: str) -> Path:
             f'unknown task or model "{name}"; known tasks: {", ".join(tasks)}; known models: '
             f"{', '.join(sorted(known)) or 'none'}.{nearest_hint(name, {*tasks, *known})}"
         )
-    return find_model(name, roots=roots, advice=_how_to_train(name))
+    return find_model(name, roots=roots, advice=lambda: _how_to_train(name))
 
 
 def _how_to_train(name: str) -> str:
     """Say how to make the model ``<task>-<language>``; the bundled recipe makes one language's only."""
+    from nlp_lstm.recipes import list_recipes, load_recipe
+
     task, _, rest = name.partition("-")
     language, _, target = rest.partition("-")
     if task not in list_recipes():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import importlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 from nlp_lstm.errors import ConfigError, nearest_hint
@@ -15,6 +16,8 @@ class Registry(Generic[Part]):
 
     Args:
         kind: what the parts are, for messages ("cell", "task").
+        homes: names of parts with the modules that register them, imported when a part is first asked for. So names
+            can be checked without what the parts import.
 
     Example:
         >>> cells: Registry[type] = Registry("cell")
@@ -24,8 +27,9 @@ class Registry(Generic[Part]):
         True
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, homes: Mapping[str, str] | None = None) -> None:
         self.kind = kind
+        self._homes = dict(homes or {})
         self._parts: dict[str, Part] = {}
 
     def register(self, name: str) -> Callable[[Part], Part]:
@@ -45,10 +49,11 @@ class Registry(Generic[Part]):
         Raises:
             ConfigError: no part has that name; the message lists the known ones and the nearest.
         """
-        try:
-            return self._parts[name]
-        except KeyError:
-            raise ConfigError(self.unknown_message(name)) from None
+        if name not in self:
+            raise ConfigError(self.unknown_message(name))
+        if name not in self._parts:
+            importlib.import_module(self._homes[name])
+        return self._parts[name]
 
     def checked(self, name: str) -> str:
         """Return the name of a part as it is, for a check of settings.
@@ -56,17 +61,17 @@ class Registry(Generic[Part]):
         Raises:
             ValueError: no part has that name.
         """
-        if name not in self._parts:
+        if name not in self:
             raise ValueError(self.unknown_message(name))
         return name
 
     def unknown_message(self, name: str) -> str:
         """Return the sentence that says ``name`` is unknown, which names exist and which is nearest."""
-        known = ", ".join(sorted(self._parts))
-        return f'unknown {self.kind} "{name}"; known {self.kind}s: {known}.{nearest_hint(name, self._parts)}'
+        known = list(self)
+        return f'unknown {self.kind} "{name}"; known {self.kind}s: {", ".join(known)}.{nearest_hint(name, known)}'
 
     def __contains__(self, name: object) -> bool:
-        return name in self._parts
+        return name in self._parts or name in self._homes
 
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._parts))
+        return iter(sorted({*self._parts, *self._homes}))

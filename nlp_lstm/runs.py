@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from nlp_lstm.artifacts import Precision, copy_model, save_model
+from nlp_lstm.artifacts import Precision, copy_model
+from nlp_lstm.beginnings import open_beginning
 from nlp_lstm.card import add_spread, model_card
 from nlp_lstm.data.catalogue import find_vectors
 from nlp_lstm.data.overlap import ProtectedTexts, remove_overlap, remove_pairs
@@ -21,7 +22,7 @@ from nlp_lstm.errors import CheckpointError, ConfigError, DataError
 from nlp_lstm.evaluation.report import Figure, Report
 from nlp_lstm.evaluation.significance import mean_and_spread
 from nlp_lstm.files import write_whole
-from nlp_lstm.opened import OpenModel, open_beginning, open_model
+from nlp_lstm.inference.opening import OpenModel, open_model
 from nlp_lstm.opinions import OPINIONS_NAME
 from nlp_lstm.reading_data import find_named, read_split
 from nlp_lstm.recipes import Recipe, recipe_yaml
@@ -33,6 +34,7 @@ from nlp_lstm.text.tokenize import Tokenizer
 from nlp_lstm.text.vectors import WordVectors
 from nlp_lstm.training import TrainingResult
 from nlp_lstm.training.loop import CHECKPOINT_NAME
+from nlp_lstm.weights import save_model
 from nlp_lstm.workshop import Workshop, distil, make_say, network_baselines
 
 MODEL_FOLDER = "model"

@@ -17,14 +17,11 @@ from nlp_lstm.artifacts import (
     WEIGHTS_NAME,
     find_model,
     list_models,
-    load_model,
-    pack_weights,
-    save_model,
-    unpack_weights,
 )
 from nlp_lstm.errors import CheckpointError, NotTrainedError
-from nlp_lstm.runs import open_model
+from nlp_lstm.inference.opening import open_model
 from nlp_lstm.settings import Settings
+from nlp_lstm.weights import load_model, pack_weights, save_model, unpack_weights
 
 
 class NoSettings(Settings):
@@ -163,9 +160,9 @@ def test_a_failed_save_leaves_the_old_model(tmp_path, monkeypatch, step):
     real_replace = os.replace
     with monkeypatch.context() as patch:
         if step == "save_file":
-            patch.setattr("safetensors.torch.save_file", fail)
+            patch.setattr("nlp_lstm.weights.save_file", fail)
         elif step == "text":
-            patch.setattr(artifacts, "_write_text", fail)
+            patch.setattr("nlp_lstm.weights.write_text", fail)
         else:
             patch.setattr(os, "replace", fail_at_second_move)
         with pytest.raises(OSError, match="disk full"):
@@ -217,7 +214,7 @@ def test_a_kill_between_the_moves_leaves_the_old_model_to_be_found(tmp_path, mon
     with pytest.warns(UserWarning, match=r"pos-en is missing, saving it was cut off.* used: .*pos-en\.replaced"):
         assert torch.equal(load_model(folder).weights["matrix"], torch.ones(2, 2))
     with pytest.warns(UserWarning, match="cut off"):
-        assert find_model("pos-en", roots={"here": tmp_path}, advice="") == tmp_path / "pos-en.replaced"
+        assert find_model("pos-en", roots={"here": tmp_path}, advice=lambda: "") == tmp_path / "pos-en.replaced"
     save(folder, {"matrix": torch.zeros(2, 2)})
     assert torch.equal(load_model(folder).weights["matrix"], torch.zeros(2, 2))
     assert [path.name for path in tmp_path.iterdir()] == ["pos-en"]
@@ -457,14 +454,14 @@ def test_a_pickle_by_the_name_of_weights_is_refused_and_never_run(model_copy, mo
 
 def test_an_unknown_model_names_the_places_and_the_advice(tmp_path):
     with pytest.raises(NotTrainedError, match=r'no model "pos-hi" \(looked in cache: .*\)\. Train one'):
-        find_model("pos-hi", roots={"cache": tmp_path}, advice="Train one")
+        find_model("pos-hi", roots={"cache": tmp_path}, advice=lambda: "Train one")
 
 
 def test_the_first_place_that_has_the_model_wins(tmp_path):
     for place in ("one", "two"):
         save(tmp_path / place / "pos-en", {})
     roots = {"empty": tmp_path / "nowhere", "one": tmp_path / "one", "two": tmp_path / "two"}
-    assert find_model("pos-en", roots=roots, advice="") == tmp_path / "one" / "pos-en"
+    assert find_model("pos-en", roots=roots, advice=lambda: "") == tmp_path / "one" / "pos-en"
 
 
 def test_only_folders_with_a_config_are_listed(tmp_path):

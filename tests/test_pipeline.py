@@ -10,11 +10,12 @@ from samples import SPANS, TAGGED, tagged_examples, tiny_model, tiny_pipeline
 
 import nlp_lstm
 from nlp_lstm import pipeline as pipeline_module
-from nlp_lstm.artifacts import CONFIG_NAME, load_model
+from nlp_lstm.artifacts import CONFIG_NAME
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError, NotTrainedError
 from nlp_lstm.evaluation.report import Report
 from nlp_lstm.nn.precision import can_run_bf16
 from nlp_lstm.pipeline import TEXTS_AT_A_TIME, Pipeline
+from nlp_lstm.weights import load_model
 
 TEXT = "The old ferry leaves at six. We wait!\n\nMaria doesn't like it."
 KEYS = ["entity", "score", "index", "word", "start", "end", "xpos", "xpos_score"]
@@ -32,7 +33,7 @@ def idle_tagger(tagger, monkeypatch) -> Pipeline:
     def fail(*args, **kwargs):
         pytest.fail("the network ran")
 
-    monkeypatch.setattr(pipeline_module, "predict_examples", fail)
+    monkeypatch.setattr("nlp_lstm.inference.torch_engine.predict_examples", fail)
     return tagger
 
 

@@ -1,9 +1,13 @@
+from pathlib import Path
+
 import pytest
 
 from nlp_lstm.errors import ConfigError
-from nlp_lstm.nn.cells import cells
+from nlp_lstm.nn import pooling
+from nlp_lstm.nn.cells import native
+from nlp_lstm.nn.settings import CELL_FILES, POOLING_NAMES, cells, poolings
 from nlp_lstm.registry import Registry
-from nlp_lstm.tasks import tasks
+from nlp_lstm.tasks import predictors, tasks
 
 
 @pytest.fixture
@@ -39,3 +43,24 @@ def test_a_name_is_taken_once(parts):
 def test_cells_and_tasks_name_the_nearest(registry, name, nearest):
     with pytest.raises(ConfigError, match=f'Did you mean "{nearest}"'):
         registry.get(name)
+
+
+def test_parts_with_a_home_are_known_before_they_are_imported_and_then_found():
+    shared = {"__init__", "base", "gated", "native", "product", "scan"}
+    assert set(CELL_FILES.values()) == {path.stem for path in Path(native.__file__).parent.glob("*.py")} - shared
+    there = {part for part in vars(pooling).values() if isinstance(part, type) and issubclass(part, pooling.Pooling)}
+    assert {poolings.get(name) for name in POOLING_NAMES} == there - {pooling.Pooling}
+    for registry in (cells, poolings, predictors, tasks):
+        for name in registry:
+            assert name in registry
+            assert registry.get(name)
+    for name in predictors:
+        assert issubclass(tasks.get(name), predictors.get(name))
+        assert tasks.get(name).name == predictors.get(name).name == name
+
+
+def test_a_home_that_does_not_register_its_part_is_a_fault_of_ours():
+    registry: Registry[type] = Registry("part", {"lost": "json"})
+    assert list(registry) == ["lost"]
+    with pytest.raises(KeyError):
+        registry.get("lost")

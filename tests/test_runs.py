@@ -6,10 +6,11 @@ from rich.console import Console
 from samples import SPANS, TAGGED, tiny_recipe, tiny_run
 
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError
+from nlp_lstm.inference.opening import open_model
 from nlp_lstm.pipeline import Pipeline
 from nlp_lstm.recipes import load_recipe
 from nlp_lstm.run_folders import latest_run_folder, new_run_folder, read_status
-from nlp_lstm.runs import load_finished_run, open_model, run_recipe, run_seeds
+from nlp_lstm.runs import load_finished_run, run_recipe, run_seeds
 
 SMALL = {
     "model.embedding.vectors": None,

@@ -20,8 +20,9 @@ import nlp_lstm.opinions as opinions_module
 import nlp_lstm.workshop as workshop_module
 from nlp_lstm.data.example import ParallelExample
 from nlp_lstm.errors import CheckpointError, ConfigError
+from nlp_lstm.inference.opening import open_model
 from nlp_lstm.recipes import load_recipe
-from nlp_lstm.runs import open_model, run_recipe
+from nlp_lstm.runs import run_recipe
 from nlp_lstm.tasks import TranslationTask
 from nlp_lstm.training import loop
 

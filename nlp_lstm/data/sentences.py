@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from nlp_lstm.data.batch import EOS_ID, TokenBatch, WordTable
+from nlp_lstm.data.batch import TokenBatch, as_features
+from nlp_lstm.data.words import EOS_ID, WordTable
 from nlp_lstm.nn.recurrent import make_mask
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class EncodedSentences:
             return torch.zeros(mask.shape, dtype=torch.int64).masked_scatter(mask, torch.from_numpy(values))
 
         return TokenBatch(
-            features=self._table.features(torch.from_numpy(unique).long()),
+            features=as_features(self._table.arrays(unique)),
             index=lay_out(index),
             lengths=lengths,
             mask=mask,

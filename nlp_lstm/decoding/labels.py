@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
-from jaxtyping import Bool, Float, Int
-from torch import Tensor
+import numpy as np
 
-from nlp_lstm.decoding.viterbi import viterbi
-from nlp_lstm.nn.heads import CRFTagHead, LinearTagHead
+from nlp_lstm.decoding.chain import Chain, marginals, softmax, viterbi
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class TagScores(NamedTuple):
-    """The best labels and the probability of each: softmax, or with a CRF the marginal."""
+    """The best labels and the probability of each: softmax, or with a CRF the marginal.
 
-    labels: Int[Tensor, "batch time"]
-    probs: Float[Tensor, "batch time"]
+    Args:
+        labels: int64, `batch time`.
+        probs: float, `batch time`.
+    """
+
+    labels: NDArray[np.int64]
+    probs: NDArray[Any]
 
 
-def decode_labels(
-    head: LinearTagHead, logits: Float[Tensor, "batch time label"], mask: Bool[Tensor, "batch time"]
-) -> TagScores:
-    """Return each row's best labels, 0 with probability 0 at padding."""
-    logits = logits.float()
-    if isinstance(head, CRFTagHead):
-        crf = head.crf
-        labels, _ = viterbi(logits, mask, transitions=crf.transitions, start=crf.start, end=crf.end)
-        probs = crf.marginals(logits, mask).gather(2, labels[..., None])[..., 0]
+def decode_labels(logits: NDArray[Any], mask: NDArray[np.bool_], chain: Chain | None = None) -> TagScores:
+    """Return each row's best labels, 0 with probability 0 at padding.
+
+    Args:
+        logits: float, `batch time label`.
+        mask: `batch time`.
+        chain: the scores between neighbours; None where labels do not depend on each other.
+    """
+    if chain is None:
+        labels, probs = logits.argmax(axis=2), softmax(logits)
     else:
-        probs, labels = torch.softmax(logits, dim=-1).max(dim=-1)
-    return TagScores(labels=labels * mask, probs=probs * mask)
+        labels, _ = viterbi(logits, mask, chain)
+        probs = marginals(logits, mask, chain)
+    chosen = np.take_along_axis(probs, labels[..., None], axis=2)[..., 0]
+    return TagScores(labels=labels * mask, probs=chosen * mask)

@@ -2,46 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from jaxtyping import Float, Int
-from pydantic import Field
 from torch import Tensor, nn
 
-from nlp_lstm.nn.cells import CellName, State
+from nlp_lstm.nn.cells import State
 from nlp_lstm.nn.dropout import LockedDropout
-from nlp_lstm.nn.embedding import EmbeddingSettings, EmbeddingSizes, WordEmbedding, WordFeatures
+from nlp_lstm.nn.embedding import WordEmbedding, WordFeatures
 from nlp_lstm.nn.recurrent import Recurrent, RecurrentOutput, make_mask
-from nlp_lstm.settings import Settings
-
-
-class WordSettings(Settings):
-    """Recurrent layers over words."""
-
-    cell: CellName = "lstm"
-    """The recurrent cell's name: rnn, rnn-relu; lstm-1997 (no forget gate), lstm, peephole, blocks (of four cells that
-    share their gates), cifg (one gate for in and forget), layernorm, mogrifier; gru; sru, minlstm, mingru (no recurrent
-    product, many times faster)."""
-    hidden: int = Field(256, ge=1)
-    """Features of the hidden state in each direction."""
-    layers: int = Field(2, ge=1, le=64)
-    """How many recurrent layers."""
-    input_dropout: float = Field(0.3, ge=0, lt=1)
-    """Locked dropout on the word vectors."""
-    dropout: float = Field(0.4, ge=0, lt=1)
-    """Locked dropout between the layers and on the outputs."""
-    embedding: EmbeddingSettings = EmbeddingSettings()
-    """What a word's input vector is made of."""
-
-
-class BackboneSettings(WordSettings):
-    """The network between the words and the head."""
-
-    encoder: Literal["recurrent", "window", "none"] = "recurrent"
-    """Recurrent layers; or, as baselines, a fixed window of neighbours, or the word vectors alone."""
-    bidirectional: bool = True
-    """Whether each layer reads the sentence from both ends."""
+from nlp_lstm.nn.settings import BackboneSettings, EmbeddingSizes
 
 
 class WindowEncoder(nn.Module):

@@ -20,10 +20,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from nlp_lstm.nn.backbone import WordSettings
 from nlp_lstm.nn.dropout import LockedDropout
-from nlp_lstm.nn.embedding import EmbeddingSizes, WordEmbedding, WordFeatures
+from nlp_lstm.nn.embedding import WordEmbedding, WordFeatures
 from nlp_lstm.nn.recurrent import Recurrent, reverse_rows
+from nlp_lstm.nn.settings import EmbeddingSizes, WordSettings
 from nlp_lstm.nn.softmax import TiedSoftmax
 
 

@@ -20,8 +20,8 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
-from nlp_lstm.nn.cells import CellName
 from nlp_lstm.nn.recurrent import Recurrent
+from nlp_lstm.nn.settings import CellName
 from nlp_lstm.nn.softmax import WordTables
 from nlp_lstm.settings import Settings
 

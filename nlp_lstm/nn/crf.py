@@ -48,33 +48,8 @@ class LinearChainCRF(nn.Module):
         self, emissions: Float[Tensor, "batch time label"], mask: Bool[Tensor, "batch time"]
     ) -> Float[Tensor, " batch"]:
         """Return the log of the sum over all label sequences of their exponentiated scores."""
-        return torch.logsumexp(self._forward_scores(emissions, mask)[:, -1] + self.end, dim=-1)
-
-    def marginals(
-        self, emissions: Float[Tensor, "batch time label"], mask: Bool[Tensor, "batch time"]
-    ) -> Float[Tensor, "batch time label"]:
-        """Return the probability of each label at each step, over all sequences; zero at padding."""
-        alphas = self._forward_scores(emissions, mask)
-        betas = self._backward_scores(emissions, mask)
-        # At each step their sum over the labels is the log partition; a softmax of its own keeps long rows' sums at 1.
-        return torch.softmax(alphas + betas, dim=-1) * mask[..., None]
-
-    def _forward_scores(self, emissions: Tensor, mask: Tensor) -> Tensor:
-        """Log-sums over all prefixes that end in a label; a row's value stands still after its end."""
-        alpha = self.start + emissions[:, 0]
-        alphas = [alpha]
+        alpha = self.start + emissions[:, 0]  # log-sums over all prefixes that end in a label
         for time in range(1, emissions.shape[1]):
             moved = torch.logsumexp(alpha[:, :, None] + self.transitions, dim=1) + emissions[:, time]
-            alpha = torch.where(mask[:, time, None], moved, alpha)
-            alphas.append(alpha)
-        return torch.stack(alphas, dim=1)
-
-    def _backward_scores(self, emissions: Tensor, mask: Tensor) -> Tensor:
-        """Log-sums over all suffixes that follow a label, the end's score included."""
-        beta = self.end.expand(emissions.shape[0], -1)
-        betas = [beta]
-        for time in range(emissions.shape[1] - 1, 0, -1):
-            following = (emissions[:, time] + beta)[:, None, :] + self.transitions
-            beta = torch.where(mask[:, time, None], torch.logsumexp(following, dim=2), beta)
-            betas.append(beta)
-        return torch.stack(betas[::-1], dim=1)
+            alpha = torch.where(mask[:, time, None], moved, alpha)  # a row's value stands still after its end
+        return torch.logsumexp(alpha + self.end, dim=-1)

@@ -6,50 +6,19 @@ batch and then laid out over the batch's positions.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import Field
 from torch import Tensor, nn
 
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.nn.dropout import drop_ids
 from nlp_lstm.nn.recurrent import Recurrent, make_mask
-from nlp_lstm.settings import Settings
+from nlp_lstm.nn.settings import EmbeddingSettings, EmbeddingSizes
 
 UNKNOWN_ID = 1  # the id of <unk> in every vocabulary, and of "no pretrained vector"
 NUM_AFFIXES = 7  # see nlp_lstm.data.batch.word_affixes
-
-
-class EmbeddingSettings(Settings):
-    """What a word's input vector is made of."""
-
-    lower_case: bool = False
-    """Whether capital letters are read as small ones everywhere; for training text that has none."""
-    words: Literal["learned", "tuned", "one-hot", "none"] = "learned"
-    """For each word of the training text a learned vector, or a learned change of its pretrained vector, or a one-hot
-    vector (for comparison), or nothing."""
-    word_size: int = Field(64, ge=1)
-    """Features of the learned word vector."""
-    min_count: int = Field(2, ge=1)
-    """Words rarer than this in the training text get no learned vector of their own."""
-    vectors: tuple[str, ...] | None = None
-    """Names or files of pretrained vectors, laid side by side; null for none."""
-    vectors_kept: int = Field(60_000, ge=0)
-    """Pretrained vectors kept for the most frequent words outside the training text, so that unseen words profit."""
-    vector_bits: Literal[4, 8] = 8
-    """Bits per feature of the stored pretrained vectors; training sees the same rounded values."""
-    characters: Literal["bilstm", "cnn", "none"] = "bilstm"
-    """How a word's spelling is read."""
-    character_size: int = Field(48, ge=1)
-    """Features per character."""
-    character_hidden: int = Field(64, ge=1)
-    """Features of each direction of the character BiLSTM, or of each filter width of the CNN."""
-    affix_size: int = Field(24, ge=0)
-    """Features for each of a word's short beginnings and endings and its shape; 0 for none."""
-    word_dropout: float = Field(0.1, ge=0, lt=1)
-    """Share of words whose learned vector is replaced by that of the unknown word in training."""
 
 
 class WordFeatures(NamedTuple):
@@ -60,16 +29,6 @@ class WordFeatures(NamedTuple):
     character_ids: Int[Tensor, "unique char_time"]
     character_lengths: Int[Tensor, " unique"]
     affix_ids: Int[Tensor, "unique affix"]
-
-
-class EmbeddingSizes(NamedTuple):
-    """How many words, characters, affixes and pretrained vectors there are, and features per pretrained vector."""
-
-    words: int
-    characters: int
-    affixes: int
-    vectors: int
-    vector_size: int
 
 
 class QuantisedVectors(nn.Module):

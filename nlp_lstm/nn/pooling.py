@@ -14,14 +14,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from nlp_lstm.nn.recurrent import make_mask
-from nlp_lstm.registry import Registry
+from nlp_lstm.nn.settings import poolings
 
 Carried: TypeAlias = "tuple[Tensor, ...]"
 """What a pooling keeps of the steps read so far, batch first."""
 
 LOWEST = -1e9  # below every real output; finite, so that gradients stay numbers
-
-poolings: Registry[type[Pooling]] = Registry("pooling")
 
 
 class Pooling(nn.Module, ABC):

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from nlp_lstm.nn.cells import Cell, State, cells
+from nlp_lstm.nn.cells import Cell, State
 from nlp_lstm.nn.dropout import LockedDropout
+from nlp_lstm.nn.settings import cells
 
 
 class RecurrentOutput(NamedTuple):

@@ -1,14 +1,35 @@
-"""Tasks, one file each. Importing this package registers them all."""
+"""Tasks, one file each, imported when they are first asked for: torch takes seconds, and using a model needs none."""
 
-from nlp_lstm.tasks.base import Task, predict_examples, tasks
-from nlp_lstm.tasks.bilm import BidirectionalSettings, BidirectionalTask
-from nlp_lstm.tasks.classifier import ClassificationSettings
-from nlp_lstm.tasks.language import LanguageSettings
-from nlp_lstm.tasks.lm import LanguageTask
-from nlp_lstm.tasks.pos import TaggingSettings, TaggingTask
-from nlp_lstm.tasks.sentiment import ClassificationTask
-from nlp_lstm.tasks.translate import TranslationTask
-from nlp_lstm.tasks.translation import TranslationSettings
+from typing import TYPE_CHECKING, Any
+
+from nlp_lstm.tasks.predictor import predictors, tasks
+
+if TYPE_CHECKING:
+    from nlp_lstm.tasks.base import Task, predict_examples
+    from nlp_lstm.tasks.bilm import BidirectionalSettings, BidirectionalTask
+    from nlp_lstm.tasks.classification import ClassificationSettings
+    from nlp_lstm.tasks.language import LanguageSettings
+    from nlp_lstm.tasks.lm import LanguageTask
+    from nlp_lstm.tasks.pos import TaggingTask
+    from nlp_lstm.tasks.sentiment import ClassificationTask
+    from nlp_lstm.tasks.tagging import TaggingSettings
+    from nlp_lstm.tasks.translate import TranslationTask
+    from nlp_lstm.tasks.translation import TranslationSettings
+
+_HOMES = {
+    "BidirectionalSettings": "bilm",
+    "BidirectionalTask": "bilm",
+    "ClassificationSettings": "classification",
+    "ClassificationTask": "sentiment",
+    "LanguageSettings": "language",
+    "LanguageTask": "lm",
+    "TaggingSettings": "tagging",
+    "TaggingTask": "pos",
+    "Task": "base",
+    "TranslationSettings": "translation",
+    "TranslationTask": "translate",
+    "predict_examples": "base",
+}
 
 __all__ = [
     "BidirectionalSettings",
@@ -23,5 +44,14 @@ __all__ = [
     "TranslationSettings",
     "TranslationTask",
     "predict_examples",
+    "predictors",
     "tasks",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        import importlib
+
+        return getattr(importlib.import_module(f"nlp_lstm.tasks.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,37 +1,32 @@
-"""What a task is: the one contract between data, network, training and use."""
+"""What a task is: the one contract between data, network, training and use; see `nlp_lstm.tasks.predictor` for use."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from nlp_lstm.data.sampling import batch_by_length, shuffled_batches
+from nlp_lstm.data.sampling import shuffled_batches
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.evaluation.report import Figure, Report, Section
-from nlp_lstm.registry import Registry
 from nlp_lstm.settings import Settings
-from nlp_lstm.text.tokenize import Tokenizer
+from nlp_lstm.tasks.predictor import Predictor, predict_in_batches
 from nlp_lstm.text.vectors import WordVectors
 
 TaskType = TypeVar("TaskType", bound="Task")
 
-tasks: Registry[type[Task]] = Registry("task")
 
-
-class Task(ABC):
+class Task(Predictor):
     """One kind of problem: how its examples become numbers, and the numbers answers.
 
     A task holds its settings and its vocabularies and nothing that training changes.
     """
 
-    name: ClassVar[str]
     title: ClassVar[str]
-    settings_type: ClassVar[type[Settings]]
     data_kind: ClassVar[Literal["tagged", "labelled", "running", "parallel"]]
     """Which kind of examples the task learns from."""
     reading_type: ClassVar[type[Settings]] = Settings
@@ -39,10 +34,6 @@ class Task(ABC):
     intended_use: ClassVar[str]
     known_failures: str
     """Of the class, what holds for all its models; a model's own may say more."""
-    option_names: ClassVar[tuple[str, ...]]
-    """What `Pipeline.predict` takes for this task besides the text."""
-
-    settings: Any
 
     @classmethod
     @abstractmethod
@@ -62,29 +53,9 @@ class Task(ABC):
             say: takes lines for the user, such as the coverage of the vectors.
         """
 
-    @classmethod
-    @abstractmethod
-    def from_vocabulary(cls: type[TaskType], settings: Any, values: Mapping[str, Any]) -> TaskType:
-        """Build from what `vocabulary` gave.
-
-        Raises:
-            CheckpointError: the values are not this task's vocabulary.
-        """
-
     @abstractmethod
     def vocabulary(self) -> dict[str, Any]:
         """Return all vocabularies as plain values, for the model folder."""
-
-    @classmethod
-    def from_folder(
-        cls: type[TaskType], settings: Any, values: Mapping[str, Any], files: Mapping[str, bytes]
-    ) -> TaskType:
-        """Build from what `vocabulary` and `vocabulary_files` gave.
-
-        Raises:
-            CheckpointError: they are not this task's vocabulary.
-        """
-        return cls.from_vocabulary(settings, values)
 
     def vocabulary_files(self) -> dict[str, bytes]:
         """Return what belongs to the vocabulary and is no plain values, by file name, such as a subword model."""
@@ -130,20 +101,8 @@ class Task(ABC):
     def build_model(self) -> nn.Module:
         """Return the network with fresh weights."""
 
-    def fill_model(self, model: nn.Module) -> None:  # noqa: B027
+    def fill_model(self, model: nn.Module) -> None:
         """Copy in what is not learned, such as pretrained vectors, before training starts."""
-
-    @abstractmethod
-    def size(self, example: Any) -> int:
-        """Return the example's length in tokens, which batches are filled by."""
-
-    def cut_long(self, example: Any) -> list[tuple[Any, int, int]]:
-        """Cut an example too long for one row into stretches, each with the part (start, end) whose answers count."""
-        return [(example, 0, self.size(example))]
-
-    def join_long(self, pieces: Sequence[tuple[Any, int, int]]) -> Any:
-        """Join the predictions of the stretches that `cut_long` made."""
-        return pieces[0][0]
 
     @abstractmethod
     def make_batch(self, examples: Sequence[Any], *, pad_to: int = 0, with_labels: bool = False) -> Any:
@@ -226,7 +185,7 @@ class Task(ABC):
         """Return the prediction for an example too long for a batch, in the memory of one stretch; None for others."""
         return None
 
-    def calibrate(self, model: nn.Module, examples: Sequence[Any]) -> None:  # noqa: B027
+    def calibrate(self, model: nn.Module, examples: Sequence[Any]) -> None:
         """Set what the network needs besides its weights, such as a temperature, on development examples."""
 
     def examine(self, model: nn.Module, examples: Sequence[Any], predictions: Sequence[Any]) -> list[Section]:
@@ -279,42 +238,6 @@ class Task(ABC):
     @abstractmethod
     def score(self, examples: Sequence[Any], predictions: Sequence[Any]) -> dict[str, float]:
         """Return the scores that training watches, the decisive one first; more is better."""
-
-    @abstractmethod
-    def read_text(self, text: Any, tokenizer: Tokenizer | None, *, is_pretokenized: bool) -> Iterator[Any]:
-        """Yield the examples of one given text, lazily. The text has been checked."""
-
-    def check_options(self, **options: Any) -> None:
-        """Check the options of a prediction before any work is done.
-
-        Raises:
-            ConfigError: a value is not one of those accepted.
-        """
-        self.format([], **options)
-
-    def check_text(self, text: Any, where: str, **options: Any) -> None:  # noqa: B027
-        """Check, before any work is done, that the options can be kept for a text; that it is a text has been checked.
-
-        Raises:
-            DataError: they cannot; says ``where`` the text is.
-        """
-
-    @abstractmethod
-    def format(self, answers: Iterable[tuple[Any, Any]], **options: Any) -> Any:
-        """Return the result for one given text in its plain JSON-able shape.
-
-        Args:
-            answers: the text's examples, each with its prediction.
-            options: those of `option_names`.
-        """
-
-    def as_line(self, result: Any) -> str:
-        """Return what `format` gave for a text as plain text.
-
-        Raises:
-            ConfigError: results of the task, or of these options, are no line of text.
-        """
-        raise ConfigError(f"results of the task {self.name} are not lines of text; leave out --format text")
 
     @abstractmethod
     def baseline_predictions(
@@ -380,23 +303,21 @@ def predict_examples(
             answers_in_context = _together(task, [task.predict_in_context(network, examples) for network in models])
         if answers_in_context is not None:
             return answers_in_context
-    cuts = [task.cut_long(example) for example in examples]
-    pieces = [piece for cut in cuts for piece, _, _ in cut]
-    with autocast:
-        answers = [_predict_long(task, models, piece, options or {}) for piece in pieces]
-    short = [index for index, answer in enumerate(answers) if answer is None]
-    for places in batch_by_length([task.size(pieces[index]) for index in short], batch_tokens):
-        indices = [short[place] for place in places]
-        batch = task.make_batch([pieces[index] for index in indices], pad_to=pad_to).to(device)
+
+    def predict_batch(pieces: Sequence[Any]) -> Sequence[Any]:
+        batch = task.make_batch(pieces, pad_to=pad_to).to(device)
         with autocast:
             if len(models) == 1:
-                predicted = task.predict_batch(models[0], batch, **(options or {}))
-            else:
-                predicted = task.predict_together(models, batch, **(options or {}))
-        for index, answer in zip(indices, predicted, strict=True):
-            answers[index] = answer
-    remaining = iter(answers)
-    return [task.join_long([(next(remaining), start, end) for _, start, end in cut]) for cut in cuts]
+                return task.predict_batch(models[0], batch, **(options or {}))
+            return task.predict_together(models, batch, **(options or {}))
+
+    def predict_long(piece: Any) -> Any:
+        with autocast:
+            return _predict_long(task, models, piece, options or {})
+
+    return predict_in_batches(
+        task, examples, predict_batch=predict_batch, predict_long=predict_long, batch_tokens=batch_tokens
+    )
 
 
 def _together(task: Task, opinions: Sequence[list[Any] | None]) -> list[Any] | None:

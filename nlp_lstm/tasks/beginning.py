@@ -14,13 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nlp_lstm.data.batch import WordVocabularies
+from nlp_lstm.data.words import WordVocabularies
 from nlp_lstm.errors import ConfigError
-from nlp_lstm.nn.backbone import Backbone, BackboneSettings, WordSettings
+from nlp_lstm.nn.backbone import Backbone
 from nlp_lstm.nn.bilm import BidirectionalLanguageModel
-from nlp_lstm.nn.embedding import EmbeddingSettings
 from nlp_lstm.nn.language_model import LanguageModel
 from nlp_lstm.nn.recurrent import Recurrent
+from nlp_lstm.nn.settings import BackboneSettings, EmbeddingSettings, WordSettings
 from nlp_lstm.nn.transfer import CommonRows, begin_direction, begin_embedding, put_words
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.units import UNK_ID, Units

@@ -23,21 +23,22 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from nlp_lstm.data.batch import TokenBatch, WordVocabularies
+from nlp_lstm.data.batch import TokenBatch
 from nlp_lstm.data.example import TextExample
 from nlp_lstm.data.reading import SideSettings
 from nlp_lstm.data.sampling import batch_by_length, shuffled_batches
 from nlp_lstm.data.sentences import EncodedSentences, cut_sentences
+from nlp_lstm.data.words import WordVocabularies
 from nlp_lstm.errors import CheckpointError, DataError
 from nlp_lstm.evaluation.bidirectional_report import BothDirections, bidirectional_report
 from nlp_lstm.evaluation.perplexity import END, ScoredLine, perplexity_of
 from nlp_lstm.evaluation.report import Report
-from nlp_lstm.nn.backbone import WordSettings
 from nlp_lstm.nn.bilm import BidirectionalLanguageModel, NeighbourOutput
-from nlp_lstm.nn.embedding import EmbeddingSettings
+from nlp_lstm.nn.settings import EmbeddingSettings, WordSettings
 from nlp_lstm.nn.softmax import usual_cutoffs
 from nlp_lstm.settings import Settings
-from nlp_lstm.tasks.base import Task, tasks
+from nlp_lstm.tasks.base import Task
+from nlp_lstm.tasks.predictor import tasks
 from nlp_lstm.tasks.words import WordTask, choose_words
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.tokenize import Tokenizer

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from nlp_lstm.evaluation.classification import expected_calibration_error
 from nlp_lstm.evaluation.report import Section, Table
+from nlp_lstm.tasks.classification import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE
 
-LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.1, 10.0
 _SMALLEST = 1e-12  # probability; below it the logarithm says nothing
 
 

@@ -9,56 +9,19 @@ stretch in use, and the path of a gradient is never longer than a stretch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from nlp_lstm.data.batch import TokenBatch
-from nlp_lstm.errors import CheckpointError
-from nlp_lstm.nn.backbone import Backbone, BackboneSettings
+from nlp_lstm.nn.backbone import Backbone
 from nlp_lstm.nn.cells import State
-from nlp_lstm.nn.embedding import EmbeddingSizes
-from nlp_lstm.nn.pooling import Carried, MaxPooling, poolings
+from nlp_lstm.nn.pooling import Carried, MaxPooling
 from nlp_lstm.nn.recurrent import Recurrent, make_mask
-from nlp_lstm.tasks.calibration import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE
-
-
-class ClassificationSettings(BackboneSettings):
-    """The classifier: the shared backbone, a pooling over its outputs, and one softmax over the labels."""
-
-    layers: int = Field(1, ge=1, le=64)
-    """How many recurrent layers."""
-    pooling: str = "max"
-    """From the outputs of all words to one vector: attention, last, max, mean."""
-    bptt_window: int = Field(256, ge=1, le=100_000)
-    """Words read at a stretch. The state is carried over to the next stretch, the gradient is not."""
-    longest: int = Field(2_048, ge=2, le=10_000_000)
-    """Words of a training text that are read; of a longer one the beginning and the end, half of this each."""
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    """Share of the target spread over all labels."""
-    phrases: Literal["apart", "inside"] = "apart"
-    """Whether labelled phrases are learnt as texts of their own, or all together where they stand in their sentence."""
-    tree_rounds: int = Field(1, ge=1, le=1_000)
-    """How many times a sentence with phrases inside is learnt while the other texts are gone through once."""
-    class_weights: Literal["none", "balanced"] = "none"
-    """Whether rare labels count more, in inverse proportion to their frequency among the texts; labels that phrases
-    alone have count as the rarest one of the texts."""
-
-    @field_validator("pooling")
-    @classmethod
-    def _check_pooling(cls, name: str) -> str:
-        if name not in poolings:
-            raise ValueError(poolings.unknown_message(name))
-        return name
-
-    @model_validator(mode="after")
-    def _check_phrases(self) -> ClassificationSettings:
-        if self.phrases == "inside" and self.pooling != "max":
-            raise ValueError(f"phrases inside their sentence are learnt with pooling max, not {self.pooling}")
-        return self
+from nlp_lstm.nn.settings import BackboneSettings, EmbeddingSizes, poolings
+from nlp_lstm.tasks.classification import check_temperature
 
 
 class Stretch(NamedTuple):
@@ -162,9 +125,4 @@ class Classifier(nn.Module):
 
 def _check_temperature(model: Classifier, _: object) -> None:
     """Refuse weights whose temperature no calibration gives; it would turn scores around or into no numbers."""
-    temperature = float(model.temperature)
-    if not LOWEST_TEMPERATURE <= temperature <= HIGHEST_TEMPERATURE:
-        raise CheckpointError(
-            f"the temperature is {temperature:g}; it is from {LOWEST_TEMPERATURE:g} to {HIGHEST_TEMPERATURE:g}. Train "
-            "the model again"
-        )
+    check_temperature(float(model.temperature))

@@ -15,12 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nlp_lstm.data.batch import CODES_REMEMBERED, TokenBatch, pad_ids, word_ends
+from nlp_lstm.data.batch import TokenBatch, pad_ids
 from nlp_lstm.data.example import TaggedExample
 from nlp_lstm.data.sampling import batch_by_length
+from nlp_lstm.data.words import CODES_REMEMBERED, word_ends
 from nlp_lstm.errors import CheckpointError, ConfigError, shorten
-from nlp_lstm.nn.cells import cells
 from nlp_lstm.nn.context import READ_AT_ONCE, FrozenReader, ReaderSettings, Reading
+from nlp_lstm.nn.settings import cells
 from nlp_lstm.settings import parse_settings
 from nlp_lstm.tasks.beginning import Beginning, BidirectionalBeginning
 from nlp_lstm.text.document import Document

@@ -7,7 +7,6 @@ logit of the chosen label against all others would fall if the vector were zero 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from scipy.stats import spearmanr
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from nlp_lstm.data.batch import BatchMaker, TokenBatch
 from nlp_lstm.evaluation.report import Block, MarkedLine, MarkedText, MarkedToken, Section, TextBlock, format_share
+from nlp_lstm.tasks.classification import WordEffect
 from nlp_lstm.tasks.classifier import Classifier
 from nlp_lstm.text.document import Document
 
@@ -22,22 +22,6 @@ EXPLAINED = 100  # texts of a report on which gradients are checked against leav
 SHOWN = 12  # of them in full
 LONGEST_SHOWN = 60  # words
 SHORTEST, LONGEST = 3, 100  # words; of fewer ranks say nothing, and of more every word left out is a long reading
-
-
-class WordEffect(NamedTuple):
-    """A word and how much it moved the decision.
-
-    Args:
-        word: as written.
-        start: its place in the text, in code points.
-        end: end-exclusive.
-        score: logits; above zero it spoke for the label that was chosen, below zero against it.
-    """
-
-    word: str
-    start: int
-    end: int
-    score: float
 
 
 def margins(logits: Tensor, chosen: Tensor) -> Tensor:

@@ -13,8 +13,8 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from nlp_lstm.data.stream import TokenStream
-from nlp_lstm.nn.cells import CellName
 from nlp_lstm.nn.language_model import LanguageModel, pack_states
+from nlp_lstm.nn.settings import CellName
 from nlp_lstm.settings import Settings
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.units import UnitName

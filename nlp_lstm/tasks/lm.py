@@ -29,7 +29,7 @@ from nlp_lstm.evaluation.report import Report, Section
 from nlp_lstm.nn.language_model import LanguageModel, StreamOutput, pack_states
 from nlp_lstm.nn.softmax import usual_cutoffs
 from nlp_lstm.tasks.adaptation import ADAPTATIONS, score_adaptively, tune_adaptation
-from nlp_lstm.tasks.base import Task, tasks
+from nlp_lstm.tasks.base import Task
 from nlp_lstm.tasks.generation import (
     Generated,
     GenerationOptions,
@@ -50,6 +50,7 @@ from nlp_lstm.tasks.language import (
     score_stream,
 )
 from nlp_lstm.tasks.ngrams import NgramModel
+from nlp_lstm.tasks.predictor import tasks
 from nlp_lstm.text.document import Document, Token
 from nlp_lstm.text.selection import SelectedVectors, select_vectors
 from nlp_lstm.text.tokenize import Tokenizer

@@ -12,72 +12,33 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from nlp_lstm.data.batch import TokenBatch, WordVocabularies
+from nlp_lstm.data.batch import TokenBatch
 from nlp_lstm.data.example import TaggedExample
-from nlp_lstm.data.sampling import cut_windows
-from nlp_lstm.decoding.labels import decode_labels
-from nlp_lstm.errors import CheckpointError, ConfigError, DataError, shorten
+from nlp_lstm.data.words import WordVocabularies
+from nlp_lstm.errors import ConfigError, DataError, shorten
 from nlp_lstm.evaluation.metrics import TaggingMetrics, span_scheme, tagging_metrics
 from nlp_lstm.evaluation.report import Report, Section
 from nlp_lstm.evaluation.significance import bootstrap_interval
 from nlp_lstm.evaluation.tagging_report import comparison_table, share_figure, tagging_report
-from nlp_lstm.nn.backbone import Backbone, BackboneSettings
+from nlp_lstm.nn.backbone import Backbone
 from nlp_lstm.nn.context import ContextEmbedding, FrozenReader
 from nlp_lstm.nn.heads import CRFTagHead, LinearTagHead
-from nlp_lstm.tasks.base import tasks
 from nlp_lstm.tasks.beginning import Beginning, BidirectionalBeginning
 from nlp_lstm.tasks.context import Context, ContextReader, add_context, open_context, readers_from_list
 from nlp_lstm.tasks.labels import check_labels, scorable
+from nlp_lstm.tasks.predictor import tasks
+from nlp_lstm.tasks.tagging import TaggingPredictor, TaggingSettings, TagPrediction, read_vocabularies
 from nlp_lstm.tasks.words import WordTask, choose_words
-from nlp_lstm.text.document import Document
-from nlp_lstm.text.tokenize import Tokenizer
 from nlp_lstm.text.vectors import WordVectors
 from nlp_lstm.text.vocabulary import Vocabulary, check_keys
-
-WINDOW_SIZE = 512  # tokens; longer sentences are read in stretches
-WINDOW_CONTEXT = 64  # tokens read before and after a stretch
-
-
-class TaggingSettings(BackboneSettings):
-    """The tagger: the shared backbone and one head per label column."""
-
-    labels: tuple[str, ...] | None = None
-    """Label columns, the main one first; null takes upos and xpos where the data has them, else its one column."""
-    head: Literal["linear", "crf"] = "linear"
-    """Labels independent of each other, or as a chain."""
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    """Share of the target spread over all labels; linear head only."""
-    context_size: int = Field(128, ge=1)
-    """Features of a word in its sentence, from the states of the language models that the recipe's context names."""
-
-    @model_validator(mode="after")
-    def _check_smoothing(self) -> TaggingSettings:
-        if self.head == "crf" and self.label_smoothing:
-            raise ValueError("label_smoothing works with head: linear only; set it to 0 or change the head")
-        return self
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TagPrediction:
-    """The labels of one sentence.
-
-    Args:
-        labels: column to one label per token.
-        scores: column to the probability of each label, in [0, 1].
-    """
-
-    labels: Mapping[str, tuple[str, ...]]
-    scores: Mapping[str, tuple[float, ...]]
 
 
 class Tagger(nn.Module):
@@ -115,7 +76,7 @@ class Tagger(nn.Module):
 
 
 @tasks.register("pos")
-class TaggingTask(WordTask):
+class TaggingTask(WordTask, TaggingPredictor):
     """Tagging with one or more label columns.
 
     Args:
@@ -125,7 +86,6 @@ class TaggingTask(WordTask):
         readers: language models that read the words in context.
     """
 
-    name: ClassVar[str] = "pos"
     title: ClassVar[str] = "Part-of-speech tagging"
     intended_use: ClassVar[str] = (
         "Tagging text like that of the training data, one sentence at a time. Give tokens split as the treebank "
@@ -137,9 +97,7 @@ class TaggingTask(WordTask):
         "particle) make most of the errors; the run's report lists them. Accuracy falls on unseen words, on other "
         "kinds of text, and on text in capitals."
     )
-    settings_type = TaggingSettings
     data_kind = "tagged"
-    option_names: ClassVar[tuple[str, ...]] = ("label",)
 
     def __init__(
         self,
@@ -150,9 +108,9 @@ class TaggingTask(WordTask):
     ) -> None:
         super().__init__(settings, words)
         self.labels = dict(labels)
+        self.main_column = next(iter(self.labels))
         self.readers = readers
         self._context: Context | None = None  # in training only; after it the network has the models' weights
-        self.main_column = next(iter(self.labels))
 
     @classmethod
     def prepare(
@@ -183,14 +141,10 @@ class TaggingTask(WordTask):
 
     @classmethod
     def from_vocabulary(cls, settings: TaggingSettings, values: Mapping[str, Any]) -> TaggingTask:
-        labels = values.get("labels")
-        if not isinstance(values.get("words"), dict) or not isinstance(labels, dict) or not labels:
-            raise CheckpointError("damaged vocabulary: a tagger needs words and labels")
         check_keys(values, ("words", "labels", "context"))
-        vocabularies = {column: Vocabulary.from_dict(found) for column, found in labels.items()}
-        check_labels({column: vocabulary.tokens for column, vocabulary in vocabularies.items()}, CheckpointError)
+        words, labels = read_vocabularies(values)
         readers = readers_from_list(values.get("context", []), lower_case=settings.embedding.lower_case)
-        return cls(settings, WordVocabularies.from_dict(values["words"]), vocabularies, readers)
+        return cls(settings, words, labels, readers)
 
     def vocabulary(self) -> dict[str, Any]:
         labels = {name: found.to_dict() for name, found in self.labels.items()}
@@ -231,9 +185,6 @@ class TaggingTask(WordTask):
     def encode_development(self, examples: Sequence[TaggedExample]) -> Sequence[TaggedExample]:
         return self._context.read(examples) if self._context else examples
 
-    def size(self, example: TaggedExample) -> int:
-        return len(example.document)
-
     def make_batch(
         self, examples: Sequence[TaggedExample], *, pad_to: int = 0, with_labels: bool = False
     ) -> TokenBatch:
@@ -253,19 +204,13 @@ class TaggingTask(WordTask):
         return torch.stack(losses).mean()
 
     def decode(self, model: nn.Module, outputs: Mapping[str, Tensor], batch: TokenBatch) -> list[TagPrediction]:
-        columns = {}
-        for (column, vocabulary), head in zip(self.labels.items(), model.heads, strict=True):  # type: ignore[arg-type]
-            best = decode_labels(head, outputs[column], batch.mask)
-            columns[column] = (vocabulary, best.labels.tolist(), best.probs.tolist())
-        predictions = []
-        for row, length in enumerate(batch.lengths.tolist()):
-            labels = {
-                column: tuple(vocabulary.tokens[label] for label in ids[row][:length])
-                for column, (vocabulary, ids, _) in columns.items()
-            }
-            scores = {column: tuple(probs[row][:length]) for column, (_, _, probs) in columns.items()}
-            predictions.append(TagPrediction(labels=labels, scores=scores))
-        return predictions
+        arrays = {}
+        for number, (logits, head) in enumerate(zip(outputs.values(), model.heads, strict=True)):  # type: ignore[arg-type]
+            arrays[f"logits.{number}"] = logits.float().numpy(force=True)
+            if isinstance(head, CRFTagHead):
+                for name, scores in head.crf.named_parameters():
+                    arrays[f"{name}.{number}"] = scores.numpy(force=True)
+        return self.decode_arrays(arrays, batch.lengths.tolist(), batch.mask.shape[1])
 
     @property
     def predicts_together(self) -> bool:
@@ -295,71 +240,6 @@ class TaggingTask(WordTask):
                 scores[f"{column}_span_f1"] = found.span_scores.f1 if found.span_scores else 0.0
             scores[f"{column}_accuracy"] = sum(gold == predicted for gold, predicted in pairs) / max(1, len(pairs))
         return scores
-
-    def read_text(self, text: Any, tokenizer: Tokenizer | None, *, is_pretokenized: bool) -> Iterator[TaggedExample]:
-        if is_pretokenized:
-            if text:
-                yield TaggedExample(document=Document.from_words(text), labels={})
-        elif tokenizer is not None:
-            for document in tokenizer.sentences(text):
-                yield TaggedExample(document=document, labels={})
-
-    def cut_long(self, example: TaggedExample) -> list[tuple[TaggedExample, int, int]]:
-        if len(example.document) <= WINDOW_SIZE:
-            return super().cut_long(example)
-        pieces = []
-        for window in cut_windows(len(example.document), size=WINDOW_SIZE, context=WINDOW_CONTEXT):
-            tokens = example.document.tokens[window.start : window.end]
-            document = Document(text=example.document.text, tokens=tokens)
-            piece = TaggedExample(document=document, labels={})
-            pieces.append((piece, window.keep_start - window.start, window.keep_end - window.start))
-        return pieces
-
-    def join_long(self, pieces: Sequence[tuple[TagPrediction, int, int]]) -> TagPrediction:
-        return TagPrediction(
-            labels={
-                column: tuple(label for piece, start, end in pieces for label in piece.labels[column][start:end])
-                for column in self.labels
-            },
-            scores={
-                column: tuple(score for piece, start, end in pieces for score in piece.scores[column][start:end])
-                for column in self.labels
-            },
-        )
-
-    def format(  # type: ignore[override]
-        self, answers: Iterable[tuple[TaggedExample, TagPrediction]], *, label: str | None = None
-    ) -> list[dict[str, Any]]:
-        """Return one dictionary per token, in the shape of Hugging Face's token classification.
-
-        Args:
-            answers: the sentences of one text, each with its prediction.
-            label: which column becomes ``entity`` and ``score``; default the main one. Others add their own keys.
-        """
-        main = self.main_column if label is None else label
-        if not isinstance(main, str) or main not in self.labels:
-            raise ConfigError(f'unknown label column "{main}"; this model has {", ".join(self.labels)}')
-        others = [column for column in self.labels if column != main]
-        results: list[dict[str, Any]] = []
-        for example, prediction in answers:
-            for position, token in enumerate(example.document.tokens):
-                result = {
-                    "entity": prediction.labels[main][position],
-                    "score": prediction.scores[main][position],
-                    "index": len(results) + 1,
-                    "word": token.text,
-                    "start": token.start,
-                    "end": token.end,
-                }
-                for column in others:
-                    result[column] = prediction.labels[column][position]
-                    result[f"{column}_score"] = prediction.scores[column][position]
-                results.append(result)
-        return results
-
-    def as_line(self, result: Any) -> str:
-        """Return the words, each with a slash and its label."""
-        return " ".join(f"{token['word']}/{token['entity']}" for token in result)
 
     def baseline_predictions(
         self, training: Sequence[TaggedExample], development: Sequence[TaggedExample], test: Sequence[TaggedExample]

@@ -10,9 +10,8 @@ by stretch with the state carried over, in training (truncated backpropagation t
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,10 +19,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from nlp_lstm.data.batch import WordVocabularies
 from nlp_lstm.data.example import LabelledExample
 from nlp_lstm.data.reading import ReadingSettings
-from nlp_lstm.errors import CheckpointError, ConfigError, DataError, shorten
+from nlp_lstm.data.words import WordVocabularies
+from nlp_lstm.errors import ConfigError, DataError, shorten
 from nlp_lstm.evaluation.classification import ClassificationMetrics, classification_metrics
 from nlp_lstm.evaluation.classification_report import (
     classification_comparison,
@@ -34,29 +33,29 @@ from nlp_lstm.evaluation.classification_report import (
 from nlp_lstm.evaluation.report import Figure, Report, Section
 from nlp_lstm.nn.loss import soft_label_loss
 from nlp_lstm.tasks.bag_of_words import tune_bag_of_words
-from nlp_lstm.tasks.base import predict_examples, tasks
+from nlp_lstm.tasks.base import predict_examples
 from nlp_lstm.tasks.calibration import best_temperature, calibration_section
-from nlp_lstm.tasks.classifier import ClassificationSettings, Classifier, Parts
+from nlp_lstm.tasks.classification import (
+    ClassificationPredictor,
+    ClassificationSettings,
+    LabelPrediction,
+    LongText,
+)
+from nlp_lstm.tasks.classifier import Classifier, Parts
 from nlp_lstm.tasks.explanation import EXPLAINED, explain_batch, explanation_section
 from nlp_lstm.tasks.labels import check_known, check_labels, failures_of_sentiment, unknown_labels
+from nlp_lstm.tasks.predictor import tasks
 from nlp_lstm.tasks.targets import average_opinions, own_target, taught_examples
-from nlp_lstm.tasks.texts import LabelledBatch, LabelPrediction, LongText
+from nlp_lstm.tasks.texts import LabelledBatch
 from nlp_lstm.tasks.words import WordTask, choose_words
-from nlp_lstm.text.document import Document
-from nlp_lstm.text.tokenize import Tokenizer
 from nlp_lstm.text.vectors import WordVectors
-from nlp_lstm.text.vocabulary import Vocabulary, check_keys
+from nlp_lstm.text.vocabulary import Vocabulary
 
-LONG_TEXT = 50_000  # characters; longer texts are tokenised while they are read
 MOST_LABELS = 1_000
 
 
-class EmptyTextWarning(UserWarning):
-    """A text without words was classified: the answer is how frequent each label is in the training data."""
-
-
 @tasks.register("sentiment")
-class ClassificationTask(WordTask):
+class ClassificationTask(WordTask, ClassificationPredictor):
     """Classification of whole texts.
 
     Args:
@@ -66,7 +65,6 @@ class ClassificationTask(WordTask):
         shares: how frequent each label is in the training data, the answer for texts without words.
     """
 
-    name: ClassVar[str] = "sentiment"
     title: ClassVar[str] = "Sentiment and other labels of whole texts"
     intended_use: ClassVar[str] = (
         "Labelling texts like those of the training data; longer documents are read as a whole. The "
@@ -76,10 +74,8 @@ class ClassificationTask(WordTask):
         "Every text gets one of the labels, also where none fits: ask for a minimum score where that may happen. The "
         "run's report lists the worst errors."
     )
-    settings_type = ClassificationSettings
     data_kind = "labelled"
     reading_type = ReadingSettings
-    option_names: ClassVar[tuple[str, ...]] = ("top_k", "explain")
 
     def __init__(
         self,
@@ -124,21 +120,6 @@ class ClassificationTask(WordTask):
         task.take_vectors(selected, say)
         return task
 
-    @classmethod
-    def from_vocabulary(cls, settings: ClassificationSettings, values: Mapping[str, Any]) -> ClassificationTask:
-        if not isinstance(values.get("words"), dict):
-            raise CheckpointError("damaged vocabulary: a classifier needs words, labels and shares")
-        check_keys(values, ("words", "labels", "shares"))
-        labels = Vocabulary.from_dict(values.get("labels"))
-        check_labels({"label": labels.tokens}, CheckpointError)
-        shares = values.get("shares")
-        is_right = isinstance(shares, list) and len(shares) == len(labels)
-        if not is_right or any(not isinstance(share, float) or not 0 <= share <= 1 for share in shares or ()):
-            raise CheckpointError(f"damaged vocabulary: shares is {shorten(shares)}, expected one number per label")
-        if abs(sum(shares or ()) - 1) > 1e-3:
-            raise CheckpointError(f"damaged vocabulary: the shares {shorten(shares)} do not sum to 1")
-        return cls(settings, WordVocabularies.from_dict(values["words"]), labels, shares or ())
-
     def vocabulary(self) -> dict[str, Any]:
         return {"words": self.words.to_dict(), "labels": self.labels.to_dict(), "shares": list(self.shares)}
 
@@ -158,9 +139,6 @@ class ClassificationTask(WordTask):
         return Classifier(
             settings, self.words.sizes, len(self.labels), pooling=settings.pooling, window=settings.bptt_window
         )
-
-    def size(self, example: LabelledExample | LongText) -> int:
-        return len(example.document) if isinstance(example, LabelledExample) else self.settings.bptt_window
 
     def encode(self, examples: Sequence[LabelledExample], folder: Path) -> list[LabelledExample]:
         """Return the examples as often as each is learnt while all are gone through once."""
@@ -299,71 +277,6 @@ class ClassificationTask(WordTask):
         right = [prediction.label == example.label for example, prediction in zip(examples, predictions, strict=True)]
         return {"accuracy": sum(right) / max(1, len(right))}
 
-    def read_text(
-        self, text: Any, tokenizer: Tokenizer | None, *, is_pretokenized: bool
-    ) -> Iterator[LabelledExample | LongText]:
-        if is_pretokenized:
-            if text:
-                yield LabelledExample(document=Document.from_words(text))
-        elif tokenizer is not None and _is_long(text):
-            yield LongText(text=text, tokenizer=tokenizer)
-        elif tokenizer is not None:
-            document = tokenizer.tokenize(text)
-            if len(document):
-                yield LabelledExample(document=document)
-
-    def check_options(self, *, top_k: int | None = 1, explain: bool = False) -> None:  # type: ignore[override]
-        if top_k is not None and (type(top_k) is not int or top_k < 1):
-            raise ConfigError(f"top_k is {shorten(top_k)}; give how many labels, from 1, or None for all")
-        if not isinstance(explain, bool):
-            raise ConfigError(f"explain is {shorten(explain)}; give True or False")
-        if explain and top_k != 1:
-            raise ConfigError("explain is about the most probable label; leave out top_k")
-
-    def check_text(self, text: Any, where: str, **options: Any) -> None:
-        if options.get("explain") and _is_long(text):
-            raise DataError(
-                f"{where} is {shorten(text)} of {len(text):,} characters, too long to explain word by word; explain "
-                f"takes up to {LONG_TEXT:,}"
-            )
-
-    def format(  # type: ignore[override]
-        self,
-        answers: Iterable[tuple[LabelledExample, LabelPrediction]],
-        *,
-        top_k: int | None = 1,
-        explain: bool = False,
-    ) -> dict[str, Any] | list[dict[str, Any]]:
-        """Return the label and its score, in the shape of Hugging Face's text classification.
-
-        Args:
-            answers: the one text with its prediction; nothing where the text has no words.
-            top_k: 1 gives one dictionary; more, or None for all labels, a list of them, the most probable first.
-            explain: adds ``words``: each word with how much it moved the decision (logits, positive for the label).
-        """
-        prediction = next((prediction for _, prediction in answers), None)
-        if prediction is None:
-            warnings.warn(
-                "the text has no words; the answer is how frequent each label is in the training data",
-                EmptyTextWarning,
-                stacklevel=2,
-            )
-            prediction = LabelPrediction(
-                probabilities=dict(zip(self.labels.tokens, self.shares, strict=True)), effects=()
-            )
-        ordered = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
-        results: list[dict[str, Any]] = [{"label": label, "score": score} for label, score in ordered]
-        if top_k != 1:
-            return results[:top_k]
-        if explain:
-            results[0]["words"] = [effect._asdict() for effect in prediction.effects or ()]
-        return results[0]
-
-    def as_line(self, result: Any) -> str:
-        """Return the label, of several the most probable."""
-        best: dict[str, Any] = result[0] if isinstance(result, list) else result
-        return str(best["label"])
-
     def baseline_predictions(
         self,
         training: Sequence[LabelledExample],
@@ -429,11 +342,6 @@ def _classifier(model: nn.Module) -> Classifier:
     if not isinstance(model, Classifier):
         raise TypeError(f"{type(model).__name__} is no Classifier")
     return model
-
-
-def _is_long(text: Any) -> bool:
-    """Whether a text, or a list of its tokens, is one that is tokenised while it is read."""
-    return isinstance(text, str) and len(text) > LONG_TEXT and not text.isspace()
 
 
 def _metrics(examples: Sequence[LabelledExample], predictions: Sequence[LabelPrediction]) -> ClassificationMetrics:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from nlp_lstm.data.example import LabelledExample, ParallelExample
 from nlp_lstm.data.share import take_share
 from nlp_lstm.errors import DataError, shorten
-from nlp_lstm.tasks.texts import LabelPrediction
+from nlp_lstm.tasks.classification import LabelPrediction
 
 
 def own_target(example: LabelledExample) -> Mapping[str, float]:

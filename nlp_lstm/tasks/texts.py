@@ -1,8 +1,7 @@
-"""What the task of labelling whole texts hands on: long texts, batches and predictions."""
+"""Batches of whole texts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -10,39 +9,7 @@ from torch import Tensor
 
 from nlp_lstm.data.batch import TokenBatch
 from nlp_lstm.tasks.classifier import Parts
-from nlp_lstm.tasks.explanation import WordEffect
 from nlp_lstm.text.document import Document
-from nlp_lstm.text.tokenize import Tokenizer
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabelPrediction:
-    """What the network says of one text.
-
-    Args:
-        probabilities: label to probability, all labels.
-        effects: how much each word moved the decision, where asked for.
-    """
-
-    probabilities: Mapping[str, float]
-    effects: tuple[WordEffect, ...] | None = None
-
-    @property
-    def label(self) -> str:
-        """The most probable label."""
-        return max(self.probabilities, key=lambda label: self.probabilities[label])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LongText:
-    """A text that is tokenised while it is read, so that its tokens are never all in memory."""
-
-    text: str
-    tokenizer: Tokenizer
-
-    def words(self) -> Iterator[str]:
-        """Yield the words of the text."""
-        return (token.text for sentence in self.tokenizer.sentences(self.text) for token in sentence.tokens)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,8 @@ from nlp_lstm.evaluation.translation_report import translation_report
 from nlp_lstm.nn.dropout import drop_ids
 from nlp_lstm.nn.translator import Translator, Written
 from nlp_lstm.settings import Settings
-from nlp_lstm.tasks.base import Task, predict_examples, tasks
+from nlp_lstm.tasks.base import Task, predict_examples
+from nlp_lstm.tasks.predictor import tasks
 from nlp_lstm.tasks.targets import taught_pairs
 from nlp_lstm.tasks.translation import (
     PairBatch,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.nn.attention import AttentionName
-from nlp_lstm.nn.cells import CellName
+from nlp_lstm.nn.settings import CellName
 from nlp_lstm.settings import Settings, parse_settings
 from nlp_lstm.text.units import BOS_ID, EOS_ID, PAD_ID
 

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, cast
 
 from nlp_lstm.data.reading import ParallelSettings
 from nlp_lstm.errors import ConfigError
-from nlp_lstm.nn.cells import Cell, cells
+from nlp_lstm.nn.cells import Cell
+from nlp_lstm.nn.settings import cells
 from nlp_lstm.nn.transfer import begin_decoder, begin_encoder
 from nlp_lstm.nn.translator import Translator
 from nlp_lstm.tasks.beginning import Beginning

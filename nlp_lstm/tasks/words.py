@@ -8,8 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from nlp_lstm.data.batch import BatchMaker, WordVocabularies, lower_counts
-from nlp_lstm.nn.backbone import WordSettings
+from nlp_lstm.data.batch import BatchMaker
+from nlp_lstm.data.words import WordCoder, WordVocabularies, lower_counts
+from nlp_lstm.nn.settings import WordSettings
 from nlp_lstm.settings import Settings
 from nlp_lstm.tasks.base import Task
 from nlp_lstm.tasks.beginning import Beginning, BidirectionalBeginning, begin, check_beginnings
@@ -32,6 +33,7 @@ class WordTask(Task):
         self.settings = settings
         self.words = words
         self.batches = BatchMaker(words, lower_case=settings.embedding.lower_case)
+        self.coder: WordCoder = self.batches
         self._vector_rows: Tensor | None = None
         self._coverage = ""
         self._beginnings: Sequence[Beginning | BidirectionalBeginning] = ()

@@ -1,4 +1,4 @@
-"""From a string to tokens and sentences, by spaCy's blank pipelines.
+"""From a string to tokens and sentences, by the rules of spaCy's blank pipelines.
 
 A text of any size is cut into pieces at white space, so memory stays bounded by the piece and the result does
 not depend on where the pieces end.
@@ -7,12 +7,13 @@ not depend on where the pieces end.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from nlp_lstm.errors import ConfigError, DataError, shorten
 from nlp_lstm.text.document import Document, Token
+from nlp_lstm.text.rules import load_rules
 
 PIECE_SIZE = 50_000  # characters handed to spaCy at a time
 TEXTS_ONLY = "-"  # stands for a language code where texts are wanted without tokens
@@ -53,13 +54,17 @@ class Tokenizer:
 
     def __init__(self, language: str = "en") -> None:
         self.language = language
-        self._nlp = _blank_pipeline(language)
+        self._splitter: Splitter = load_rules(language) or _BlankPipeline(language)
 
     def tokenize(self, text: str) -> Document:
         """Return the whole text as one document; white space is never a token."""
         if len(check_text(text)) <= PIECE_SIZE:
-            pieces = self._read_tokens(text)
-            tokens = [Token(piece.text, piece.idx, piece.idx + len(piece)) for piece in pieces if not piece.is_space]
+            words, starts = self._read_tokens(text)
+            tokens = [
+                Token(word, start, start + len(word))
+                for word, start in zip(words, starts, strict=True)
+                if not word.isspace()
+            ]
         else:
             tokens = [token for sentence in self.sentences(text) for token in sentence.tokens]
         return Document(text=text, tokens=tuple(tokens))
@@ -84,46 +89,45 @@ class Tokenizer:
                 yield Document(text=text, tokens=tuple(tokens))
 
     def _split_piece(self, text: str, start: int, end: int) -> list[list[Token]]:
-        doc = self._sentencize(self._read_tokens(text[start:end]))
+        words, starts = self._read_tokens(text[start:end])
         sentences: list[list[Token]] = []
         current: list[Token] = []
         last_end = start
         is_start = False
-        for token in doc:
-            is_start = is_start or token.is_sent_start  # spaCy lets a sentence start at the white space before it
-            if token.is_space:
+        for word, place, begins in zip(words, starts, self._splitter.sentence_starts(words), strict=True):
+            is_start = is_start or begins  # a sentence may start at the white space before it
+            if word.isspace():
                 continue
-            token_start = start + token.idx
-            new_paragraph = bool(_PARAGRAPH.search(text, last_end, token_start))
+            token_start = start + place
+            new_paragraph = token_start > last_end + 1 and bool(_PARAGRAPH.search(text, last_end, token_start))
             if current and (is_start or new_paragraph):
                 sentences.append(current)
                 current = []
             is_start = False
-            last_end = token_start + len(token)
-            current.append(Token(token.text, token_start, last_end))
+            last_end = token_start + len(word)
+            current.append(Token(word, token_start, last_end))
         if current:
             sentences.append(current)
         return sentences
 
-    def _read_tokens(self, piece: str) -> Any:
-        """Return spaCy's Doc of a piece, with runs too long for its affix rules kept whole."""
-        from spacy.tokens import Doc
-
+    def _read_tokens(self, piece: str) -> tuple[list[str], list[int]]:
+        """Return the tokens of a piece and where each begins, with runs too long for affix rules kept whole."""
         if not _LONG_RUN.search(piece):
-            return self._nlp.tokenizer(piece)
-        docs = []
+            return self._splitter.split(piece)
+        words: list[str] = []
+        starts: list[int] = []
         position = 0
-        for run in _LONG_RUN.finditer(piece):
-            if run.start() > position:
-                docs.append(self._nlp.tokenizer(piece[position : run.start()]))
-            docs.append(Doc(self._nlp.vocab, words=[run.group()], spaces=[False]))
-            position = run.end()
-        if position < len(piece):
-            docs.append(self._nlp.tokenizer(piece[position:]))
-        return Doc.from_docs(docs, ensure_whitespace=False)
-
-    def _sentencize(self, doc: Any) -> Any:
-        return self._nlp.get_pipe("sentencizer")(doc) if len(doc) else doc
+        for run in [*_LONG_RUN.finditer(piece), None]:
+            end = run.start() if run else len(piece)
+            if end > position:
+                found, places = self._splitter.split(piece[position:end])
+                words += found
+                starts += [position + place for place in places]
+            if run:
+                words.append(run.group())
+                starts.append(run.start())
+                position = run.end()
+        return words, starts
 
 
 class WholeTexts(Tokenizer):
@@ -155,6 +159,42 @@ def _piece_end(text: str, start: int) -> int:
         return cut
     following = re.compile(r"\s").search(text, limit)  # one run longer than a piece: keep it whole
     return following.start() if following else len(text)
+
+
+class Splitter(Protocol):
+    """What splits a piece of text; `Rules`, or spaCy itself."""
+
+    def split(self, text: str) -> tuple[list[str], list[int]]:
+        """Return the tokens and where each begins; white space other than single spaces is a token too."""
+
+    def sentence_starts(self, words: Sequence[str]) -> list[bool]:
+        """Return for each token whether a sentence begins there."""
+
+
+class _BlankPipeline:
+    """spaCy's blank pipeline of a language whose rules are not at hand as data.
+
+    Args:
+        language: the language's code.
+
+    Raises:
+        ConfigError: spaCy does not know the language, or it needs a package that is not installed.
+    """
+
+    def __init__(self, language: str) -> None:
+        self._nlp = _blank_pipeline(language)
+
+    def split(self, text: str) -> tuple[list[str], list[int]]:
+        tokens = self._nlp.tokenizer(text)
+        return [token.text for token in tokens], [token.idx for token in tokens]
+
+    def sentence_starts(self, words: Sequence[str]) -> list[bool]:
+        from spacy.tokens import Doc
+
+        if not words:
+            return []
+        doc = self._nlp.get_pipe("sentencizer")(Doc(self._nlp.vocab, words=list(words)))
+        return [token.is_sent_start for token in doc]
 
 
 @lru_cache(maxsize=8)

@@ -14,8 +14,9 @@ from cell_references import REFERENCES
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from nlp_lstm.nn.cells import Cell, State, cells
+from nlp_lstm.nn.cells import Cell, State
 from nlp_lstm.nn.recurrent import Recurrent, RecurrentOutput, make_mask
+from nlp_lstm.nn.settings import cells
 
 INPUT_SIZE, HIDDEN_SIZE = 3, 5  # a hidden size that no block of cells divides
 LENGTHS = (5, 2, 7, 1)  # neither sorted nor equal

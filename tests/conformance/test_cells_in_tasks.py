@@ -20,7 +20,7 @@ from samples import (
 from test_tasks import assert_same, plain
 
 from nlp_lstm.artifacts import save_model
-from nlp_lstm.nn.cells import cells
+from nlp_lstm.nn.settings import cells
 from nlp_lstm.recipes import load_recipe
 from nlp_lstm.runs import open_model
 from nlp_lstm.tasks import Task, predict_examples, tasks

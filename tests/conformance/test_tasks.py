@@ -27,18 +27,18 @@ from samples import (
     tiny_pipeline,
 )
 
-from nlp_lstm.artifacts import save_model
 from nlp_lstm.data.readers import read_conllu
 from nlp_lstm.evaluation.report import Report
+from nlp_lstm.inference.opening import open_model
 from nlp_lstm.pipeline import Pipeline
 from nlp_lstm.recipes import load_recipe
-from nlp_lstm.runs import open_model
 from nlp_lstm.tasks import LanguageTask, Task, predict_examples, tasks
+from nlp_lstm.tasks.classification import EmptyTextWarning
 from nlp_lstm.tasks.language import LinePrediction
-from nlp_lstm.tasks.sentiment import EmptyTextWarning
 from nlp_lstm.tasks.translation import Translated
 from nlp_lstm.tasks.words import Beginning
 from nlp_lstm.training import TrainingResult, TrainingSettings, train
+from nlp_lstm.weights import save_model
 
 TOLERANCE = 1e-5  # of probabilities, in fp32, between batches; DESIGN.md, "How a sentence travels"
 

@@ -9,18 +9,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlp_lstm.data import batch as batch_module
-from nlp_lstm.data.batch import (
-    BOS_ID,
-    CHARACTERS_KEPT,
-    EOS_ID,
-    BatchMaker,
-    WordVocabularies,
-    pad_ids,
-    word_affixes,
-)
+from nlp_lstm.data import words as words_module
+from nlp_lstm.data.batch import BatchMaker, pad_ids
+from nlp_lstm.data.words import BOS_ID, CHARACTERS_KEPT, EOS_ID, WordVocabularies, word_affixes
 from nlp_lstm.errors import CheckpointError
-from nlp_lstm.nn.embedding import NUM_AFFIXES, EmbeddingSettings
+from nlp_lstm.nn.embedding import NUM_AFFIXES
+from nlp_lstm.nn.settings import EmbeddingSettings
 
 COUNTS = {"the": 9, "cat": 5, "sat": 4, "mat": 3, "The": 2, "dogma": 1}
 
@@ -156,7 +150,7 @@ def test_remembered_words_are_bounded_and_never_change_a_batch(
 ) -> None:
     rows = [[f"word{number}", "cat"] for number in range(40)]
     expected = maker.make_batch(rows)
-    monkeypatch.setattr(batch_module, "CODES_REMEMBERED", 5)
+    monkeypatch.setattr(words_module, "CODES_REMEMBERED", 5)
     forgetful = BatchMaker(maker.vocabularies)
     for found in (forgetful.make_batch(rows), forgetful.make_batch(rows)):
         for one, other in zip(found.features, expected.features, strict=True):

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples import running_examples
 
-from nlp_lstm.data.batch import EOS_ID, BatchMaker, WordVocabularies
+from nlp_lstm.data.batch import BatchMaker
 from nlp_lstm.data.sentences import LONGEST_SENTENCE, EncodedSentences, cut_sentences
-from nlp_lstm.nn.embedding import EmbeddingSettings
+from nlp_lstm.data.words import EOS_ID, WordVocabularies
+from nlp_lstm.nn.settings import EmbeddingSettings
 
 
 def cut(line: str) -> list[str]:

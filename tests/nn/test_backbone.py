@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from nlp_lstm.errors import ConfigError
-from nlp_lstm.nn.backbone import Backbone, BackboneSettings, WindowEncoder
-from nlp_lstm.nn.cells import cells
-from nlp_lstm.nn.embedding import NUM_AFFIXES, EmbeddingSizes, WordFeatures
+from nlp_lstm.nn.backbone import Backbone, WindowEncoder
+from nlp_lstm.nn.embedding import NUM_AFFIXES, WordFeatures
 from nlp_lstm.nn.recurrent import make_mask
+from nlp_lstm.nn.settings import BackboneSettings, EmbeddingSizes, cells
 from nlp_lstm.settings import parse_settings
 
 SIZES = EmbeddingSizes(words=12, characters=9, affixes=8, vectors=0, vector_size=0)

@@ -8,11 +8,10 @@ import pytest
 import torch
 
 from nlp_lstm.errors import ConfigError
-from nlp_lstm.nn.backbone import WordSettings
 from nlp_lstm.nn.bilm import BidirectionalLanguageModel
-from nlp_lstm.nn.cells import cells
-from nlp_lstm.nn.embedding import EmbeddingSettings, EmbeddingSizes, WordFeatures
+from nlp_lstm.nn.embedding import WordFeatures
 from nlp_lstm.nn.recurrent import make_mask
+from nlp_lstm.nn.settings import EmbeddingSettings, EmbeddingSizes, WordSettings, cells
 
 TOLERANCE = 1e-5
 NUM_WORDS = 30

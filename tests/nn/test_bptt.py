@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from nlp_lstm.nn.bptt import PASSES, Gradients
-from nlp_lstm.nn.cells import Cell, State, cells
+from nlp_lstm.nn.cells import Cell, State
+from nlp_lstm.nn.settings import cells
 
 BATCH, TIME, INPUT_SIZE, HIDDEN_SIZE = 3, 7, 4, 5
 TOLERANCE = 1e-10

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nlp_lstm.nn.cells import cells
 from nlp_lstm.nn.language_model import LanguageModel, pack_states
+from nlp_lstm.nn.settings import cells
 
 NUM_WORDS = 20
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nlp_lstm.nn.pooling import MaxPooling, Pooling, poolings
+from nlp_lstm.nn.pooling import MaxPooling, Pooling
 from nlp_lstm.nn.recurrent import Recurrent, make_mask
+from nlp_lstm.nn.settings import poolings
 
 SIZE = 6  # features, three of each direction
 TOLERANCE = 1e-12  # rounding of sums in float64 in another order

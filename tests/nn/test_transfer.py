@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from nlp_lstm.errors import ConfigError
-from nlp_lstm.nn.cells import cells
 from nlp_lstm.nn.language_model import LanguageModel
 from nlp_lstm.nn.recurrent import Recurrent, reverse_rows
+from nlp_lstm.nn.settings import cells
 from nlp_lstm.nn.transfer import (
     begin_decoder,
     begin_direction,

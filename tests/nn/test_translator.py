@@ -10,7 +10,7 @@ import torch
 from nlp_lstm.decoding.beam import beam_search
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.nn.attention import attentions
-from nlp_lstm.nn.cells import cells
+from nlp_lstm.nn.settings import cells
 from nlp_lstm.nn.translator import Translator
 
 TOLERANCE = 1e-5

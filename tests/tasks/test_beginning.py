@@ -24,8 +24,9 @@ from samples import (
     without_corpora,
 )
 
-from nlp_lstm.data.batch import BatchMaker, WordVocabularies, word_affixes
+from nlp_lstm.data.batch import BatchMaker
 from nlp_lstm.data.example import TextExample
+from nlp_lstm.data.words import WordVocabularies, word_affixes
 from nlp_lstm.errors import ConfigError, NotTrainedError
 from nlp_lstm.runs import run_recipe
 from nlp_lstm.tasks import BidirectionalTask, ClassificationTask, LanguageTask, TaggingTask

@@ -20,8 +20,9 @@ from nlp_lstm.data.example import TextExample
 from nlp_lstm.data.readers import read_examples
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError
 from nlp_lstm.evaluation.perplexity import END
+from nlp_lstm.inference.opening import open_model
 from nlp_lstm.pipeline import Pipeline
-from nlp_lstm.runs import open_model, run_recipe
+from nlp_lstm.runs import run_recipe
 from nlp_lstm.tasks import BidirectionalTask, predict_examples
 from nlp_lstm.text.document import Document
 from nlp_lstm.training import loop, train

@@ -13,11 +13,11 @@ from samples import review_examples, tiny_sentiment_recipe
 from torch import Tensor
 
 from nlp_lstm.data.example import LabelledExample
-from nlp_lstm.nn.pooling import poolings
+from nlp_lstm.nn.settings import poolings
 from nlp_lstm.tasks import predict_examples
+from nlp_lstm.tasks.classification import LongText
 from nlp_lstm.tasks.classifier import Classifier
 from nlp_lstm.tasks.sentiment import ClassificationTask
-from nlp_lstm.tasks.texts import LongText
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.tokenize import Tokenizer
 

@@ -24,18 +24,20 @@ from samples import (
 from torch import Tensor
 
 import nlp_lstm.nn.context
-from nlp_lstm.artifacts import VOCABULARY_NAME, save_model
-from nlp_lstm.data.batch import CHARACTERS_KEPT
+from nlp_lstm.artifacts import VOCABULARY_NAME
 from nlp_lstm.data.example import TaggedExample
+from nlp_lstm.data.words import CHARACTERS_KEPT
 from nlp_lstm.errors import CheckpointError, ConfigError
+from nlp_lstm.inference.opening import open_model
 from nlp_lstm.nn.language_model import LanguageModel
-from nlp_lstm.runs import open_model, run_recipe
+from nlp_lstm.runs import run_recipe
 from nlp_lstm.tasks import LanguageTask, TaggingTask, context, predict_examples
 from nlp_lstm.tasks.context import ReadSentence
 from nlp_lstm.tasks.words import Beginning
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.units import EOS_ID, UNK_ID
 from nlp_lstm.training import TrainingResult, loop, train
+from nlp_lstm.weights import save_model
 
 TOLERANCE = 1e-5  # the same sums in another order, over a whole sentence
 HALF = 1e-3  # of states in float16, which are below 1

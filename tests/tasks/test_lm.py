@@ -20,13 +20,13 @@ from samples import (
     tiny_pipeline,
 )
 
-from nlp_lstm.artifacts import CONFIG_NAME, load_model
+from nlp_lstm.artifacts import CONFIG_NAME
 from nlp_lstm.data.example import TextExample
 from nlp_lstm.data.stream import TokenStream
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError
+from nlp_lstm.inference.opening import open_model
 from nlp_lstm.pipeline import Pipeline
 from nlp_lstm.recipes import load_recipe
-from nlp_lstm.runs import open_model
 from nlp_lstm.tasks import LanguageTask, adaptation, generation, language, lm, predict_examples
 from nlp_lstm.tasks.adaptation import ADAPTATIONS, BOTH, CACHE, DYNAMIC, Adaptation, score_adaptively, tune_adaptation
 from nlp_lstm.tasks.generation import NEVER_WRITTEN, GenerationOptions, generate
@@ -36,6 +36,7 @@ from nlp_lstm.text.tokenize import Tokenizer
 from nlp_lstm.text.units import EOS_ID
 from nlp_lstm.text.vectors import WordVectors
 from nlp_lstm.training import train
+from nlp_lstm.weights import load_model
 
 UNITS = ("word", "subword", "character")
 TOLERANCE = 1e-4  # nats: fp32, and kernels that round differently at other lengths

@@ -7,7 +7,7 @@ from nlp_lstm.data.example import TaggedExample
 from nlp_lstm.errors import ConfigError, DataError
 from nlp_lstm.tasks import TaggingTask, predict_examples
 from nlp_lstm.tasks.labels import LARGEST_UNKNOWN_SHARE, RESULT_KEYS
-from nlp_lstm.tasks.pos import WINDOW_SIZE
+from nlp_lstm.tasks.tagging import WINDOW_SIZE
 from nlp_lstm.text.document import Document
 from nlp_lstm.training import train
 

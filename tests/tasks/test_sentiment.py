@@ -11,16 +11,16 @@ import torch
 from samples import REVIEWS, review_examples, tiny_classifier, tiny_sentiment_recipe, tiny_sentiment_run
 
 import nlp_lstm
-from nlp_lstm.artifacts import load_model, load_weights
 from nlp_lstm.data.example import LabelledExample, LabelledPart
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError
+from nlp_lstm.inference.opening import open_model
 from nlp_lstm.pipeline import Pipeline
-from nlp_lstm.runs import open_model
 from nlp_lstm.tasks import predict_examples
-from nlp_lstm.tasks.sentiment import LONG_TEXT, MOST_LABELS, ClassificationTask, EmptyTextWarning
-from nlp_lstm.tasks.texts import LabelPrediction
+from nlp_lstm.tasks.classification import LONG_TEXT, EmptyTextWarning, LabelPrediction
+from nlp_lstm.tasks.sentiment import MOST_LABELS, ClassificationTask
 from nlp_lstm.text.document import Document
 from nlp_lstm.training import train
+from nlp_lstm.weights import load_model, load_weights
 
 LABELS = ["NEGATIVE", "POSITIVE"]
 TEXT = "A quiet, wonderful film that trusts its audience."
@@ -485,7 +485,9 @@ def test_a_text_too_long_to_explain_says_so_and_white_space_of_any_length_is_emp
 
 @pytest.mark.parametrize("collect", [list, iter])
 def test_a_text_too_long_to_explain_is_named_with_its_index_before_any_work(monkeypatch, collect):
-    monkeypatch.setattr("nlp_lstm.pipeline.predict_examples", lambda *_, **__: pytest.fail("the network ran"))
+    monkeypatch.setattr(
+        "nlp_lstm.inference.torch_engine.predict_examples", lambda *_, **__: pytest.fail("the network ran")
+    )
     with pytest.raises(DataError, match=r"input 1 is 'so dull .* of 400,000 characters, too long to explain"):
         list(tiny_classifier().predict(collect([TEXT, "so dull " * LONG_TEXT]), explain=True))
 

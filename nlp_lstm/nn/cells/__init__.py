@@ -1,6 +1,6 @@
 """Recurrent cells, one file each. Importing this package registers them all."""
 
-from nlp_lstm.nn.cells.base import Cell, CellName, State, States, cells
+from nlp_lstm.nn.cells.base import Cell, State, States
 from nlp_lstm.nn.cells.blocks import BlockLSTMCell
 from nlp_lstm.nn.cells.cifg import CoupledLSTMCell
 from nlp_lstm.nn.cells.gated import LSTMState
@@ -18,7 +18,6 @@ from nlp_lstm.nn.cells.sru import SRUCell
 __all__ = [
     "BlockLSTMCell",
     "Cell",
-    "CellName",
     "CoupledLSTMCell",
     "GRUCell",
     "HiddenState",
@@ -35,5 +34,4 @@ __all__ = [
     "SRUCell",
     "State",
     "States",
-    "cells",
 ]

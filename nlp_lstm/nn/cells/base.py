@@ -8,27 +8,19 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
-from pydantic import AfterValidator
 from torch import Tensor, nn
 
 from nlp_lstm.nn.cells.product import StepWeight, Weight
-from nlp_lstm.registry import Registry
 
 State = Any
 """What a cell carries from step to step: a NamedTuple of tensors, each `batch hidden`, the first called `hidden`."""
 
 States = Any
 """The same for all steps: a NamedTuple of tensors, each `batch time hidden`."""
-
-cells: Registry[type[Cell]] = Registry("cell")
-
-
-CellName: TypeAlias = Annotated[str, AfterValidator(cells.checked)]
-"""In settings, the name of a registered cell."""
 
 
 class Cell(nn.Module, ABC):

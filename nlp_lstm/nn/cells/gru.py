@@ -8,10 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nlp_lstm.nn.cells.base import Cell, State, cells, initialise_recurrent
+from nlp_lstm.nn.cells.base import Cell, State, initialise_recurrent
 from nlp_lstm.nn.cells.native import call_native
 from nlp_lstm.nn.cells.product import multiply
 from nlp_lstm.nn.cells.rnn import HiddenState
+from nlp_lstm.nn.settings import cells
 
 
 @cells.register("gru")

@@ -8,10 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nlp_lstm.nn.cells.base import State, cells
+from nlp_lstm.nn.cells.base import State
 from nlp_lstm.nn.cells.gated import GatedCell, LSTMState
 from nlp_lstm.nn.cells.native import call_native
 from nlp_lstm.nn.cells.product import add_product
+from nlp_lstm.nn.settings import cells
 
 
 @cells.register("lstm")

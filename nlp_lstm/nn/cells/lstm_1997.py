@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nlp_lstm.nn.cells.base import cells
 from nlp_lstm.nn.cells.gated import GatedCell, LSTMState
 from nlp_lstm.nn.cells.product import add_product
+from nlp_lstm.nn.settings import cells
 
 
 @cells.register("lstm-1997")

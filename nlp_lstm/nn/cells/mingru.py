@@ -8,9 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nlp_lstm.nn.cells.base import Cell, cells
+from nlp_lstm.nn.cells.base import Cell
 from nlp_lstm.nn.cells.rnn import HiddenState
 from nlp_lstm.nn.cells.scan import scan
+from nlp_lstm.nn.settings import cells
 
 
 @cells.register("mingru")

@@ -9,9 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nlp_lstm.nn.cells.base import Cell, State, cells, initialise_recurrent
+from nlp_lstm.nn.cells.base import Cell, State, initialise_recurrent
 from nlp_lstm.nn.cells.native import call_native
 from nlp_lstm.nn.cells.product import add_product
+from nlp_lstm.nn.settings import cells
 
 
 class HiddenState(NamedTuple):

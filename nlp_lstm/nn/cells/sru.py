@@ -9,9 +9,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from nlp_lstm.nn.cells.base import Cell, cells
+from nlp_lstm.nn.cells.base import Cell
 from nlp_lstm.nn.cells.gated import LSTMState, zero_state
 from nlp_lstm.nn.cells.scan import before
+from nlp_lstm.nn.settings import cells
 
 
 @cells.register("sru")

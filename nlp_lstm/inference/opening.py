@@ -1,4 +1,4 @@
-"""Model folders opened: ready to predict, alone or several together, or to begin another network with."""
+"""Opening model folders as tasks with their networks, which answer alone or together."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from pathlib import Path
 
 import torch
 
-from nlp_lstm.artifacts import CONFIG_NAME, WEIGHTS_NAME, ModelConfig, find_model, load_model, load_weights
+from nlp_lstm.artifacts import ModelConfig
 from nlp_lstm.errors import CheckpointError, ConfigError, NlpLstmError
-from nlp_lstm.nn.bilm import BidirectionalLanguageModel
-from nlp_lstm.nn.language_model import LanguageModel
-from nlp_lstm.paths import model_roots
 from nlp_lstm.settings import parse_settings
-from nlp_lstm.tasks import BidirectionalTask, LanguageTask, Task, tasks
-from nlp_lstm.tasks.beginning import Beginning, BidirectionalBeginning
+from nlp_lstm.tasks.base import Task
+from nlp_lstm.tasks.predictor import tasks
+from nlp_lstm.weights import load_model, load_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,35 +62,3 @@ def check_together(models: Sequence[OpenModel]) -> None:
                 "models with different vocabularies cannot answer together; train them on the same data with other "
                 "seeds, as in `nlp-lstm run TASK --seeds 3`"
             )
-
-
-def open_beginning(name: str, key: str = "init") -> Beginning | BidirectionalBeginning:
-    """Open a language model by its name or folder, which ``key`` of the recipe gives.
-
-    Raises:
-        NotTrainedError: there is none.
-        CheckpointError: the folder is damaged.
-        ConfigError: the model is of another task.
-    """
-    path = Path(name)
-    if not (path / CONFIG_NAME).is_file():
-        path = find_model(
-            name,
-            roots=model_roots(),
-            advice="Train one with `nlp-lstm run bilm` or `nlp-lstm run lm`, or give its folder",
-        )
-    opened = open_model(path)
-    described = f"{path.name} ({opened.config.files[WEIGHTS_NAME].sha256[:12]})"
-    if isinstance(opened.task, BidirectionalTask) and isinstance(opened.model, BidirectionalLanguageModel):
-        return BidirectionalBeginning(
-            name=described, settings=opened.task.settings, words=opened.task.words, network=opened.model
-        )
-    if not isinstance(opened.task, LanguageTask) or not isinstance(opened.model, LanguageModel):
-        raise ConfigError(f"{key}: {name} is a model of the task {opened.task.name}; give a language model")
-    return Beginning(
-        name=described,
-        units=opened.task.units,
-        network=opened.model,
-        is_backward=opened.task.settings.direction == "backward",
-        language=opened.config.language,
-    )

@@ -1,0 +1,214 @@
+"""What is checked of a graph before ONNX Runtime sees it.
+
+A graph file is untrusted. It is read here by the rules of its encoding (protocol buffers) and must hold nothing but
+
+    nodes          of the standard operators that the exporter writes: no code, no loops, no graphs inside nodes
+    constants      inside the file, whose size is bounded
+    weights        that are tensors of the folder's weights file, each with its exact name, type, shape and place
+
+Fields that are not listed, and single fields that come twice, are refused, so that no other reader can see more in the
+file than was checked. What a graph computes cannot be checked; one that asks for too much memory fails in the runtime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from nlp_lstm.artifacts import WEIGHTS_NAME
+from nlp_lstm.errors import CheckpointError, shorten
+from nlp_lstm.stored import StoredTensor
+
+LARGEST_GRAPH = 4 * 2**20  # bytes
+MOST_NODES = 20_000
+OPSETS = range(18, 24)
+OPERATORS = frozenset(
+    (
+        *("Add", "BitShift", "BitwiseAnd", "Cast", "Concat", "Conv", "Div", "Equal", "Exp", "Expand", "Flatten", "GRU"),
+        *("Gather", "Identity", "LSTM", "Less", "MatMul", "Max", "Mul", "OneHot", "Pad", "RNN", "Range", "ReduceMax"),
+        *("ReduceSum", "Relu", "Reshape", "Shape", "Slice", "Softmax", "Split", "Squeeze", "Sub", "Tanh", "Transpose"),
+        *("Unsqueeze", "Where"),
+    )
+)
+"""The operators that `nlp_lstm.inference.layers` writes."""
+
+TYPE_NUMBERS = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7, "bool": 9, "float16": 10}
+EXTERNAL = 1
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_MODEL = {1: "ir_version", 2: "producer_name", 3: "producer_version", 7: "graph", 8: "opset_import"}
+_OPSET = {1: "domain", 2: "version"}
+_GRAPH = {1: "node", 2: "name", 5: "initializer", 11: "input", 12: "output"}
+_NODE = {1: "input", 2: "output", 3: "name", 4: "op_type", 5: "attribute", 7: "domain"}
+_ATTRIBUTE = {1: "name", 2: "f", 3: "i", 4: "s", 8: "ints", 20: "type"}
+_TENSOR = {1: "dims", 2: "data_type", 8: "name", 9: "raw_data", 13: "external_data", 14: "data_location"}
+_ENTRY = {1: "key", 2: "value"}
+_REPEATED = {"opset_import", "node", "initializer", "input", "output", "attribute", "dims", "ints", "external_data"}
+
+Message = dict[str, list["int | bytes"]]
+
+
+class _DamagedError(Exception):
+    """The bytes are not what they should be."""
+
+
+class CheckedGraph(NamedTuple):
+    """What a graph says of itself.
+
+    Args:
+        weights: names of the tensors of the weights file that it reads.
+    """
+
+    weights: list[str]
+
+
+def check_graph(path: Path, content: bytes, stored: Mapping[str, StoredTensor]) -> CheckedGraph:
+    """Check a graph file.
+
+    Args:
+        path: of the file, for messages.
+        content: its bytes.
+        stored: what the weights file beside it holds.
+
+    Raises:
+        CheckpointError: it is too large, not ONNX, or holds what is not accepted.
+    """
+    if len(content) > LARGEST_GRAPH:
+        raise CheckpointError(f"{path} has {len(content):,} bytes; at most {LARGEST_GRAPH:,} are read")
+    try:
+        return _check_model(content, stored)
+    except _DamagedError as error:
+        raise CheckpointError(f"{path}: {error}; write it again with `nlp-lstm export`") from error
+
+
+def _check_model(content: bytes, stored: Mapping[str, StoredTensor]) -> CheckedGraph:
+    model = _read(content, _MODEL, "the file")
+    opsets = [_read(_bytes(opset), _OPSET, "a version of the operators") for opset in model.get("opset_import", ())]
+    if len(opsets) != 1 or _text(opsets[0], "domain") or _number(opsets[0], "version") not in OPSETS:
+        raise _DamagedError(f"it does not use the standard operators of one version from {OPSETS[0]} to {OPSETS[-1]}")
+    if "graph" not in model:
+        raise _DamagedError("it holds no graph")
+    graph = _read(_bytes(model["graph"][0]), _GRAPH, "the graph")
+    nodes = graph.get("node", [])
+    if len(nodes) > MOST_NODES:
+        raise _DamagedError(f"it has {len(nodes):,} nodes; at most {MOST_NODES:,} are read")
+    for value in nodes:
+        node = _read(_bytes(value), _NODE, "a node")
+        operator, domain = _text(node, "op_type"), _text(node, "domain")
+        if domain or operator not in OPERATORS:
+            name = f"{domain}.{operator}".strip(".")
+            raise _DamagedError(f"it has the operator {shorten(name)}, which is not accepted")
+        for attribute in node.get("attribute", ()):
+            _read(_bytes(attribute), _ATTRIBUTE, f"an attribute of {operator}")
+    weights = []
+    for value in graph.get("initializer", ()):
+        tensor = _read(_bytes(value), _TENSOR, "a constant")
+        if "external_data" in tensor or _number(tensor, "data_location") != 0:
+            weights.append(_check_weight(tensor, stored))
+    return CheckedGraph(weights=weights)
+
+
+def _check_weight(tensor: Message, stored: Mapping[str, StoredTensor]) -> str:
+    """Check that a tensor outside of the file is one of the weights file, and return its name."""
+    name = _text(tensor, "name")
+    found = stored.get(name)
+    if found is None:
+        raise _DamagedError(f"it reads {shorten(name)}, which {WEIGHTS_NAME} does not hold")
+    entries = [_read(_bytes(entry), _ENTRY, "a place") for entry in tensor.get("external_data", ())]
+    place = sorted((_text(entry, "key"), _text(entry, "value")) for entry in entries)
+    expected = [("length", str(found.num_bytes)), ("location", WEIGHTS_NAME), ("offset", str(found.start))]
+    if place != expected or _number(tensor, "data_location") != EXTERNAL:
+        raise _DamagedError(f"it reads {shorten(name)} from {shorten(place, 200)}; expected {expected}")
+    shape = tuple(_numbers(tensor, "dims"))
+    if shape != found.shape or _number(tensor, "data_type") != TYPE_NUMBERS[found.dtype]:
+        raise _DamagedError(
+            f"it takes {shorten(name)} for {list(shape)} of type {_number(tensor, 'data_type')}; {WEIGHTS_NAME} holds "
+            f"{list(found.shape)} {found.dtype}"
+        )
+    return name
+
+
+# ---- the encoding
+
+
+def _read(content: bytes, fields: Mapping[int, str], what: str) -> Message:
+    """Return the fields of a message by name; each has a list of numbers or bytes."""
+    message: Message = {}
+    for number, value in _fields(content):
+        name = fields.get(number)
+        if name is None:
+            raise _DamagedError(f"{what} has the field {number}, which is not accepted")
+        if name in message and name not in _REPEATED:
+            raise _DamagedError(f"{what} has {name} twice")
+        message.setdefault(name, []).append(value)
+    return message
+
+
+def _fields(content: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """Yield the number and value of each field."""
+    position = 0
+    while position < len(content):
+        key, position = _varint(content, position)
+        kind = key & 7
+        if kind == _VARINT:
+            number, position = _varint(content, position)
+            yield key >> 3, number
+            continue
+        if kind == _BYTES:
+            size, position = _varint(content, position)
+        elif kind in (_FIXED32, _FIXED64):
+            size = 4 if kind == _FIXED32 else 8
+        else:
+            raise _DamagedError("it is not an ONNX file")
+        if position + size > len(content):
+            raise _DamagedError("it is cut off, or no ONNX file")
+        yield key >> 3, content[position : position + size]
+        position += size
+
+
+def _varint(content: bytes, position: int) -> tuple[int, int]:
+    """Return a number of variable length, and the place after it."""
+    number = 0
+    for shift in range(0, 64, 7):
+        if position >= len(content):
+            break
+        byte = content[position]
+        position += 1
+        number |= (byte & 127) << shift
+        if byte < 128:
+            return number, position
+    raise _DamagedError("it is cut off, or no ONNX file")
+
+
+def _bytes(value: int | bytes) -> bytes:
+    if not isinstance(value, bytes):
+        raise _DamagedError("it holds a number where a message is expected")
+    return value
+
+
+def _text(message: Message, name: str) -> str:
+    (value,) = message.get(name, [b""])
+    try:
+        return _bytes(value).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _DamagedError(f"{name} is not UTF-8") from error
+
+
+def _number(message: Message, name: str) -> int:
+    (value,) = message.get(name, [0])
+    if not isinstance(value, int):
+        raise _DamagedError(f"{name} is not a number")
+    return value
+
+
+def _numbers(message: Message, name: str) -> Iterator[int]:
+    """Yield numbers that come one by one or packed."""
+    for value in message.get(name, ()):
+        if isinstance(value, int):
+            yield value
+            continue
+        position = 0
+        while position < len(value):
+            number, position = _varint(value, position)
+            yield number

@@ -1,0 +1,222 @@
+"""Engines: what runs a model's network. One contract, two of them; see `nlp_lstm.inference.torch_engine` for torch's.
+
+An engine is opened on a model folder. It predicts examples; how texts become examples, and predictions results, its
+predictor knows. This module needs no torch, and neither does predicting with `OnnxEngine`.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from nlp_lstm.artifacts import GRAPH_NAME, WEIGHTS_NAME, ModelConfig, read_folder
+from nlp_lstm.errors import CheckpointError, ConfigError, NlpLstmError, nearest_hint, shorten
+from nlp_lstm.inference.checks import check_graph
+from nlp_lstm.settings import parse_settings
+from nlp_lstm.stored import read_header
+from nlp_lstm.tasks.predictor import ArrayPredictor, Arrays, Predictor, predict_in_batches, predictors
+
+EngineName = Literal["auto", "torch", "onnx"]
+ENGINES = ("auto", "torch", "onnx")
+FATAL = 4  # of ONNX Runtime's messages only these are printed; errors are raised anyway
+
+
+class Engine(ABC):
+    """A model's network, ready to predict.
+
+    Args:
+        predictor: how examples are read and predictions made.
+        config: the model's config.json.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, predictor: Predictor, config: ModelConfig) -> None:
+        self.predictor = predictor
+        self.config = config
+
+    @abstractmethod
+    def predict(
+        self, examples: Sequence[Any], *, batch_tokens: int, options: Mapping[str, Any] | None = None
+    ) -> list[Any]:
+        """Return one prediction per example, in their order.
+
+        Args:
+            examples: what to predict.
+            batch_tokens: tokens per batch, padding included; predictions do not depend on it.
+            options: the task's own; None where the examples are evaluated and not used.
+        """
+
+
+class OnnxEngine(Engine):
+    """ONNX Runtime on the processor, in fp32.
+
+    Args:
+        predictor: how examples are read and predictions made.
+        config: the model's config.json.
+        session: ONNX Runtime's session of the graph.
+    """
+
+    name: ClassVar[str] = "onnx"
+    predictor: ArrayPredictor
+
+    def __init__(self, predictor: ArrayPredictor, config: ModelConfig, session: Any) -> None:
+        super().__init__(predictor, config)
+        self._session = session
+        self._inputs = {value.name for value in session.get_inputs()}
+        self._optional = {value.name for value in session.get_overridable_initializers()}
+        self._outputs = [value.name for value in session.get_outputs()]
+
+    @classmethod
+    def open(cls, folder: Path) -> OnnxEngine:
+        """Open a model folder that has a graph.
+
+        Raises:
+            CheckpointError: the folder is damaged, or its graph is not one of ours.
+            ImportError: ONNX Runtime is not installed.
+        """
+        import onnxruntime
+
+        found = read_folder(folder)
+        try:
+            predictor_type = predictors.get(found.config.task)
+            settings = parse_settings(predictor_type.settings_type, found.config.model, "config.json: model")
+            predictor = predictor_type.from_folder(settings, found.vocabulary, found.vocabulary_files)
+        except NlpLstmError as error:
+            raise CheckpointError(f"{folder}: {error}") from error
+        weights_path, graph_path = found.path / WEIGHTS_NAME, found.path / GRAPH_NAME
+        stored = read_header(weights_path)
+        graph = graph_path.read_bytes()
+        checked = check_graph(graph_path, graph, stored)
+        content = weights_path.read_bytes()
+        weights = {name: tensor.read(content) for name, tensor in stored.items()}
+        check_weights(weights_path, predictor, weights)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = FATAL
+        options.intra_op_num_threads = _num_threads()
+        # The tensors are handed over, so that ONNX Runtime opens no file.
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(np.array(weights[name])) for name in checked.weights]
+        options.add_external_initializers(checked.weights, values)
+        try:
+            session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        except _failures() as error:
+            raise CheckpointError(f"{graph_path} is no graph that ONNX Runtime can run: {error}") from error
+        return cls(predictor, found.config, session)
+
+    def predict(
+        self, examples: Sequence[Any], *, batch_tokens: int, options: Mapping[str, Any] | None = None
+    ) -> list[Any]:
+        return predict_in_batches(
+            self.predictor,
+            examples,
+            predict_batch=lambda pieces: self.predictor.predict_arrays(self.run, pieces),
+            predict_long=lambda piece: self.predictor.predict_long_arrays(self.run, piece),
+            batch_tokens=batch_tokens,
+        )
+
+    def run(self, arrays: Arrays) -> Arrays:
+        """Return the network's outputs.
+
+        Args:
+            arrays: its inputs, and possibly others that this network does not read.
+
+        Raises:
+            CheckpointError: the graph needs others, or fails on them.
+        """
+        known = self._inputs | self._optional
+        if missing := self._inputs - arrays.keys():
+            raise CheckpointError(
+                f"{GRAPH_NAME} asks for {', '.join(sorted(missing))}; the task gives {', '.join(sorted(arrays))}. "
+                "Write it again with `nlp-lstm export`"
+            )
+        feeds = {name: array for name, array in arrays.items() if name in known}
+        try:
+            outputs = self._session.run(self._outputs, feeds)
+        except _failures() as error:
+            raise CheckpointError(f"{GRAPH_NAME} failed: {shorten(str(error), 300)}") from error
+        return dict(zip(self._outputs, outputs, strict=True))
+
+
+def check_weights(path: Path, predictor: ArrayPredictor, weights: Arrays) -> None:
+    """Check the numbers that a network computes with.
+
+    Args:
+        path: of the weights file, for messages.
+        predictor: knows what else holds for its network.
+        weights: the tensors as stored, by name.
+
+    Raises:
+        CheckpointError: one is not finite, or not what the network takes.
+    """
+    for name, weight in weights.items():
+        if weight.dtype.kind == "f" and not np.isfinite(weight).all():
+            raise CheckpointError(f"{path}: {shorten(name)} holds numbers that are not finite; train anew")
+    try:
+        predictor.check_weights(weights)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def choose_engine(
+    wanted: str, config: ModelConfig, *, precision: str = "fp32", device: str = "auto", num_models: int = 1
+) -> str:
+    """Return "onnx" or "torch": for "auto" the former where it can run the model.
+
+    Args:
+        wanted: one of `ENGINES`.
+        config: the model's config.json.
+        precision: of the arithmetic.
+        device: where it runs.
+        num_models: how many answer together.
+
+    Raises:
+        ConfigError: there is no such engine, or it was asked for and cannot run the model.
+    """
+    if wanted not in ENGINES:
+        raise ConfigError(
+            f'engine is "{wanted}"; known engines: {", ".join(ENGINES)}.{nearest_hint(str(wanted), ENGINES)}'
+        )
+    if wanted == "torch":
+        return wanted
+    obstacle = _obstacle(config, precision, device, num_models)
+    if obstacle and wanted == "onnx":
+        raise ConfigError(f'engine is "onnx", but {obstacle}; or use engine="torch"')
+    return "torch" if obstacle else "onnx"
+
+
+def _obstacle(config: ModelConfig, precision: str, device: str, num_models: int) -> str:
+    """Why ONNX Runtime cannot run a model; empty where it can."""
+    if GRAPH_NAME not in config.files:
+        return f"the model has no {GRAPH_NAME}; write it with `nlp-lstm export`"
+    if config.task not in predictors:
+        return f"models of the task {config.task} run with torch only"
+    if num_models > 1:
+        return "several models answer together with torch only"
+    if precision != "fp32":
+        return f"it computes in fp32 and precision is {precision}; leave precision out"
+    if device not in ("auto", "cpu"):
+        return f"it runs on the processor and device is {device}; leave device out"
+    try:
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        return f"ONNX Runtime cannot be imported ({error}); pip install onnxruntime"
+    return ""
+
+
+def _num_threads() -> int:
+    """As many as torch would take: OMP_NUM_THREADS, or one for each core (0 for ONNX Runtime)."""
+    chosen = os.environ.get("OMP_NUM_THREADS", "")
+    return int(chosen) if chosen.isdecimal() else 0
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """The errors that ONNX Runtime raises for what is wrong with a graph or its inputs."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
+    return (*(getattr(state, name) for name in names), RuntimeError, ValueError)

@@ -1,0 +1,105 @@
+"""Writing a trained network as ONNX into its model folder.
+
+The graph is written from the network's own parts, one function each (see `nlp_lstm.inference.layers`), and not traced:
+a trace keeps the length of the example that it saw. Its inputs and outputs are those that the task's reading half
+names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from nlp_lstm.artifacts import GRAPH_NAME, WEIGHTS_NAME, copy_model
+from nlp_lstm.errors import ConfigError
+from nlp_lstm.inference.graph import Graph
+from nlp_lstm.inference.layers import Outputs, backbone, pooling, step_mask
+from nlp_lstm.inference.opening import open_model
+from nlp_lstm.nn.heads import CRFTagHead
+from nlp_lstm.stored import StoredTensor, read_header
+from nlp_lstm.tasks.classifier import Classifier
+from nlp_lstm.tasks.pos import Tagger
+
+
+def export_model(folder: Path, target: Path | None = None) -> Path:
+    """Write ``model.onnx`` into a model folder, or into a copy of it.
+
+    Args:
+        folder: the model.
+        target: where the copy goes; default the folder itself.
+
+    Returns:
+        The file.
+
+    Raises:
+        ConfigError: the package onnx is not installed, the network has parts that ONNX has no operator for, or the
+            target holds anything but a model.
+        CheckpointError: the model is damaged.
+    """
+    target = target or folder
+    network = open_model(folder).model
+    content = write_graph(network, read_header(folder / WEIGHTS_NAME))
+    copy_model(folder, target, {GRAPH_NAME: content})
+    return target / GRAPH_NAME
+
+
+def write_graph(network: nn.Module, stored: Mapping[str, StoredTensor]) -> bytes:
+    """Return the ONNX file of a network.
+
+    Args:
+        network: what a task's ``build_model`` made.
+        stored: what the weights file beside it holds, by name.
+
+    Raises:
+        ConfigError: the package onnx is not installed, or ONNX has no form for a part of the network.
+    """
+    write = NETWORKS.get(type(network))
+    if write is None:
+        raise ConfigError(
+            f"{type(network).__name__} cannot be written as ONNX yet; taggers and classifiers can. The engine torch "
+            "runs this model"
+        )
+    graph = Graph(stored)
+    write(graph, network)
+    return graph.to_bytes()
+
+
+def tagger(graph: Graph, network: Tagger) -> None:
+    """Add a tagger: for each column the logits, `batch time label`, and with a CRF the scores of its chain.
+
+    Raises:
+        ConfigError: it reads the states of language models.
+    """
+    if network.context is not None:
+        raise ConfigError("a tagger that reads language models cannot be written as ONNX yet; use the engine torch")
+    lengths = graph.input("lengths", np.int64, ("batch",))
+    by_step = backbone(graph, network.backbone, "backbone.", lengths=lengths).outputs
+    outputs = graph.apply("Transpose", by_step, perm=[1, 0, 2])  # batch time features
+    for number, head in enumerate(network.heads):
+        prefix = f"heads.{number}."
+        (num_labels,) = graph.shape_of(prefix + "linear.bias")
+        logits = graph.linear(outputs, prefix + "linear.weight", prefix + "linear.bias")
+        graph.output(f"logits.{number}", logits, np.float32, ("batch", "time", num_labels))
+        if isinstance(head, CRFTagHead):
+            for name in ("transitions", "start", "end"):
+                shape = (num_labels, num_labels) if name == "transitions" else (num_labels,)
+                graph.output(f"{name}.{number}", graph.weight(f"{prefix}crf.{name}"), np.float32, shape)
+
+
+def classifier(graph: Graph, network: Classifier) -> None:
+    """Add a classifier: the probabilities of a text's labels, `batch label`, and what its next stretch begins with."""
+    lengths = graph.input("lengths", np.int64, ("batch",))
+    outputs = backbone(graph, network.backbone, "backbone.", lengths=lengths, has_states=True).outputs
+    read = Outputs(values=outputs, is_real=step_mask(graph, outputs, lengths), lengths=lengths)
+    vectors = pooling(graph, network.pooling, "pooling.", read)
+    logits = graph.linear(vectors, "output.weight", "output.bias")
+    scaled = graph.apply("Div", logits, graph.weight("temperature"))
+    (num_labels,) = graph.shape_of("output.bias")
+    graph.output("probabilities", graph.apply("Softmax", scaled, axis=1), np.float32, ("batch", num_labels))
+
+
+NETWORKS: dict[type[nn.Module], Callable[[Graph, Any], None]] = {Tagger: tagger, Classifier: classifier}

@@ -1,0 +1,92 @@
+"""Models with random weights, written as folders, for tests of engines."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nlp_lstm.data.words import WordVocabularies
+from nlp_lstm.nn.settings import WordSettings
+from nlp_lstm.settings import parse_settings
+from nlp_lstm.tasks import ClassificationTask, TaggingTask, Task
+from nlp_lstm.text.vocabulary import Vocabulary
+from nlp_lstm.weights import save_model
+
+WORDS = [f"{start}{end}" for start in ("sun", "Moon", "tide", "a", "Zu", "42-") for end in ("", "s", "ing", "'ll", "é")]
+LABELS = {"upos": ["NOUN", "VERB", "X"], "xpos": ["A", "B", "C", "D", "E"]}
+SMALL = {"hidden": 6, "layers": 2, "embedding": {"word_size": 5, "character_size": 4, "character_hidden": 3}}
+
+
+def tagging_folder(folder: Path, changes: dict[str, Any] | None = None, precision: str = "fp32") -> Path:
+    """Write a tagger with random weights."""
+    task = TaggingTask(
+        parse_settings(TaggingTask.settings_type, merged(SMALL, changes or {}), "test"),
+        vocabularies(changes or {}),
+        {column: Vocabulary(labels, specials=0) for column, labels in LABELS.items()},
+    )
+    return save(folder, task, precision)
+
+
+def classification_folder(folder: Path, changes: dict[str, Any] | None = None, precision: str = "fp32") -> Path:
+    """Write a classifier with random weights that reads seven words at a stretch."""
+    values = merged(SMALL, {"bptt_window": 7, **(changes or {})})
+    task = ClassificationTask(
+        parse_settings(ClassificationTask.settings_type, values, "test"),
+        vocabularies(changes or {}),
+        Vocabulary(["bad", "good", "other"], specials=0),
+        [0.25, 0.25, 0.5],
+    )
+    return save(folder, task, precision)
+
+
+def vocabularies(changes: dict[str, Any]) -> WordVocabularies:
+    """Vocabularies of the words; with ``embedding.vectors`` half of them also have pretrained vectors of 5 features."""
+    values = {"embedding": merged(SMALL, changes)["embedding"]}
+    settings = parse_settings(WordSettings, values, "test").embedding
+    known = WORDS[::2] if settings.vectors else []
+    size = 5 if settings.vectors else 0
+    return WordVocabularies.build(dict.fromkeys(WORDS, 4), settings, vectors=known, vector_size=size)
+
+
+def save(folder: Path, task: Task, precision: str) -> Path:
+    """Fill the task's network with random numbers and write it."""
+    model = task.build_model()
+    for name, tensor in model.state_dict().items():
+        if name.endswith("codes"):
+            tensor.random_(0, 255)
+        elif name != "temperature":
+            tensor.normal_(std=0.5)
+    if "temperature" in model.state_dict():
+        model.state_dict()["temperature"].fill_(1.7)
+    save_model(
+        folder,
+        task=task.name,
+        language="en",
+        data="none",
+        model_settings=task.settings,
+        vocabulary=task.vocabulary(),
+        weights=model.state_dict(),
+        precision=precision,
+    )
+    return folder
+
+
+def merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return nested values with nested changes."""
+    both = dict(values)
+    for key, value in changes.items():
+        both[key] = merged(both.get(key, {}), value) if isinstance(value, dict) else value
+    return both
+
+
+def random_rows(lengths: list[int], seed: int = 0) -> list[list[str]]:
+    """Rows of known and unknown words."""
+    generator = random.Random(seed)
+    words = [*WORDS, "unknown", "Zzz", "🙂", "x" * 60]
+    return [[generator.choice(words) for _ in range(length)] for length in lengths]
+
+
+torch.set_num_threads(1)
