@@ -331,5 +331,7 @@ def test_further_training_data_counts_and_data_that_was_kept_apart_does_not(tmp_
     with pytest.raises(DataError, match="sst2 shares texts with vader-snippets"):
         one.evaluate("sst2")
     other = Pipeline(model_trained_on(tmp_path / "other", "vader-snippets", kept_apart=["vader-snippets", "sst2"]))
-    monkeypatch.setattr("nlp_lstm.pipeline.read_split", lambda *_: [*open_files(REVIEWS, kind="labelled").read("dev")])
+    monkeypatch.setattr(
+        "nlp_lstm.reading_data.read_split", lambda *_: [*open_files(REVIEWS, kind="labelled").read("dev")]
+    )
     assert other.evaluate("sst2").metrics["num_texts"] > 0

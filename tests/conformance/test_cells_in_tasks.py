@@ -19,11 +19,11 @@ from samples import (
 )
 from test_tasks import assert_same, plain
 
-from nlp_lstm.artifacts import save_model
+from nlp_lstm.inference.opening import open_model
 from nlp_lstm.nn.settings import cells
 from nlp_lstm.recipes import load_recipe
-from nlp_lstm.runs import open_model
 from nlp_lstm.tasks import Task, predict_examples, tasks
+from nlp_lstm.weights import save_model
 
 SAMPLES = {
     "pos": (tagged_examples, SMALL_NETWORK),

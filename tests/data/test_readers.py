@@ -241,8 +241,8 @@ def test_format_is_guessed_from_the_ending():
         guess_format("a.conllu", "labelled")
     assert {name: formats.get(name).kind for name in formats} == {
         **dict.fromkeys(["brown", "columns", "conllu", "jsonl"], "tagged"),
-        **dict.fromkeys(["csv", "labelled-jsonl", "trees", "tsv", "vader"], "labelled"),
-        **dict.fromkeys(["brown-text", "conllu-text", "text", "tokens", "trees-text"], "running"),
+        **dict.fromkeys(["csv", "imdb", "labelled-jsonl", "trees", "tsv", "vader"], "labelled"),
+        **dict.fromkeys(["brown-text", "conllu-text", "imdb-text", "text", "tokens", "trees-text"], "running"),
         **dict.fromkeys(["gettext", "parallel-jsonl", "parallel-lines", "parallel-tsv"], "parallel"),
     }
 

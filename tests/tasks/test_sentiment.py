@@ -251,7 +251,7 @@ def test_teachers_have_their_share_of_a_target_and_all_of_it_where_nothing_else_
         example("b", target={"NEGATIVE": 0.5, "POSITIVE": 0.5}, is_phrase=True),
         example("c"),
     ]
-    taught = task.teach(examples, [opinion(0.4, 0.6)] * 3, 0.7)
+    taught = task.teach(examples, [task.pack_opinion(opinion(0.4, 0.6))] * 3, 0.7)
     assert [one.target for one in taught] == [
         pytest.approx({"NEGATIVE": 0.28, "POSITIVE": 0.72}),
         pytest.approx({"NEGATIVE": 0.43, "POSITIVE": 0.57}),
