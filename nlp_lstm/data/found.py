@@ -29,6 +29,7 @@ HELD_OUT = 0.1
 """The share of a user's own parallel texts that dev and test get each, where they have no files."""
 
 _NUM_STRETCHES = 20  # running text is cut into; the last ones become dev and test
+_LONGEST_STRETCH = 10_000  # lines of it that do: scores of all of them are held in memory
 
 _SPLIT_PATTERNS = {
     "train": r"train(ing)?",
@@ -78,7 +79,8 @@ class FoundData:
         """What a report should say besides: which splits are carved, and what that costs."""
         if self.kind == "running":
             return tuple(
-                f"no {split} file: a twentieth of the lines at the end of train, in one piece, is kept for {split}"
+                f"no {split} file: a twentieth of the lines at the end of train, in one piece and at most "
+                f"{_LONGEST_STRETCH:,}, is kept for {split}"
                 for split in self._carved
             )
         if self.kind == "parallel":
@@ -109,9 +111,9 @@ class FoundData:
         train is without them. Phrases of trees are for training and come with "train" alone, and only where dev and
         test have files of their own. In dev and test every text has a label.
 
-        Running text is cut in stretches instead: the last twentieth of the lines of train is test, the one before it
-        dev. It comes as a ``RunningText``, which reads the files anew in every pass. Parallel texts are split by
-        ``held_out_split``; the sentence in the data set's own language decides, or the source of a user's own files.
+        Running text is cut in stretches instead: the last twentieth of the lines of train, at most 10,000, is test, as
+        many before it are dev. It comes as a ``RunningText``, which reads the files anew in every pass. Parallel texts
+        are split by ``held_out_split``; the sentence in the data set's own language decides, or the source of a user's own files.
 
         Args:
             split: the split.
@@ -231,7 +233,7 @@ class FoundData:
 
     def _cut(self, text: RunningText, split: str) -> RunningText:
         """Return the stretch of running text without files for dev or test that belongs to one split."""
-        size = len(text) // _NUM_STRETCHES
+        size = min(len(text) // _NUM_STRETCHES, _LONGEST_STRETCH)
         if not size:
             files = ", ".join(str(path) for path in self.splits["train"])
             raise DataError(

@@ -186,9 +186,15 @@ def test_one_file_is_cut_into_stretches_test_last(tmp_path):
     ]
     assert [len(found.read(split)) for split in ("test", "dev", "train")] == [2, 2, 46]
     assert found.notes == (
-        "no dev file: a twentieth of the lines at the end of train, in one piece, is kept for dev",
-        "no test file: a twentieth of the lines at the end of train, in one piece, is kept for test",
+        "no dev file: a twentieth of the lines at the end of train, in one piece and at most 10,000, is kept for dev",
+        "no test file: a twentieth of the lines at the end of train, in one piece and at most 10,000, is kept for test",
     )
+
+
+def test_of_a_large_file_no_more_is_kept_than_can_be_scored_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("nlp_lstm.data.found._LONGEST_STRETCH", 3)
+    found = open_files(numbered(tmp_path / "a.tokens", 100), kind="running")
+    assert [len(part) for part in found.read_splits(("train", "dev", "test")).values()] == [94, 3, 3]
 
 
 @pytest.mark.parametrize("split", ["dev", "test"])
