@@ -113,7 +113,8 @@ class FoundData:
 
         Running text is cut in stretches instead: the last twentieth of the lines of train, at most 10,000, is test, as
         many before it are dev. It comes as a ``RunningText``, which reads the files anew in every pass. Parallel texts
-        are split by ``held_out_split``; the sentence in the data set's own language decides, or the source of a user's own files.
+        are split by ``held_out_split``; the sentence in the data set's own language decides, or the source of a user's
+        own files.
 
         Args:
             split: the split.
