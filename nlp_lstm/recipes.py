@@ -67,8 +67,8 @@ class Recipe(Settings):
     also_evaluate: tuple[str, ...] = ()
     """Further data sets with the labels of the first one, whose test part is reported; never trained on."""
     init: tuple[str, ...] = ()
-    """Language models, by name or folder, that the network begins as: a bidirectional one; or one that reads forward,
-    one backward, or one of them."""
+    """Models, by name or folder, that the network begins as: a bidirectional language model; or one that reads forward,
+    one backward, or one of them; or a model of a task whose network has the same backbone, to learn other data."""
     context: tuple[str, ...] = ()
     """Language models of characters or words, by name or folder, whose states at each word of a sentence the network
     also reads; they are not trained. One that reads forward, one backward, or one of them."""

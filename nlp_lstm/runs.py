@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 
 from nlp_lstm.artifacts import Precision, copy_model
-from nlp_lstm.beginnings import open_beginning
+from nlp_lstm.beginnings import open_beginning, open_context_model
 from nlp_lstm.card import add_spread, model_card
 from nlp_lstm.data.catalogue import find_vectors
 from nlp_lstm.data.overlap import ProtectedTexts, remove_overlap, remove_pairs
@@ -100,7 +100,7 @@ def run_recipe(
     if recipe.init:
         task.begin_as([open_beginning(name) for name in recipe.init], recipe.reading)
     if recipe.context:
-        task.take_context([open_beginning(name, "context") for name in recipe.context], say)
+        task.take_context([open_context_model(name) for name in recipe.context], say)
     Tokenizer(recipe.language)  # an unknown language fails now, not at the first text
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -96,6 +97,18 @@ class WordVocabularies:
             affixes=Vocabulary.build(affixes, min_count=MIN_AFFIX_COUNT),
             vectors=Vocabulary((PAD, UNK, *vectors), specials=2),
             vector_size=vector_size,
+        )
+
+    def with_parts_of(self, other: WordVocabularies) -> WordVocabularies:
+        """Return these vocabularies and, behind their own entries, what another model knows besides.
+
+        The words with a pretrained vector stay as they are.
+        """
+        return dataclasses.replace(
+            self,
+            words=self.words.extended(other.words),
+            characters=self.characters.extended(other.characters),
+            affixes=self.affixes.extended(other.affixes),
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""Language models that the network of another task begins as: whether they fit it, and how they are copied into it.
+"""Models that the network of another task begins as: whether they fit it, and how they are copied into it.
 
-They are one model of each direction, which know words as such; or one bidirectional model, which reads words by their
-spelling and pretrained vectors, too, just as the task does.
+They are language models, one of each direction, which know words as such; or one bidirectional language model, which
+reads words by their spelling and pretrained vectors, too, just as the task does; or a model of a task whose network has
+the same backbone, such as a tagger that learnt another treebank.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from nlp_lstm.data.words import WordVocabularies
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.nn.backbone import Backbone
 from nlp_lstm.nn.bilm import BidirectionalLanguageModel
+from nlp_lstm.nn.embedding import WordEmbedding
 from nlp_lstm.nn.language_model import LanguageModel
 from nlp_lstm.nn.recurrent import Recurrent
 from nlp_lstm.nn.settings import BackboneSettings, EmbeddingSettings, WordSettings
@@ -75,19 +77,40 @@ class BidirectionalBeginning:
     network: BidirectionalLanguageModel
 
 
-def check_beginnings(beginnings: Sequence[Beginning | BidirectionalBeginning], settings: BackboneSettings) -> None:
-    """Check that a task's network can begin as language models: one of each direction at most, or a bidirectional one.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskBeginning:
+    """A tagger or classifier: its words and layers are taken, its head is not.
+
+    Args:
+        name: of the model, for messages.
+        settings: of its network.
+        words: what it knows of words and their parts; all of them become known to the task, too.
+        backbone: of its network.
+    """
+
+    name: str
+    settings: BackboneSettings
+    words: WordVocabularies
+    backbone: Backbone
+
+
+AnyBeginning: TypeAlias = Beginning | BidirectionalBeginning | TaskBeginning
+
+
+def check_beginnings(beginnings: Sequence[AnyBeginning], settings: BackboneSettings) -> None:
+    """Check that a task's network can begin as these: a language model of each direction at most, or one other model.
 
     Raises:
         ConfigError: they do not fit the settings; says which setting to change.
     """
     names = ", ".join(beginning.name for beginning in beginnings)
     one_way = [beginning for beginning in beginnings if isinstance(beginning, Beginning)]
-    if len(one_way) < len(beginnings):
-        if len(beginnings) > 1:
-            raise ConfigError(f"init: {names}: a bidirectional model has both directions; give it alone")
-        _check_bidirectional(beginnings[0], settings)  # type: ignore[arg-type]
-        return
+    for other in beginnings:
+        if not isinstance(other, Beginning):
+            if len(beginnings) > 1:
+                raise ConfigError(f"init: {names}: {other.name} has both directions; give it alone")
+            _check_like(other, settings)
+            return
     if len({beginning.is_backward for beginning in one_way}) < len(one_way):
         raise ConfigError(f"init: {names} read in the same direction; give one forward and one backward model")
     if any(beginning.units.name != "word" for beginning in one_way):
@@ -102,9 +125,13 @@ def check_beginnings(beginnings: Sequence[Beginning | BidirectionalBeginning], s
         raise ConfigError(f"init: {names} needs recurrent layers in its direction; set model.encoder=recurrent")
 
 
-def _check_bidirectional(beginning: BidirectionalBeginning, settings: BackboneSettings) -> None:
-    wanted: dict[str, Any] = {"encoder": "recurrent", "bidirectional": True}
-    wanted |= {name: getattr(beginning.settings, name) for name in ("cell", "hidden")}
+def _check_like(beginning: BidirectionalBeginning | TaskBeginning, settings: BackboneSettings) -> None:
+    if isinstance(beginning, BidirectionalBeginning):
+        wanted: dict[str, Any] = {"encoder": "recurrent", "bidirectional": True}
+        wanted |= {name: getattr(beginning.settings, name) for name in ("cell", "hidden")}
+    else:
+        names = ("encoder", "cell", "hidden", "layers", "bidirectional")
+        wanted = {name: getattr(beginning.settings, name) for name in names}
     changes = {name: value for name, value in wanted.items() if getattr(settings, name) != value}
     for name, value in _what_matters(beginning.settings.embedding).items():
         if getattr(settings.embedding, name) != value:
@@ -130,23 +157,39 @@ def _as_override(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def begin(
-    backbone: nn.Module, beginnings: Sequence[Beginning | BidirectionalBeginning], words: WordVocabularies
-) -> None:
-    """Copy language models, which have been checked, into a fresh backbone.
+def begin(backbone: nn.Module, beginnings: Sequence[AnyBeginning], words: WordVocabularies) -> None:
+    """Copy models, which have been checked, into a fresh backbone.
 
     Args:
         backbone: of the task's network.
         beginnings: the models.
         words: what the task knows of words and their parts.
     """
-    if not isinstance(backbone, Backbone) or not isinstance(backbone.encoder, Recurrent):
-        raise TypeError("the network has no recurrent backbone")
+    if not isinstance(backbone, Backbone):
+        raise TypeError("the network has no backbone")
+    for beginning in beginnings:
+        if isinstance(beginning, TaskBeginning):
+            _begin_embedding(backbone, beginning.backbone.embedding, beginning.words, words)
+            _begin_encoder(backbone.encoder, beginning.backbone.encoder)
+            return
+    if not isinstance(backbone.encoder, Recurrent):
+        raise TypeError("the network has no recurrent layers")
     for beginning in beginnings:
         if isinstance(beginning, BidirectionalBeginning):
             _begin_bidirectional(backbone, backbone.encoder, beginning, words)
             return
     _begin_one_way(backbone, backbone.encoder, [one for one in beginnings if isinstance(one, Beginning)], words)
+
+
+def _begin_encoder(encoder: nn.Module, source: nn.Module) -> None:
+    shapes, source_shapes = (
+        {name: value.shape for name, value in one.state_dict().items()} for one in (encoder, source)
+    )
+    if shapes != source_shapes:
+        raise ConfigError(
+            "init: the network reads other features of a word than the model that it begins as; leave out context"
+        )
+    encoder.load_state_dict(source.state_dict())
 
 
 def _begin_one_way(
@@ -165,16 +208,22 @@ def _begin_one_way(
 def _begin_bidirectional(
     backbone: Backbone, encoder: Recurrent, beginning: BidirectionalBeginning, words: WordVocabularies
 ) -> None:
-    begin_embedding(
-        backbone.embedding,
-        beginning.network.embedding,
-        words=_common_rows(words.words, beginning.words.words),
-        characters=_common_rows(words.characters, beginning.words.characters),
-        affixes=_common_rows(words.affixes, beginning.words.affixes),
-    )
+    _begin_embedding(backbone, beginning.network.embedding, beginning.words, words)
     sources = (beginning.network.forward_encoder, beginning.network.backward_encoder)
     for direction, source in enumerate(sources):
         begin_direction(encoder, source, direction=direction, first_column=0)
+
+
+def _begin_embedding(
+    backbone: Backbone, source: WordEmbedding, source_words: WordVocabularies, words: WordVocabularies
+) -> None:
+    begin_embedding(
+        backbone.embedding,
+        source,
+        words=_common_rows(words.words, source_words.words),
+        characters=_common_rows(words.characters, source_words.characters),
+        affixes=_common_rows(words.affixes, source_words.affixes),
+    )
 
 
 def _common_rows(own: Vocabulary, source: Vocabulary) -> CommonRows:

@@ -13,7 +13,7 @@ from nlp_lstm.data.words import WordCoder, WordVocabularies, lower_counts
 from nlp_lstm.nn.settings import WordSettings
 from nlp_lstm.settings import Settings
 from nlp_lstm.tasks.base import Task
-from nlp_lstm.tasks.beginning import Beginning, BidirectionalBeginning, begin, check_beginnings
+from nlp_lstm.tasks.beginning import AnyBeginning, TaskBeginning, begin, check_beginnings
 from nlp_lstm.text.selection import SelectedVectors, select_vectors
 from nlp_lstm.text.vectors import WordVectors
 
@@ -32,11 +32,10 @@ class WordTask(Task):
     def __init__(self, settings: WordSettings, words: WordVocabularies) -> None:
         self.settings = settings
         self.words = words
-        self.batches = BatchMaker(words, lower_case=settings.embedding.lower_case)
-        self.coder: WordCoder = self.batches
+        self._make_batches()
         self._vector_rows: Tensor | None = None
         self._coverage = ""
-        self._beginnings: Sequence[Beginning | BidirectionalBeginning] = ()
+        self._beginnings: Sequence[AnyBeginning] = ()
 
     def facts(self) -> dict[str, str]:
         facts = {"pretrained vectors": self._coverage} if self._coverage else {}
@@ -51,16 +50,24 @@ class WordTask(Task):
         if self._beginnings:
             begin(model.get_submodule("backbone"), self._beginnings, self.words)
 
-    def begin_as(
-        self, beginnings: Sequence[Beginning | BidirectionalBeginning], reading: Settings | None = None
-    ) -> None:
-        """Let the network begin as language models do: one of each direction at most, or a bidirectional one.
+    def begin_as(self, beginnings: Sequence[AnyBeginning], reading: Settings | None = None) -> None:
+        """Let the network begin as a language model of each direction at most, or as one model that has both.
+
+        Of a model of a task the words become known, too.
 
         Raises:
             ConfigError: they do not fit the settings; says which setting to change.
         """
         check_beginnings(beginnings, self.settings)
         self._beginnings = beginnings
+        for beginning in beginnings:
+            if isinstance(beginning, TaskBeginning):
+                self.words = self.words.with_parts_of(beginning.words)
+                self._make_batches()
+
+    def _make_batches(self) -> None:
+        self.batches = BatchMaker(self.words, lower_case=self.settings.embedding.lower_case)
+        self.coder: WordCoder = self.batches
 
     def take_vectors(self, selected: SelectedVectors, say: Callable[[str], None]) -> None:
         """Keep the pretrained vectors until the network is built, and say how much of the text they cover."""

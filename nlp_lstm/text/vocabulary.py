@@ -56,6 +56,11 @@ class Vocabulary:
         kept.sort(key=lambda token: (-counts[token], token))
         return cls([*specials, *kept[:max_size]], specials=len(specials))
 
+    def extended(self, other: Vocabulary) -> Vocabulary:
+        """Return this vocabulary with the tokens of another one behind it, those that it lacks, in their order."""
+        further = [token for token in other.tokens[other.num_specials :] if token not in self]
+        return Vocabulary((*self.tokens, *further), specials=self.num_specials)
+
     def id(self, token: str) -> int:
         """Return the token's id, or that of ``<unk>``.
 

@@ -21,16 +21,18 @@ from samples import (
     tiny_model,
     tiny_recipe,
     tiny_sentiment_recipe,
+    tiny_translation_run,
     without_corpora,
 )
 
+from nlp_lstm.beginnings import open_beginning
 from nlp_lstm.data.batch import BatchMaker
 from nlp_lstm.data.example import TextExample
 from nlp_lstm.data.words import WordVocabularies, word_affixes
 from nlp_lstm.errors import ConfigError, NotTrainedError
 from nlp_lstm.runs import run_recipe
 from nlp_lstm.tasks import BidirectionalTask, ClassificationTask, LanguageTask, TaggingTask
-from nlp_lstm.tasks.beginning import Beginning, BidirectionalBeginning
+from nlp_lstm.tasks.beginning import Beginning, BidirectionalBeginning, TaskBeginning
 from nlp_lstm.text.vectors import WordVectors
 from nlp_lstm.training import train
 
@@ -113,11 +115,14 @@ def test_a_run_takes_a_language_model_by_its_folder_and_says_so(tmp_path):
 
 def test_other_models_and_names_are_refused(tmp_path):
     for init, error, message in (
-        (str(tiny_model()), ConfigError, "a model of the task pos; give a language model"),
+        (str(tiny_translation_run() / "model"), ConfigError, "a model of the task translate; give a language model, a"),
+        (str(tiny_model()), ConfigError, "reads words in another way than this network; set model"),
         ("lm-xx", NotTrainedError, "nlp-lstm run lm"),
     ):
         with without_corpora(), pytest.raises(error, match=message):
             run_recipe(tiny_sentiment_recipe(f"init=[{init}]"), tmp_path / Path(init).name, data=REVIEWS)
+    with without_corpora(), pytest.raises(ConfigError, match=r"context: .* of the task pos; give a language model"):
+        run_recipe(tiny_recipe(f"context=[{tiny_model()}]"), tmp_path / "context", data=TAGGED)
     with pytest.raises(ConfigError, match="cannot begin as a language model"):
         LanguageTask.prepare(tiny_language_recipe().model, running_examples()).begin_as([beginning("forward")])
 
@@ -235,4 +240,58 @@ def test_a_run_takes_a_bidirectional_model_by_its_folder_and_says_so(tmp_path):
     recipe = tiny_recipe(f"init=[{tiny_bidirectional_run() / 'model'}]", tokens=600)
     with without_corpora():
         run_recipe(recipe, tmp_path / "run", data=TAGGED)
+    assert "begins as" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+
+
+# ---- as a model of a task
+
+
+def trained_tagger(*overrides: str) -> TaskBeginning:
+    """A tagger of the sentences, untrained."""
+    recipe = tiny_recipe("model.embedding.min_count=1", *overrides)
+    task = TaggingTask.prepare(recipe.model, tagged_examples())
+    torch.manual_seed(9)
+    model = task.build_model().eval()
+    return TaskBeginning(name="tagger", settings=task.settings, words=task.words, backbone=model.backbone)
+
+
+@pytest.mark.parametrize("encoder", ["recurrent", "window"])
+def test_a_tagger_of_some_sentences_begins_as_the_tagger_of_all_and_knows_its_words(encoder):
+    source = trained_tagger(f"model.encoder={encoder}")
+    task = TaggingTask.prepare(tiny_recipe(f"model.encoder={encoder}").model, tagged_examples()[1::2])
+    own = task.words
+    task.begin_as([source])
+    model = task.build_model().eval()
+    task.fill_model(model)
+    for name in ("words", "characters", "affixes"):
+        before, after, theirs = (getattr(words, name) for words in (own, task.words, source.words))
+        assert after.tokens[: len(before)] == before.tokens
+        assert set(after.tokens) == {*before.tokens, *theirs.tokens}
+    assert any(word not in own.words for word in source.words.words.tokens)
+    rows = [example.document.words for example in tagged_examples()]
+    batch, expected_batch = task.batches.make_batch(rows), BatchMaker(source.words).make_batch(rows)
+    with torch.inference_mode():
+        found = model.backbone(batch.features, batch.index, batch.lengths)
+        expected = source.backbone(expected_batch.features, expected_batch.index, expected_batch.lengths)
+    torch.testing.assert_close(found, expected, atol=TOLERANCE, rtol=0)
+
+
+def test_a_tagger_of_another_shape_is_refused_with_the_settings_to_change():
+    task = TaggingTask.prepare(tiny_recipe().model, tagged_examples())
+    with pytest.raises(ConfigError, match=r"tagger reads words .* set model\.layers=3 model\.embedding\.affix_size=3$"):
+        task.begin_as([trained_tagger("model.layers=3", "model.embedding.affix_size=3")])
+    with pytest.raises(ConfigError, match="give it alone"):
+        task.begin_as([trained_tagger(), trained_tagger()])
+
+
+def test_a_run_takes_a_tagger_by_its_folder_and_its_words_are_in_the_model(tmp_path):
+    lines = "1\t{number}\t_\tNUM\t_\t_\t_\t_\t_\t_\n2\tquaggas\t_\tNOUN\t_\t_\t_\t_\t_\t_\n\n"
+    few = tmp_path / "few.conllu"
+    few.write_text("".join(lines.format(number=number) for number in range(60)), encoding="utf-8")
+    source = open_beginning(str(tiny_model()))
+    with without_corpora():
+        run_recipe(tiny_recipe(f"init=[{tiny_model()}]", tokens=120), tmp_path / "run", data=few)
+    words = open_beginning(str(tmp_path / "run" / "model")).words.words
+    assert "quaggas" in words
+    assert set(source.words.words.tokens) < set(words.tokens)
     assert "begins as" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
