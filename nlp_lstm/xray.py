@@ -68,11 +68,14 @@ def _read(name: str, opened: OpenModel, text: str) -> tuple[list[EncoderView], b
     if not read:
         raise ConfigError(f"{name} has no recurrent layers that read the text; xray is for recurrent networks")
     views = []
-    for path, inputs in read.items():
+    for path, encoder in encoders.items():
+        if path not in read:
+            continue
+        inputs = read[path]
         # A stack of its own that reads from the end gets the text turned around.
         seen = (tokens[::-1] if path.startswith("backward") else tokens)[: len(inputs)]
         title = name if len(read) == 1 else f"{name}, {path.replace('_', ' ')}"
-        views.append(_view(title, encoders[path], inputs, seen))
+        views.append(_view(title, encoder, inputs, seen))
     return views, len(pieces) > 1 or any(len(tokens) > len(inputs) for inputs in read.values())
 
 

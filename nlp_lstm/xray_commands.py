@@ -13,6 +13,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from nlp_lstm.errors import ConfigError
+from nlp_lstm.files import write_whole
 
 
 class _ModelByDefault(TyperGroup):
@@ -74,3 +75,39 @@ def xray_model(
         path = report.write(output)
         if form is XrayFormat.text:
             console.print(f"report: {path}", highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command("graph")
+def draw_graph(
+    cell: Annotated[str, typer.Argument(help="rnn, lstm, peephole or gru.")],
+    steps: Annotated[int, typer.Option(min=1, max=8, help="Steps that it is unrolled over.")] = 2,
+    window: Annotated[int | None, typer.Option(min=1, help="Cut the gradient after so many steps.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="An SVG file; default stdout.")] = None,
+) -> None:
+    """Draw a cell as a B-diagram with numbers: values forward, derivatives backward."""
+    from nlp_lstm.evaluation.cell_graphs import cell_graph
+    from nlp_lstm.evaluation.graph_plot import graph_plot
+
+    graph = cell_graph(cell, steps=steps, window=window)
+    cut = f", the gradient cut after {window} steps" if window is not None else ""
+    name = f"{cell}, {steps} steps of one unit, the loss is the last output{cut}"
+    _write_svg(graph_plot({name: graph}, title=f"B-diagram of the cell {cell}"), output)
+
+
+@app.command("rules")
+def draw_rules(
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="An SVG file; default stdout.")] = None,
+) -> None:
+    """Draw the four rules of backpropagation as examples: chain, addition, weighted edge, product."""
+    from nlp_lstm.evaluation.cell_graphs import rule_graphs
+    from nlp_lstm.evaluation.graph_plot import graph_plot
+
+    _write_svg(graph_plot(rule_graphs(), title="The rules of backpropagation"), output)
+
+
+def _write_svg(svg: str, output: Path | None) -> None:
+    if output is None:
+        print(svg)  # noqa: T201
+        return
+    output.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(output, svg + "\n")

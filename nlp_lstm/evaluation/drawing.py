@@ -75,13 +75,15 @@ class Drawing:
         colour: str = INK,
         anchor: str = "middle",
         turn: float = 0,
+        has_halo: bool = False,
     ) -> None:
-        """Write words whose line stands on ``y``; ``turn`` is in degrees, with the clock."""
+        """Write words whose line stands on ``y``; ``turn`` is in degrees, with the clock; a halo hides lines behind."""
         length = CHARACTER * size * len(words)
         self._reach(x + {"start": length, "middle": length / 2, "end": 0}[anchor] * (0 if turn else 1), y + 3)
         turned = f' transform="rotate({_number(turn)} {_number(x)} {_number(y)})"' if turn else ""
         place = f'x="{_number(x)}" y="{_number(y)}" font-size="{_number(size)}" fill="{colour}" text-anchor="{anchor}"'
-        self._pieces.append(f"<text {place}{turned}>{html.escape(words)}</text>")
+        halo = ' stroke="white" stroke-width="3" paint-order="stroke"' if has_halo else ""
+        self._pieces.append(f"<text {place}{turned}{halo}>{html.escape(words)}</text>")
 
     def svg(self) -> str:
         """Return the picture."""
