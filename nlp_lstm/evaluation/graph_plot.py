@@ -88,7 +88,7 @@ def _label_edge(drawing: Drawing, edge: Edge, start: _Point, end: _Point) -> Non
         drawing.text(x, y + lift, words, size=9, colour=colour, has_halo=True)
 
     if edge.weight_name:
-        write(0.6, 10, _show(edge.weight), SOFT)
+        write(0.6 if end[0] - start[0] < 2 * _COLUMN else 0.75, 10, _show(edge.weight), SOFT)
     write(0.32, -3, _show(edge.back), BACKWARD)
 
 
