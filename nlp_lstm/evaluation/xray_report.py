@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nlp_lstm.evaluation import plots
-from nlp_lstm.evaluation.report import Block, Figure, Plot, Report, Section, Table, TextBlock
+from nlp_lstm.evaluation.report import Block, Cell, Figure, Plot, Report, Section, Table, TextBlock
 from nlp_lstm.evaluation.xray_plots import shade_plot, unfolded_plot
 
 _OPEN, _SHUT = 0.9, 0.1
@@ -191,7 +191,7 @@ def _view_section(view: EncoderView) -> Section:
                 note="Mean opening over the units, white shut, dark open; the number is the layer, ← reads backward.",
             )
         )
-        rows = [
+        rows: list[list[Cell]] = [
             [gate.place, gate.name, sum(gate.openings) / len(gate.openings), gate.open_share, gate.shut_share]
             for gate in view.gates
         ]
@@ -199,7 +199,9 @@ def _view_section(view: EncoderView) -> Section:
         blocks.append(Table(columns=columns, rows=rows))
     else:
         blocks.append(TextBlock(text=f"The cell {view.cell} has no gates."))
-    radii = [[place, block, radius] for place, found in view.radii.items() for block, radius in found.items()]
+    radii: list[list[Cell]] = [
+        [place, block, radius] for place, found in view.radii.items() for block, radius in found.items()
+    ]
     if radii:
         blocks.append(
             Table(
