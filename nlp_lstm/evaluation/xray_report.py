@@ -126,6 +126,16 @@ def xray_report(views: Sequence[EncoderView], *, note: str = "") -> Report:
     )
 
 
+def unfolded(view: EncoderView) -> str:
+    """Return the picture of a net unfolded in time, shaded by how strongly it feels the first input."""
+    return unfolded_plot(
+        view.tokens,
+        [[row[0] for row in layer] for layer in view.layers],
+        source=0,
+        title=f"{view.name}: how strongly each step feels the first input",
+    )
+
+
 def _distance_section(views: Sequence[EncoderView]) -> Section:
     curves = {view.name: view.past for view in views}
     curves |= {f"{view.name}, ahead": view.future for view in views if view.future is not None}
@@ -155,12 +165,7 @@ def _view_section(view: EncoderView) -> Section:
     blocks: list[Block] = [
         Plot(
             title="The net unfolded",
-            svg=unfolded_plot(
-                view.tokens,
-                [[row[0] for row in layer] for layer in view.layers],
-                source=0,
-                title=f"{view.name}: how strongly each step feels the first input",
-            ),
+            svg=unfolded(view),
             note="The darker a node, the more it feels the first input, beside the layer's darkest (Graves 2012, 4.1).",
         ),
         Plot(
