@@ -1,7 +1,4 @@
-"""The command line: `nlp-lstm run | predict | generate | score | evaluate | export | data | models | vectors`.
-
-Heavy parts are imported inside the commands, so that `--help` answers at once.
-"""
+"""The command line, `nlp-lstm`. Heavy parts are imported inside the commands, so that `--help` answers at once."""
 
 from __future__ import annotations
 
@@ -23,6 +20,7 @@ from rich.table import Table
 
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError
 from nlp_lstm.text.lines import read_lines
+from nlp_lstm.xray_commands import app as xray_app
 
 app = typer.Typer(
     name="nlp-lstm",
@@ -33,6 +31,7 @@ app = typer.Typer(
 )
 vectors_app = typer.Typer(help="Word vectors: look at them, or train your own.", no_args_is_help=True)
 app.add_typer(vectors_app, name="vectors")
+app.add_typer(xray_app, name="xray")
 
 
 class OutputFormat(str, Enum):

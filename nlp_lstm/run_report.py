@@ -13,7 +13,13 @@ import torch
 from nlp_lstm import __version__
 from nlp_lstm.data.running import RunningText
 from nlp_lstm.evaluation.report import Cell, Figure, Report, Section, Table
-from nlp_lstm.evaluation.sections import data_section, environment_section, history_section, recipe_section
+from nlp_lstm.evaluation.sections import (
+    data_section,
+    environment_section,
+    history_section,
+    memory_section,
+    recipe_section,
+)
 from nlp_lstm.recipes import Recipe, recipe_yaml
 from nlp_lstm.run_data import RunData
 from nlp_lstm.training import TrainingResult
@@ -46,6 +52,7 @@ def complete_report(
         *report.sections,
         *([Section(title="Other data, never trained on", blocks=[_others_table(others)])] if others else []),
         history_section(result.history),
+        *([memory] if (memory := memory_section(result.history)) else []),
         *([_removal_section(data)] if data.removed else []),
         data_section(found.name, found.source, found.licence or "not known", found.sha256, {**shown, **facts}),
         environment_section(environment),

@@ -7,12 +7,19 @@ from typing import Any
 
 from nlp_lstm.evaluation import plots
 from nlp_lstm.evaluation.report import Block, CodeBlock, Plot, Section, Table, TextBlock, format_share
+from nlp_lstm.evaluation.xray_report import positive_points
 
 _MAX_POINTS = 400
 """Points of one learning curve; longer ones are averaged down."""
 
 _LOG_PROBABILITY, _PERPLEXITY = "dev_log_probability", "dev_perplexity"
 """What training of a language model watches (nats per token, below 0), and the same as people know it."""
+
+_MEMORY_NOTES = {
+    "half_distance": "The distance at which that norm first falls to half of what it is at distance 0; the length of "
+    "the text where it never does.",
+    "spectral_radius": "The largest of the square blocks of the recurrent weights.",
+}
 
 
 def history_section(history: Sequence[Mapping[str, Any]]) -> Section:
@@ -47,6 +54,44 @@ def history_section(history: Sequence[Mapping[str, Any]]) -> Section:
             is_wide = key == _PERPLEXITY and min(values) > 0 and max(values) >= 10 * min(values)
             blocks.append(_curve_plot(name.capitalize(), {name: curves[key]}, name, log_y=is_wide))
     return Section(title="Training", blocks=blocks)
+
+
+def memory_section(history: Sequence[Mapping[str, Any]]) -> Section | None:
+    """Show how far the net looked back while it was trained; None where that was not recorded.
+
+    Args:
+        history: one mapping per logged step, some with ``gradient_by_distance`` (norms from distance 0),
+            ``half_distance`` (steps) and ``spectral_radius``.
+    """
+    measured = [entry for entry in history if entry.get("gradient_by_distance")]
+    if not measured:
+        return None
+    shown = dict.fromkeys((0, len(measured) // 2, len(measured) - 1))
+    curves = {
+        f"step {measured[number]['step']:,}": positive_points(measured[number]["gradient_by_distance"])
+        for number in shown
+    }
+    blocks: list[Block] = [
+        Plot(
+            title="Norm of the gradient by distance",
+            svg=plots.line_plot(
+                {name: points for name, points in curves.items() if points},
+                title="Norm of the gradient by distance",
+                x_label="distance (tokens)",
+                y_label="norm",
+                log_y=True,
+            ),
+            note="From the last output to the input so many tokens before it, on the longest text of the development "
+            "data; the net that forgets has a curve that falls.",
+        )
+    ]
+    for key, unit in (("half_distance", "tokens"), ("spectral_radius", "radius")):
+        points = _curve(measured, key)
+        if points:
+            name = _curve_name(key)
+            svg = plots.line_plot({name: points}, title=name.capitalize(), x_label="step", y_label=unit)
+            blocks.append(Plot(title=name.capitalize(), svg=svg, note=_MEMORY_NOTES[key]))
+    return Section(title="Memory in training", blocks=blocks)
 
 
 def environment_section(facts: Mapping[str, str]) -> Section:

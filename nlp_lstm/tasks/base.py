@@ -127,6 +127,11 @@ class Task(Predictor):
         with torch.inference_mode():
             return self.decode(model, model(batch), batch)
 
+    def read_through(self, model: nn.Module, example: Any) -> list[str]:
+        """Let the network's recurrent layers read an example, and return what they read, one token a step."""
+        model(self.make_batch([example]))
+        return list(example.document.words)
+
     def encode(self, examples: Sequence[Any], folder: Path) -> Sequence[Any]:
         """Return what training goes through again and again; by default the examples themselves.
 

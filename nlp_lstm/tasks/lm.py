@@ -297,6 +297,11 @@ class LanguageTask(Task):
             samples.append((heading, [text for row in written for text in row.texts]))
         return [samples_section(samples)]
 
+    def read_through(self, model: nn.Module, example: TextExample) -> list[str]:
+        ids = self._collect([example]).ids[:-1].astype(np.int64)
+        network_of(model).read(torch.from_numpy(ids)[None])
+        return [END, *(self.units.token(int(id)) for id in ids[1:])]
+
     def size(self, example: TextExample) -> int:
         return max(1, len(example.document))
 

@@ -239,6 +239,12 @@ class TranslationTask(Task):
     def decode(self, model: nn.Module, outputs: Any, batch: Any) -> list[Any]:
         raise ConfigError("a translator writes piece by piece; use predict_batch")
 
+    def read_through(self, model: nn.Module, example: ParallelExample) -> list[str]:
+        """Let the encoder read a source, and return its pieces; the decoder is left out."""
+        batch = self.make_batch([example])
+        _translator(model).read(batch.source_ids, batch.source_lengths)
+        return [self.pieces.source.pieces[id] for id in batch.source_ids[0].tolist()]
+
     def predict_batch(self, model: nn.Module, batch: PairBatch, **options: Any) -> list[Translated]:
         return self.predict_together([model], batch, **options)
 

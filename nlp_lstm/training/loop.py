@@ -24,11 +24,13 @@ from torch import Tensor, nn
 
 from nlp_lstm.errors import ConfigError, DataError
 from nlp_lstm.nn.precision import check_bf16, has_fast_bf16
+from nlp_lstm.nn.sensitivity import recorded_inputs
 from nlp_lstm.nn.transfer import parameters_by_depth
 from nlp_lstm.settings import Settings
 from nlp_lstm.tasks import Task
 from nlp_lstm.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from nlp_lstm.training.interrupt import InterruptFlag
+from nlp_lstm.training.memory import measure_memory
 from nlp_lstm.training.optim import WeightAverage, learning_rate_factor, make_optimizer, should_start_average
 from nlp_lstm.training.tracking import Tracker
 
@@ -317,8 +319,9 @@ class _Run:
     def _evaluate(self, tracker: Tracker) -> None:
         """Score the averaged weights on the development data, and keep them if they are the best so far."""
         self.average.swap(self.model)
-        scores = self.task.score_development(self.model, self.development, use_bf16=self.use_bf16)
-        _note_scores(self.state, scores, tracker)
+        with recorded_inputs(self.model) as read:
+            scores = self.task.score_development(self.model, self.development, use_bf16=self.use_bf16)
+        _note_scores(self.state, scores, measure_memory(self.model, read), tracker)
         is_waiting = self.settings.optimizer == "nt-asgd" and not self.state.average_start
         if is_waiting and should_start_average(self.state.scores):
             self.state.average_start = self.state.step
@@ -379,8 +382,8 @@ class _Meter:
         return record
 
 
-def _note_scores(state: TrainingState, scores: dict[str, float], tracker: Tracker) -> None:
-    """Record the development scores and whether the decisive one, the first, is the best so far."""
+def _note_scores(state: TrainingState, scores: dict[str, float], memory: dict[str, Any], tracker: Tracker) -> None:
+    """Record the development scores, whether the decisive one, the first, is the best so far, and the net's memory."""
     decisive = next(iter(scores.values()))
     if not math.isfinite(decisive):
         decisive = -1e9
@@ -389,7 +392,7 @@ def _note_scores(state: TrainingState, scores: dict[str, float], tracker: Tracke
     state.best_score = max(decisive, state.best_score)
     state.evaluations_since_best = 0 if is_best else state.evaluations_since_best + 1
     record = {"step": state.step, "tokens": state.tokens, "seconds": round(state.seconds, 2)}
-    record |= {f"dev_{name}": value for name, value in scores.items()}
+    record |= {f"dev_{name}": value for name, value in scores.items()} | memory
     state.history.append(record)
     tracker.record(state.step, record)
     loss = next((entry["loss"] for entry in reversed(state.history) if "loss" in entry), float("nan"))

@@ -37,6 +37,12 @@ class Cell(nn.Module, ABC):
     step_weights: ClassVar[tuple[str, ...]] = ("weight_hh",)
     """Names of the matrices that each step multiplies by, through `nlp_lstm.nn.cells.product`."""
 
+    rows: ClassVar[tuple[str, ...]] = ()
+    """What the rows of `weight_hh` are for, block by block; none where there is no such matrix."""
+
+    gates: ClassVar[tuple[str, ...]] = ()
+    """The gates of a step, in the order in which `step` squashes them with `torch.sigmoid`."""
+
     has_kernel: ClassVar[bool] = False
     """Whether torch has a kernel that runs all steps of this cell; then there is `run_native`."""
 
@@ -47,6 +53,11 @@ class Cell(nn.Module, ABC):
         super().__init__()
         self.input_size = input_size
         self.hidden_size = hidden_size
+
+    @property
+    def row_sizes(self) -> tuple[int, ...]:
+        """How many rows of `weight_hh` each block of `rows` has."""
+        return (self.hidden_size,) * len(self.rows)
 
     @abstractmethod
     def initial_state(self, inputs: Float[Tensor, "batch time embed"]) -> State:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -30,6 +32,9 @@ class BlockLSTMCell(GatedCell):
     Source: Graves, "Supervised Sequence Labelling with Recurrent Neural Networks", Springer 2012, section 4.5,
     equations 4.2 to 4.10; the peepholes start at zero.
     """
+
+    rows: ClassVar[tuple[str, ...]] = ("input gate", "forget gate", "candidate", "output gate")
+    gates: ClassVar[tuple[str, ...]] = ("input gate", "forget gate", "output gate")
 
     def __init__(self, input_size: int, hidden_size: int, forget_bias: float = 1.0) -> None:
         num_blocks = -(-hidden_size // BLOCK_SIZE)

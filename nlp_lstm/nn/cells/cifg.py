@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -24,6 +26,9 @@ class CoupledLSTMCell(GatedCell):
     Neural Networks and Learning Systems 28 (2017), variant CIFG. Here: without peepholes, and the forget gate is the
     one that is learnt (theirs is f = 1 - i, the same up to the sign of its weights).
     """
+
+    rows: ClassVar[tuple[str, ...]] = ("forget gate", "candidate", "output gate")
+    gates: ClassVar[tuple[str, ...]] = ("forget gate", "output gate")
 
     def __init__(self, input_size: int, hidden_size: int, forget_bias: float = 1.0) -> None:
         super().__init__(input_size, hidden_size, (hidden_size,) * 3)

@@ -47,6 +47,10 @@ class GatedCell(Cell):
         nn.init.xavier_uniform_(self.weight_ih)
         initialise_recurrent(self.weight_hh, gate_sizes)
 
+    @property
+    def row_sizes(self) -> tuple[int, ...]:
+        return self.gate_sizes
+
     def initial_state(self, inputs: Float[Tensor, "batch time embed"]) -> LSTMState:
         return zero_state(inputs, self.hidden_size)
 

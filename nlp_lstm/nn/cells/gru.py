@@ -29,6 +29,8 @@ class GRUCell(Cell):
     Source: Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder", EMNLP 2014, equations 5 to 8.
     """
 
+    rows: ClassVar[tuple[str, ...]] = ("reset gate", "update gate", "candidate")
+    gates: ClassVar[tuple[str, ...]] = ("reset gate", "update gate")
     has_kernel: ClassVar[bool] = True
 
     def __init__(self, input_size: int, hidden_size: int) -> None:

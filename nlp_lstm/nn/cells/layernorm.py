@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -25,6 +27,9 @@ class LayerNormLSTMCell(GatedCell):
     Source: Ba, Kiros, Hinton, "Layer Normalization" (2016), equations 20 to 22. Here: the shifts of the two
     normalised sums and the bias are one, as they are added.
     """
+
+    rows: ClassVar[tuple[str, ...]] = ("input gate", "forget gate", "candidate", "output gate")
+    gates: ClassVar[tuple[str, ...]] = ("forget gate", "input gate", "output gate")
 
     def __init__(self, input_size: int, hidden_size: int, forget_bias: float = 1.0) -> None:
         super().__init__(input_size, hidden_size, (hidden_size,) * 4)

@@ -28,6 +28,8 @@ class LSTMCell(GatedCell):
     Schmidhuber, Cummins, "Learning to Forget", Neural Computation 12 (2000).
     """
 
+    rows: ClassVar[tuple[str, ...]] = ("input gate", "forget gate", "candidate", "output gate")
+    gates: ClassVar[tuple[str, ...]] = ("forget gate", "input gate", "output gate")
     has_kernel: ClassVar[bool] = True
 
     def __init__(self, input_size: int, hidden_size: int, forget_bias: float = 1.0) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -26,6 +28,9 @@ class LSTM1997Cell(GatedCell):
     a block; both squashing functions are tanh, theirs being 2 tanh(x / 2) and tanh(x / 2); the gradient is whole,
     theirs is cut where it leaves the block.
     """
+
+    rows: ClassVar[tuple[str, ...]] = ("input gate", "candidate", "output gate")
+    gates: ClassVar[tuple[str, ...]] = ("input gate", "output gate")
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size, (hidden_size,) * 3)

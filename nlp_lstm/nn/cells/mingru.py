@@ -26,6 +26,7 @@ class MinGRUCell(Cell):
     recurrence is a loop in ordinary numbers, so the candidate need not be made positive for logarithms.
     """
 
+    gates: ClassVar[tuple[str, ...]] = ("update gate",)
     recurrent_weights: ClassVar[tuple[str, ...]] = ()
     step_weights: ClassVar[tuple[str, ...]] = ()
 

@@ -30,6 +30,7 @@ class MinLSTMCell(Cell):
     recurrence is a loop in ordinary numbers, so the candidate need not be made positive for logarithms.
     """
 
+    gates: ClassVar[tuple[str, ...]] = ("forget gate",)
     recurrent_weights: ClassVar[tuple[str, ...]] = ()
     step_weights: ClassVar[tuple[str, ...]] = ()
 

@@ -12,6 +12,8 @@ from nlp_lstm.nn.cells.gated import GatedCell, LSTMState
 from nlp_lstm.nn.cells.product import add_product, multiply
 from nlp_lstm.nn.settings import cells
 
+ROUNDS = ("round 1", "round 2", "round 3", "round 4", "round 5")
+
 
 @cells.register("mogrifier")
 class MogrifierLSTMCell(GatedCell):
@@ -31,6 +33,8 @@ class MogrifierLSTMCell(GatedCell):
 
     recurrent_weights: ClassVar[tuple[str, ...]] = ("weight_hh", "weight_q1", "weight_q3", "weight_q5")
     step_weights: ClassVar[tuple[str, ...]] = (*recurrent_weights, "weight_ih", "weight_r2", "weight_r4")
+    rows: ClassVar[tuple[str, ...]] = ("input gate", "forget gate", "candidate", "output gate")
+    gates: ClassVar[tuple[str, ...]] = (*ROUNDS, "forget gate", "input gate", "output gate")
 
     def __init__(self, input_size: int, hidden_size: int, forget_bias: float = 1.0) -> None:
         super().__init__(input_size, hidden_size, (hidden_size,) * 4)

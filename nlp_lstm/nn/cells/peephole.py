@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -26,6 +28,9 @@ class PeepholeLSTMCell(GatedCell):
     Source: Gers, Schraudolph, Schmidhuber, "Learning Precise Timing with LSTM Recurrent Networks", JMLR 3 (2002). Here:
     one cell a block, so each peephole is a vector; it starts at zero.
     """
+
+    rows: ClassVar[tuple[str, ...]] = ("input gate", "forget gate", "candidate", "output gate")
+    gates: ClassVar[tuple[str, ...]] = ("input gate", "forget gate", "output gate")
 
     def __init__(self, input_size: int, hidden_size: int, forget_bias: float = 1.0) -> None:
         super().__init__(input_size, hidden_size, (hidden_size,) * 4)

@@ -32,6 +32,7 @@ class RNNCell(Cell):
     Source: Elman, "Finding Structure in Time", Cognitive Science 14 (1990).
     """
 
+    rows: ClassVar[tuple[str, ...]] = ("state",)
     has_kernel: ClassVar[bool] = True
 
     def __init__(self, input_size: int, hidden_size: int) -> None:

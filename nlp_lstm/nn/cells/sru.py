@@ -31,6 +31,7 @@ class SRUCell(Cell):
     equations 1 to 4. Here: the highway always has a matrix of its own; they have one only where sizes differ.
     """
 
+    gates: ClassVar[tuple[str, ...]] = ("forget gate", "reset gate")
     recurrent_weights: ClassVar[tuple[str, ...]] = ()
     step_weights: ClassVar[tuple[str, ...]] = ()
 
