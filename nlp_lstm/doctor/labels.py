@@ -104,8 +104,8 @@ def _marked_label(texts: Sequence[LabelledExample], counts: Mapping[str, int]) -
         if is_pure and count >= max(FEWEST_MARKED, MARKED * counts[label]):
             return Finding(
                 fault="leaked labels",
-                evidence=f'"{word}" stands in {count:,} of {counts[label]:,} training texts with the label {label}, and '
-                f"in {labels.total() - count:,} others.",
+                evidence=f'"{word}" stands in {count:,} of {counts[label]:,} training texts with the label {label}, '
+                f"and in {labels.total() - count:,} others.",
                 remedy="Take the word out of the texts: it will not be there when the label is not known.",
             )
     return None
@@ -149,7 +149,8 @@ def check_token_labels(
             *findings,
             Finding(
                 fault="leaked labels",
-                evidence=f"{leaked / len(pairs):.1%} of the training words end in their own label, such as {word} ({tag}).",
+                evidence=f"{leaked / len(pairs):.1%} of the training words end in their own label, such as {word} "
+                f"({tag}).",
                 remedy="Split word and label into two columns.",
             ),
         ]

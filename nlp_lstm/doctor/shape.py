@@ -26,7 +26,8 @@ def check_tagged_shape(examples: Sequence[TaggedExample], column: str) -> list[F
     return [
         Finding(
             fault="wrong problem shape",
-            evidence=f"In {alike:,} of {len(long):,} sentences all tokens have one and the same label (column {column}).",
+            evidence=f"In {alike:,} of {len(long):,} sentences all tokens have one and the same label (column "
+            f"{column}).",
             remedy="If it is a label of the whole text, give it once per text and use `nlp-lstm run sentiment`.",
         )
     ]

@@ -82,8 +82,8 @@ def check_coverage(
             findings.append(
                 Finding(
                     fault="vocabulary coverage",
-                    evidence=f"{missing.total() / len(seen):.1%} of the training words have no vector in pretrained set "
-                    f"{number}, such as {shown}.",
+                    evidence=f"{missing.total() / len(seen):.1%} of the training words have no vector in pretrained "
+                    f"set {number}, such as {shown}.",
                     remedy="Take vectors of this language and of the same spelling, or none "
                     "(model.embedding.vectors=null).",
                 )
