@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from nlp_lstm.errors import ConfigError, DataError
-from nlp_lstm.evaluation.report import Report
-from nlp_lstm.evaluation.xray_report import EncoderView, GateView, xray_report
+from nlp_lstm.evaluation.xray_report import EncoderView, GateView
 from nlp_lstm.inference.opening import OpenModel, open_model
 from nlp_lstm.nn.recurrent import Recurrent
 from nlp_lstm.nn.sensitivity import (
@@ -31,8 +30,8 @@ from nlp_lstm.text.tokenize import Tokenizer, check_text
 _LONGEST_TEXT = 2_000  # characters that are tokenised; far more than the steps looked at
 
 
-def xray(folders: Mapping[str, Path], text: str) -> Report:
-    """Return what was measured of models while they read a text.
+def look_into(folders: Mapping[str, Path], text: str) -> tuple[list[EncoderView], str]:
+    """Return what was measured of models while they read a text, and a remark where it was a part of the text only.
 
     Of a text that a task reads sentence by sentence the longest sentence is taken.
 
@@ -46,13 +45,14 @@ def xray(folders: Mapping[str, Path], text: str) -> Report:
         CheckpointError: a folder is damaged.
     """
     check_text(text, "text")
-    views, was_cut = [], len(text) > _LONGEST_TEXT
+    views: list[EncoderView] = []
+    was_cut = len(text) > _LONGEST_TEXT
     for name, folder in folders.items():
         found, is_part = _read(name, open_model(folder), text[:_LONGEST_TEXT])
         views += found
         was_cut = was_cut or is_part
     note = f"A part of the text was looked at: one sentence, and of it {LONGEST} tokens at most." if was_cut else ""
-    return xray_report(views, note=note)
+    return views, note
 
 
 def _read(name: str, opened: OpenModel, text: str) -> tuple[list[EncoderView], bool]:

@@ -53,24 +53,31 @@ def xray_model(
     form: Annotated[
         XrayFormat, typer.Option("--format", help="Main figures as text, or everything as JSON.")
     ] = XrayFormat.text,
+    picture: Annotated[
+        Path | None, typer.Option(help="Write the first model, unfolded in time, as an SVG file there.")
+    ] = None,
     language: Annotated[str | None, typer.Option(help="Language code, default en; chooses a task's model.")] = None,
     source: Annotated[str | None, typer.Option(help="Translation: the language of the text; default en.")] = None,
     target: Annotated[str | None, typer.Option(help="Translation: into this language; default de.")] = None,
 ) -> None:
     """Show how far back a model's outputs feel its inputs, how open its gates are, and its spectral radii."""
+    from nlp_lstm.evaluation.xray_report import unfolded, xray_report
     from nlp_lstm.pipeline import find_folder
-    from nlp_lstm.xray import xray
+    from nlp_lstm.xray import look_into
 
     names = [model, *(beside or ())]
     if len(set(names)) < len(names):
         raise ConfigError(f"{', '.join(names)}: a model is named twice; name each once")
     folders = {name: find_folder(name, language=language, source=source, target=target) for name in names}
-    report = xray(folders, sys.stdin.read() if text is None else text)
+    views, note = look_into(folders, sys.stdin.read() if text is None else text)
+    report = xray_report(views, note=note)
     console = Console()
     if form is XrayFormat.json:
         print(json.dumps(report.metrics, ensure_ascii=False, allow_nan=False))  # noqa: T201
     else:
         console.print(report.summary(), highlight=False, markup=False)
+    if picture is not None:
+        _write_svg(unfolded(views[0]), picture)
     if output is not None:
         path = report.write(output)
         if form is XrayFormat.text:

@@ -29,7 +29,7 @@ SAMPLES: dict[str, tuple[Any, tuple[str, ...]]] = {
     "pos": (tagged_examples, SMALL_NETWORK),
     "sentiment": (review_examples, SMALL_CLASSIFIER),
     "lm": (running_examples, SMALL_LANGUAGE_MODEL),
-    "lm-translate": (running_examples, (*SMALL_LANGUAGE_MODEL, "model.vocabulary=300")),
+    "lm-translate": (running_examples, (*SMALL_LANGUAGE_MODEL, "model.vocabulary=400")),
 }
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import xml.etree.ElementTree as ElementTree
 
 import pytest
 import torch
@@ -20,17 +21,19 @@ from typer.testing import CliRunner
 
 from nlp_lstm.cli import app
 from nlp_lstm.errors import ConfigError, DataError
+from nlp_lstm.evaluation.xray_report import xray_report
 from nlp_lstm.inference.opening import open_model
 from nlp_lstm.runs import run_recipe
 from nlp_lstm.text.tokenize import Tokenizer
-from nlp_lstm.xray import xray
+from nlp_lstm.xray import look_into
 
 TEXT = "The old ferry leaves the harbour at six."
 WORDS = ["The", "old", "ferry", "leaves", "the", "harbour", "at", "six", "."]
 
 
 def look(folder, text=TEXT):
-    return xray({"it": folder}, text).metrics["models"]
+    views, _ = look_into({"it": folder}, text)
+    return xray_report(views).metrics["models"]
 
 
 def call(*arguments: object, input: str | None = None) -> str:
@@ -83,10 +86,10 @@ def test_the_sensitivity_is_that_of_the_network_to_its_word_vectors():
 
 
 def test_of_several_sentences_the_longest_is_read_and_the_page_says_so():
-    report = xray({"it": tiny_model()}, f"We wait. {TEXT}")
-    assert report.metrics["models"][0]["tokens"] == WORDS
-    assert "A part of the text" in report.lead
-    assert "A part of the text" not in xray({"it": tiny_model()}, TEXT).lead
+    views, note = look_into({"it": tiny_model()}, f"We wait. {TEXT}")
+    assert views[0].tokens == WORDS
+    assert "A part of the text" in xray_report(views, note=note).lead
+    assert not look_into({"it": tiny_model()}, TEXT)[1]
 
 
 def test_a_long_text_is_cut():
@@ -118,7 +121,9 @@ def test_the_report_of_a_run_shows_its_memory_in_training():
 def test_the_command_prints_figures_and_writes_the_page(tmp_path, monkeypatch):
     shutil.copytree(tiny_model(), tmp_path / "models" / "pos-en")
     monkeypatch.setenv("NLP_LSTM_MODELS", str(tmp_path / "models"))
-    printed = call("xray", "pos", TEXT, "--beside", tiny_sentiment_run() / "model", "--output", tmp_path / "page")
+    wanted = ("--output", tmp_path / "page", "--picture", tmp_path / "pos.svg")
+    printed = call("xray", "pos", TEXT, "--beside", tiny_sentiment_run() / "model", *wanted)
+    assert ElementTree.parse(tmp_path / "pos.svg").getroot().get("role") == "img"
     assert "pos: sensitivity halves after" in printed
     page = (tmp_path / "page" / "report.html").read_text(encoding="utf-8")
     assert page.count("The net unfolded") == 2

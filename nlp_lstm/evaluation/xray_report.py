@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nlp_lstm.evaluation import plots
-from nlp_lstm.evaluation.report import Block, Figure, Plot, Report, Section, Table, TextBlock
+from nlp_lstm.evaluation.report import Block, Cell, Figure, Plot, Report, Section, Table, TextBlock
 from nlp_lstm.evaluation.xray_plots import shade_plot, unfolded_plot
 
 _OPEN, _SHUT = 0.9, 0.1
@@ -126,6 +126,16 @@ def xray_report(views: Sequence[EncoderView], *, note: str = "") -> Report:
     )
 
 
+def unfolded(view: EncoderView) -> str:
+    """Return the picture of a net unfolded in time, shaded by how strongly it feels the first input."""
+    return unfolded_plot(
+        view.tokens,
+        [[row[0] for row in layer] for layer in view.layers],
+        source=0,
+        title=f"{view.name}: how strongly each step feels the first input",
+    )
+
+
 def _distance_section(views: Sequence[EncoderView]) -> Section:
     curves = {view.name: view.past for view in views}
     curves |= {f"{view.name}, ahead": view.future for view in views if view.future is not None}
@@ -155,12 +165,7 @@ def _view_section(view: EncoderView) -> Section:
     blocks: list[Block] = [
         Plot(
             title="The net unfolded",
-            svg=unfolded_plot(
-                view.tokens,
-                [[row[0] for row in layer] for layer in view.layers],
-                source=0,
-                title=f"{view.name}: how strongly each step feels the first input",
-            ),
+            svg=unfolded(view),
             note="The darker a node, the more it feels the first input, beside the layer's darkest (Graves 2012, 4.1).",
         ),
         Plot(
@@ -191,7 +196,7 @@ def _view_section(view: EncoderView) -> Section:
                 note="Mean opening over the units, white shut, dark open; the number is the layer, ← reads backward.",
             )
         )
-        rows = [
+        rows: list[list[Cell]] = [
             [gate.place, gate.name, sum(gate.openings) / len(gate.openings), gate.open_share, gate.shut_share]
             for gate in view.gates
         ]
@@ -199,7 +204,9 @@ def _view_section(view: EncoderView) -> Section:
         blocks.append(Table(columns=columns, rows=rows))
     else:
         blocks.append(TextBlock(text=f"The cell {view.cell} has no gates."))
-    radii = [[place, block, radius] for place, found in view.radii.items() for block, radius in found.items()]
+    radii: list[list[Cell]] = [
+        [place, block, radius] for place, found in view.radii.items() for block, radius in found.items()
+    ]
     if radii:
         blocks.append(
             Table(
