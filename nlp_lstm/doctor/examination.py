@@ -31,6 +31,7 @@ def examine_data(
     language: str = "en",
     target_language: str = "",
     vectors: Sequence[frozenset[str] | set[str]] = (),
+    left_out: int = 0,
 ) -> list[Finding]:
     """Look for faults of data, one finding a fault.
 
@@ -41,6 +42,7 @@ def examine_data(
         language: code of their language, of parallel texts that of the source.
         target_language: of parallel texts that of the translation.
         vectors: the words of each set of pretrained vectors that the network uses.
+        left_out: training texts that were left out because the same data's dev or test part has them.
     """
     parts = {split: list(itertools.islice(examples, MOST_TEXTS)) for split, examples in splits.items()}
     train, dev = parts["train"], parts["dev"]
@@ -56,10 +58,11 @@ def examine_data(
     elif kind == "parallel":
         findings += check_parallel_shape(train)
         findings += check_translations(train, dev)
-    findings += check_duplicates({split: map(text_of, _whole(examples)) for split, examples in parts.items()})
+    texts = {split: [text_of(example) for example in _whole(examples)] for split, examples in parts.items()}
+    findings += check_duplicates(texts, left_out)
     words = {split: [_words(example) for example in _whole(parts[split])] for split in ("train", "dev")}
     findings += check_coverage(words["train"], words["dev"], vectors)
-    findings += check_languages(map(text_of, _whole([*train, *dev])), language, "texts")
+    findings += check_languages([*texts["train"], *texts["dev"]], language, "texts")
     if kind == "parallel" and target_language:
         findings += check_languages(
             [pair.target for pair in [*train, *dev] if pair.target], target_language, "translations"

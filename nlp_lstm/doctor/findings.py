@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from nlp_lstm.evaluation.report import Section, Table, TextBlock
+
+_SOUND = "The doctor found nothing wrong."
 
 Fault: TypeAlias = Literal[
     "wrong problem shape",
@@ -38,3 +43,16 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.fault}: {self.evidence} Remedy: {self.remedy}"
+
+
+def doctor_section(findings: Sequence[Finding]) -> Section:
+    """Return what a run's report says of them."""
+    if not findings:
+        return Section(title="Doctor", blocks=[TextBlock(text=_SOUND)])
+    rows = [[finding.fault, finding.evidence, finding.remedy] for finding in findings]
+    return Section(title="Doctor", blocks=[Table(columns=["Fault", "Evidence", "Remedy"], rows=rows)])
+
+
+def describe(findings: Sequence[Finding]) -> list[str]:
+    """Return the lines that a terminal shows."""
+    return [f"doctor: {finding}" for finding in findings] or [f"doctor: {_SOUND}"]

@@ -7,10 +7,14 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
+from typing import TypeVar
+
 from nlp_lstm.data.example import LabelledExample, ParallelExample, TaggedExample
 from nlp_lstm.data.overlap import normal_form
 from nlp_lstm.doctor.findings import Finding
 from nlp_lstm.evaluation.metrics import span_scheme
+
+ExampleT = TypeVar("ExampleT")
 
 MOST_TEXTS = 4_000  # that are looked at of each split
 FEWEST_TEXTS = 100  # of each part of a comparison, below which nothing is said of shuffled labels
@@ -270,7 +274,7 @@ def _length_correlation(pairs: Sequence[ParallelExample]) -> float:
     return float(np.corrcoef(sources, targets)[0, 1])
 
 
-def _sample(examples: Sequence) -> list:  # type: ignore[type-arg]
+def _sample(examples: Sequence[ExampleT]) -> list[ExampleT]:
     """At most so many of them as are looked at, in random order, the same each time."""
     chosen = list(examples)
     random.Random(0).shuffle(chosen)

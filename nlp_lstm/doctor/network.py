@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -82,8 +83,8 @@ def check_placeholders(labels: Sequence[str]) -> list[Finding]:
     Args:
         labels: those of the training tokens or texts.
     """
-    for label in sorted(set(labels)):
-        share = sum(one == label for one in labels) / len(labels)
+    for label, count in Counter(labels).items():
+        share = count / len(labels)
         if label.lower() in PLACEHOLDERS and share >= MOST_PLACEHOLDERS:
             return [
                 Finding(

@@ -23,12 +23,23 @@ MOST_FOREIGN = 0.03
 FEWEST_FOREIGN = 5
 
 
-def check_duplicates(splits: Mapping[str, Iterable[str]]) -> list[Finding]:
+def check_duplicates(splits: Mapping[str, Sequence[str]], left_out: int = 0) -> list[Finding]:
     """Look for texts of dev or test that training has, too.
 
     Args:
         splits: "train", "dev" and "test" to the texts.
+        left_out: training texts that were left out already because dev or test has them.
     """
+    tested = len(splits["dev"]) + len(splits["test"])
+    if left_out >= max(FEWEST_DUPLICATES, MOST_DUPLICATES * tested):
+        return [
+            Finding(
+                fault="duplicates between splits",
+                evidence=f"{left_out:,} training texts are in the dev or test part, too ({tested:,} texts).",
+                remedy="They were left out of training. Look why: were the parts drawn from a list that holds texts "
+                "twice?",
+            )
+        ]
     training = {form for form in map(normal_form, splits["train"]) if len(form) >= LEAST_LETTERS}
     findings = []
     for split in ("dev", "test"):
