@@ -6,7 +6,6 @@ import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-
 from typing import TypeVar
 
 from nlp_lstm.data.example import LabelledExample, ParallelExample, TaggedExample
