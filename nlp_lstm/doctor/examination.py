@@ -13,7 +13,7 @@ from nlp_lstm.data.example import text_of
 from nlp_lstm.doctor.course import Course, check_course
 from nlp_lstm.doctor.findings import Finding
 from nlp_lstm.doctor.labels import check_text_labels, check_token_labels, check_translations
-from nlp_lstm.doctor.network import check_gates, check_padding, check_placeholders, mean_loss
+from nlp_lstm.doctor.network import check_gates, check_padding, check_placeholders, mean_loss, with_known_labels
 from nlp_lstm.doctor.shape import check_labelled_shape, check_parallel_shape, check_tagged_shape
 from nlp_lstm.doctor.texts import check_coverage, check_duplicates, check_languages
 from nlp_lstm.tasks import Task
@@ -90,7 +90,9 @@ def examine_training(
         settings: of training.
         tokens: seen in training.
     """
-    train, dev = _sample(training), _sample(development)
+    train, dev = (with_known_labels(task, _sample(examples)) for examples in (training, development))
+    if not dev:
+        return []
     network = task.settings
     course = Course(
         kind=task.data_kind,

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from nlp_lstm.doctor.findings import Finding
+from nlp_lstm.errors import VocabularyError
 from nlp_lstm.nn.sensitivity import gate_openings, main_encoders, recorded_inputs
 from nlp_lstm.tasks import Task
 
@@ -24,6 +25,20 @@ PLACEHOLDERS = frozenset({"_", "-", "*", "none", "pad", "<pad>", "null", "n/a", 
 MOST_PLACEHOLDERS = 0.2
 
 
+def with_known_labels(task: Task, examples: Sequence[Any]) -> list[Any]:
+    """Return those of the examples whose labels all occur in training, so that they have a loss."""
+    if task.data_kind == "running":
+        return list(examples)
+    known = []
+    for example in examples:
+        try:
+            task.make_batch([example], with_labels=True)
+        except VocabularyError:
+            continue
+        known.append(example)
+    return known
+
+
 @torch.no_grad()
 def mean_loss(task: Task, model: nn.Module, examples: Sequence[Any], *, batch_tokens: int = 2_000) -> float:
     """Return the loss on some examples without dropout, nats per token or text as the task has it.
@@ -31,7 +46,7 @@ def mean_loss(task: Task, model: nn.Module, examples: Sequence[Any], *, batch_to
     Args:
         task: what is solved.
         model: its network; it is left in evaluation mode.
-        examples: labelled examples.
+        examples: labelled examples, whose labels all occur in training.
         batch_tokens: tokens per batch.
     """
     model.eval()
@@ -57,6 +72,7 @@ def check_padding(task: Task, model: nn.Module, examples: Sequence[Any]) -> list
         model: its network.
         examples: some labelled examples of unequal length.
     """
+    examples = with_known_labels(task, examples)
     if task.data_kind == "running" or len(examples) < 2:
         return []
     model.eval()
