@@ -31,7 +31,7 @@ def examine_run_data(recipe: Recipe, data: RunData, task: Task, vectors: Sequenc
     return examine_data(
         task.data_kind,
         {"train": data.training, "dev": data.development, "test": data.test},
-        column=next(iter(getattr(task, "labels", {})), ""),
+        column=getattr(task, "main_column", ""),
         language=getattr(pair, "source", None) or recipe.language,
         target_language=getattr(pair, "target", None) or "",
         vectors=[frozenset(one.words) for one in vectors],

@@ -102,7 +102,7 @@ def examine_training(
         epochs=tokens / max(1, sum(task.size(example) for example in training)),
         hidden=network.hidden,
         layers=network.layers,
-        dropout=max(network.dropout, network.input_dropout),
+        dropout=max(network.dropout, getattr(network, "input_dropout", 0.0)),
         is_bidirectional=getattr(network, "bidirectional", None),
         learning_rate=settings.learning_rate,
         clip_norm=settings.clip_norm,
