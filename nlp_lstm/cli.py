@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from nlp_lstm.doctor_commands import doctor
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError
 from nlp_lstm.text.lines import read_lines
 from nlp_lstm.xray_commands import app as xray_app
@@ -32,6 +33,7 @@ app = typer.Typer(
 vectors_app = typer.Typer(help="Word vectors: look at them, or train your own.", no_args_is_help=True)
 app.add_typer(vectors_app, name="vectors")
 app.add_typer(xray_app, name="xray")
+app.command()(doctor)
 
 
 class OutputFormat(str, Enum):

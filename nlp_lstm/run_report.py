@@ -12,6 +12,7 @@ import torch
 
 from nlp_lstm import __version__
 from nlp_lstm.data.running import RunningText
+from nlp_lstm.doctor import Finding, doctor_section
 from nlp_lstm.evaluation.report import Cell, Figure, Report, Section, Table
 from nlp_lstm.evaluation.sections import (
     data_section,
@@ -33,6 +34,7 @@ def complete_report(
     result: TrainingResult,
     facts: Mapping[str, str],
     others: Mapping[str, Sequence[Figure]],
+    findings: Sequence[Finding],
 ) -> Report:
     """Return the evaluation with everything about the run added to it.
 
@@ -43,6 +45,7 @@ def complete_report(
         result: of the training.
         facts: of the preparation, such as the coverage of the vectors.
         others: figures on data never trained on, by data set.
+        findings: of the doctor.
     """
     found = data.found
     sizes = {"train": data.training, "dev": data.development, "test": data.test}
@@ -51,6 +54,7 @@ def complete_report(
     sections = [
         *report.sections,
         *([Section(title="Other data, never trained on", blocks=[_others_table(others)])] if others else []),
+        doctor_section(findings),
         history_section(result.history),
         *([memory] if (memory := memory_section(result.history)) else []),
         *([_removal_section(data)] if data.removed else []),
@@ -64,6 +68,7 @@ def complete_report(
         "also_trained_on": {other.name: dict(other.sha256) for other in data.sources[1:]},
         "left_out_of_training": {name: dict(counts) for name, counts in data.removed.items()},
         "preparation": dict(facts),
+        "doctor": [dataclasses.asdict(finding) for finding in findings],
         "development_score": result.best_score,
         "training_seconds": round(result.seconds, 1),
         "training_tokens": result.tokens,

@@ -17,6 +17,8 @@ from nlp_lstm.beginnings import open_beginning, open_context_model
 from nlp_lstm.card import add_spread, model_card
 from nlp_lstm.data.catalogue import find_vectors
 from nlp_lstm.data.overlap import ProtectedTexts, remove_overlap, remove_pairs
+from nlp_lstm.doctor import describe
+from nlp_lstm.doctor_runs import examine_result, write_history
 from nlp_lstm.ensembles import evaluate_ensemble
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError
 from nlp_lstm.evaluation.report import Figure, Report
@@ -149,7 +151,13 @@ def _evaluate_run(
     report = dataclasses.replace(report, sections=[*report.sections, *examined])
     is_first_choice = data.found.name == recipe.data[0]  # other data may have other labels
     others = evaluate_others(recipe, stored, data, say) if is_first_choice else {}
-    report = complete_report(report, recipe=recipe, data=data, result=result, facts=task.facts(), others=others)
+    write_history(folder, result.history)
+    findings = examine_result(recipe, data, task, workshop.vectors, result)
+    for line in describe(findings):
+        say(line)
+    report = complete_report(
+        report, recipe=recipe, data=data, result=result, facts=task.facts(), others=others, findings=findings
+    )
     report.write(folder)
     documents["metrics.json"] = (folder / "metrics.json").read_text(encoding="utf-8")
     commit = current_commit()

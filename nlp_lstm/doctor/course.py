@@ -1,0 +1,152 @@
+"""Whether training went well: from what was recorded, and from the losses on training and development texts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any, Literal
+
+from nlp_lstm.doctor.findings import Finding
+
+HIGH_LOSS = {"tagged": 0.15, "labelled": 0.8, "running": 0.85, "parallel": 0.7}
+"""The training loss at the end, beside that of the first steps, from which on it is high."""
+STILL_FALLING = 0.1  # of the loss, over the last half of training
+WIDE_GAP = 2.0  # times the training loss
+CLEAR_GAP = 0.1  # of the loss of the first steps
+LITTLE_DROPOUT = 0.2
+MANY_EPOCHS = 4.0
+LARGEST_JUMP = 30.0  # times the usual norm of a gradient
+LARGEST_NORM = 20.0  # times the norm that gradients are cut to
+WARM_UP = 5  # records that are no evidence
+SHORTEST_MEMORY = 1.0  # steps at which the gradient has halved
+FAINT = 1e-4  # of the gradient, at the largest distance looked at
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """A training run that has ended.
+
+    Args:
+        kind: of the examples.
+        history: what was recorded.
+        train_loss: of the best weights on some training texts, without dropout, nats.
+        dev_loss: the same on development texts.
+        epochs: times that the training data was gone through.
+        hidden: features of the recurrent layers.
+        layers: how many.
+        dropout: the larger one of those on inputs and outputs.
+        is_bidirectional: whether the layers read both ways; None where only one way can be.
+        learning_rate: the highest.
+        clip_norm: the norm that gradients are cut to.
+        cell: the recurrent cell's name.
+    """
+
+    kind: Literal["tagged", "labelled", "running", "parallel"]
+    history: Sequence[Mapping[str, Any]]
+    train_loss: float
+    dev_loss: float
+    epochs: float
+    hidden: int
+    layers: int
+    dropout: float
+    is_bidirectional: bool | None
+    learning_rate: float
+    clip_norm: float
+    cell: str
+
+
+def check_course(course: Course) -> list[Finding]:
+    """Look for gradients that explode or vanish, a high training loss, and overfitting."""
+    losses = [float(record["loss"]) for record in course.history if "loss" in record]
+    norms = [float(record["gradient_norm"]) for record in course.history if "gradient_norm" in record]
+    if not losses:
+        return []
+    found = [_exploding(course, losses, norms), _vanishing(course)]
+    if not any(found):
+        found += [_high_loss(course, losses) or _overfitting(course, losses[0])]
+    return [finding for finding in found if finding]
+
+
+def _exploding(course: Course, losses: Sequence[float], norms: Sequence[float]) -> Finding | None:
+    late = norms[WARM_UP:]
+    remedy = (
+        f"Take a smaller training.learning_rate (it is {course.learning_rate:g}) and training.clip_norm=1 (it is "
+        f"{course.clip_norm:g})."
+    )
+    if not all(map(math.isfinite, [*losses, *norms])):
+        evidence = "Losses or gradients are no finite numbers."
+    elif late and max(late) > LARGEST_JUMP * median(late) and max(late) > course.clip_norm:
+        evidence = f"The largest gradient norm, {max(late):.3g}, is {max(late) / median(late):.0f} times the usual one."
+    elif late and median(late) > LARGEST_NORM * min(course.clip_norm, 1.0):
+        evidence = f"The usual gradient norm is {median(late):.3g}."
+    elif losses[-1] > 1.5 * max(losses[0], 1e-9):
+        evidence = f"The training loss rose from {losses[0]:.3g} to {losses[-1]:.3g} nats."
+    else:
+        return None
+    return Finding(fault="exploding gradients", evidence=evidence, remedy=remedy)
+
+
+def _vanishing(course: Course) -> Finding | None:
+    records = [record for record in course.history if record.get("gradient_by_distance")]
+    if not records:
+        return None
+    curve = records[-1]["gradient_by_distance"]
+    half = float(records[-1]["half_distance"])
+    if half > SHORTEST_MEMORY or curve[-1] > FAINT * max(curve[0], 1e-30):
+        return None
+    return Finding(
+        fault="vanishing gradients",
+        evidence=f"What the network feels of a word has halved after {half:.1f} steps, and {len(curve) - 1} steps away "
+        f"it is {curve[-1] / max(curve[0], 1e-30):.1g} of that of the last word.",
+        remedy="Take a cell with gates that can stay open (model.cell=lstm or gru) with its usual beginning, fewer "
+        "layers, or a smaller training.learning_rate.",
+    )
+
+
+def _high_loss(course: Course, losses: Sequence[float]) -> Finding | None:
+    if course.train_loss < HIGH_LOSS[course.kind] * losses[0]:
+        return None
+    evidence = f"The training loss went from {losses[0]:.3f} nats in the first steps to {course.train_loss:.3f} only."
+    middle = losses[len(losses) // 2]
+    remedies = []
+    if course.learning_rate < 3e-4:
+        remedies.append(f"a larger training.learning_rate (it is {course.learning_rate:g}; 2e-3 is usual)")
+    elif course.learning_rate > 2e-2:
+        remedies.append(f"a smaller training.learning_rate (it is {course.learning_rate:g}; 2e-3 is usual)")
+    if course.hidden < 64:
+        remedies.append(f"more units (model.hidden is {course.hidden})")
+    if middle - losses[-1] > STILL_FALLING * middle:
+        remedies.append("longer training (training.tokens): the loss was still falling")
+    if course.layers < 2:
+        remedies.append("a second layer (model.layers=2)")
+    if course.dropout > 0.6:
+        remedies.append(f"less dropout (it is {course.dropout:g})")
+    return Finding(
+        fault="high training loss",
+        evidence=evidence,
+        remedy=f"Try, one by one: {'; '.join(remedies or ['longer training (training.tokens)'])}.",
+    )
+
+
+def _overfitting(course: Course, first_loss: float) -> Finding | None:
+    gap = course.dev_loss - course.train_loss
+    if course.dev_loss < WIDE_GAP * course.train_loss or gap < CLEAR_GAP * first_loss:
+        return None
+    if course.dropout >= LITTLE_DROPOUT or course.epochs < MANY_EPOCHS:
+        return None
+    remedies = [f"model.dropout=0.4 model.input_dropout=0.3 (dropout is {course.dropout:g} now)"]
+    if course.hidden > 256:
+        remedies.append(f"fewer units (model.hidden is {course.hidden})")
+    if course.layers > 2:
+        remedies.append(f"fewer layers (model.layers is {course.layers})")
+    if course.is_bidirectional is False:
+        remedies.append("reading both ways (model.bidirectional=true)")
+    remedies.append(f"fewer passes through the data (training.epochs; there were {course.epochs:.0f})")
+    return Finding(
+        fault="overfitting",
+        evidence=f"After {course.epochs:.0f} passes the loss is {course.train_loss:.3f} nats on training texts and "
+        f"{course.dev_loss:.3f} on development texts.",
+        remedy=f"Try, one by one: {'; '.join(remedies)}; and more training data.",
+    )
