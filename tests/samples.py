@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import math
 import os
+import random
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nlp_lstm.data.example import LabelledExample, ParallelExample, TaggedExample, TextExample
 from nlp_lstm.data.readers import read_conllu, read_examples
 from nlp_lstm.data.reading import ParallelSettings
+from nlp_lstm.data.series import SeriesExample, SeriesReading
+from nlp_lstm.data.series_files import symbol_series
 from nlp_lstm.paths import bundled_folder
 from nlp_lstm.pipeline import Pipeline
 from nlp_lstm.recipes import Recipe, load_recipe
@@ -28,6 +34,7 @@ REVIEWS = SAMPLES / "reviews.tsv"
 CASES = SAMPLES / "sentiment_cases.jsonl"
 LETTERS = SAMPLES / "letters.txt"
 PAIRS = SAMPLES / "pairs.tsv"
+PRICES = "day,price\n" + "".join(f"{day:04},{100 + 10 * math.sin(day * day)}\n" for day in range(100))
 
 SMALL_NETWORK = (
     "model.embedding.vectors=null",
@@ -116,6 +123,25 @@ SMALL_TRANSLATOR = (
 """The same for pairs of texts."""
 
 
+SMALL_SERIES = (
+    "model.hidden=32",
+    "model.layers=1",
+    "model.dropout=0",
+    "model.input_dropout=0",
+    "training.batch_tokens=100",
+    "training.learning_rate=0.02",
+    "training.warmup_steps=10",
+    "training.epochs=0",
+    "training.average_decay=0.9",
+    "training.evaluations=2",
+    "training.threads=1",
+    "training.precision=fp32",
+    "also_evaluate=[]",
+    "baselines.tokens=0",
+)
+"""The same for series."""
+
+
 def tiny_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
     """Return the tagging recipe in its tiny form, further changed by ``overrides``."""
     return load_recipe("pos", [*SMALL_NETWORK, f"training.tokens={tokens}", *overrides])
@@ -139,6 +165,11 @@ def tiny_bidirectional_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
 def tiny_translation_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
     """Return the recipe of translators in its tiny form, further changed by ``overrides``."""
     return load_recipe("translate", [*SMALL_TRANSLATOR, f"training.tokens={tokens}", *overrides])
+
+
+def tiny_series_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
+    """Return the recipe of series in its tiny form, further changed by ``overrides``."""
+    return load_recipe("series", [*SMALL_SERIES, f"training.tokens={tokens}", *overrides])
 
 
 @contextlib.contextmanager
@@ -266,6 +297,44 @@ def span_examples() -> tuple[TaggedExample, ...]:
 def review_examples() -> tuple[LabelledExample, ...]:
     """Return the labelled reviews, as many of each label."""
     return tuple(read_examples([REVIEWS], kind="labelled"))
+
+
+@lru_cache(maxsize=1)
+def tiny_series_run() -> Path:
+    """Return the folder of a finished tiny run on rising and falling prices. Read only."""
+    folder = Path(tempfile.mkdtemp(prefix="nlp-lstm-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    (folder / "prices.csv").write_text(PRICES, encoding="utf-8")
+    reading = ("reading.time=day", "reading.numbers={price: log-change}", "reading.ahead=price")
+    return _run_once(tiny_series_recipe(*reading, tokens=800), folder / "prices.csv")
+
+
+@lru_cache(maxsize=1)
+def letter_series() -> tuple[SeriesExample, ...]:
+    """Return series of letters, each labelled "new" where it comes for the first time, else "old"."""
+    letters = random.Random(1)
+    examples = []
+    for number in range(40):
+        symbols = letters.choices("ABCD", k=letters.randint(3, 12))
+        labels = tuple("old" if symbol in symbols[:place] else "new" for place, symbol in enumerate(symbols))
+        examples.append(replace(symbol_series(symbols, f"letters {number}"), labels=labels))
+    return tuple(examples)
+
+
+@lru_cache(maxsize=1)
+def wave_series() -> tuple[SeriesExample, ...]:
+    """Return series of two numbers a step, labelled as a whole: "slow" and "fast" waves with noise."""
+    noise = np.random.default_rng(1)
+    reading = SeriesReading(numbers={"x": "value", "y": "value"})
+    examples = []
+    for number in range(40):
+        label, pace = (("slow", 0.3), ("fast", 1.5))[number % 2]
+        steps = pace * np.arange(8 + number % 7) + noise.uniform(0, 3)
+        numbers = np.stack([10 + np.sin(steps), np.cos(steps)], axis=1) + noise.normal(0, 0.05, (len(steps), 2))
+        columns = ("x", "y")
+        name = f"wave {number}"
+        examples.append(SeriesExample(name=name, columns=columns, numbers=numbers, label=label, reading=reading))
+    return tuple(examples)
 
 
 @lru_cache(maxsize=1)

@@ -25,6 +25,7 @@ from nlp_lstm.data.hub import fetch_hub
 from nlp_lstm.data.packages import fetch_package
 from nlp_lstm.data.readers import formats
 from nlp_lstm.data.reading import ParallelSettings, ReadingSettings
+from nlp_lstm.data.series import SeriesReading
 from nlp_lstm.data.sources import (
     CacheSource,
     FolderSource,
@@ -95,9 +96,9 @@ class DataEntry(Entry):
     entry is the one whose sentences are split."""
     columns: dict[str, int] = Field(default_factory=dict)
     """Of parallel tables and gettext catalogues: a language to the number of its column, from 1."""
-    reading: ReadingSettings | ParallelSettings = ReadingSettings()
-    """Of labelled texts: where the files have text and label, and what the labels are called. Of parallel texts
-    ``for_pair`` sets it."""
+    reading: ReadingSettings | ParallelSettings | SeriesReading = ReadingSettings()
+    """Of labelled texts: where the files have text and label, and what the labels are called. Of series: what the
+    columns are. Of parallel texts ``for_pair`` sets it."""
     held_out: float = HELD_OUT
     """Of parallel texts: the share of the sentences that dev and test get each, where they have no files."""
     protected: bool = False
@@ -118,6 +119,8 @@ class DataEntry(Entry):
         is_parallel = formats.get(self.format).kind == "parallel"
         if bool(self.pairs) != is_parallel or bool(self.splits) == is_parallel:
             raise ValueError("parallel texts have pairs, all others splits")
+        if formats.get(self.format).kind == "series" and not isinstance(self.reading, SeriesReading):
+            return self.model_copy(update={"reading": SeriesReading()})
         return self
 
     @property

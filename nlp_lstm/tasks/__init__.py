@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from nlp_lstm.tasks.lm import LanguageTask
     from nlp_lstm.tasks.pos import TaggingTask
     from nlp_lstm.tasks.sentiment import ClassificationTask
+    from nlp_lstm.tasks.series import SeriesTask
+    from nlp_lstm.tasks.series_answers import SeriesSettings
     from nlp_lstm.tasks.tagging import TaggingSettings
     from nlp_lstm.tasks.translate import TranslationTask
     from nlp_lstm.tasks.translation import TranslationSettings
@@ -23,6 +25,8 @@ _HOMES = {
     "ClassificationTask": "sentiment",
     "LanguageSettings": "language",
     "LanguageTask": "lm",
+    "SeriesSettings": "series_answers",
+    "SeriesTask": "series",
     "TaggingSettings": "tagging",
     "TaggingTask": "pos",
     "Task": "base",
@@ -38,6 +42,8 @@ __all__ = [
     "ClassificationTask",
     "LanguageSettings",
     "LanguageTask",
+    "SeriesSettings",
+    "SeriesTask",
     "TaggingSettings",
     "TaggingTask",
     "Task",
