@@ -374,7 +374,10 @@ def _reach(name: str, entry: DataEntry | VectorsEntry, source: Source, *, say: S
     if isinstance(source, HubSource):
         if not isinstance(entry, DataEntry):
             raise SourceError("vectors are not read from the hub")
-        return fetch_hub(name, source, dict(entry.splits.items()), format=entry.format, reading=entry.reading, say=say)
+        reading = entry.reading
+        if not isinstance(reading, (ReadingSettings, ParallelSettings)):
+            raise SourceError(f"{entry.format} is not read from the hub")
+        return fetch_hub(name, source, dict(entry.splits.items()), format=entry.format, reading=reading, say=say)
     if isinstance(source, TrainedSource):
         if not isinstance(entry, VectorsEntry):
             raise SourceError("only word vectors are trained")

@@ -90,8 +90,8 @@ class FoundData:
             )
         if self.kind == "series":
             return tuple(
-                f"no {split} file: of series with times {TIME_HELD_OUT:.0%} of the times, at the end, are kept for it; of "
-                "others every one whose sha256 falls in one fixed tenth"
+                f"no {split} file: of series with times {TIME_HELD_OUT:.0%} of the times, at the end, are kept for it; "
+                "of others every one whose sha256 falls in one fixed tenth"
                 for split in self._carved
             )
         notes = [

@@ -172,7 +172,7 @@ def _json_series(value: Mapping[str, Any], reading: SeriesReading, where: str) -
     if not all(isinstance(column, list) for column in numbers.values()):
         raise DataError(f"{where}: the columns of numbers are lists")
     columns: dict[str, Sequence[Any]] = dict(numbers)
-    own = {"series": None, "time": None, "label": None, "symbols": None}
+    own: dict[str, str | None] = {"series": None, "time": None, "label": None, "symbols": None}
     if symbols:
         columns["symbols"], own["symbols"] = list(symbols), "symbols"
     if labels:

@@ -119,7 +119,8 @@ class SeriesTask(Task, SeriesPredictor):
         symbols = None
         if first.symbols:
             symbols = Vocabulary.build(Counter(symbol for example in examples for symbol in example.symbols))
-        labels, shares = None, ()
+        labels: Vocabulary | None = None
+        shares: tuple[float, ...] = ()
         if settings.answers != "value":
             labels, shares = choose_labels(settings, examples, limits)
         facts = SeriesFacts(

@@ -158,7 +158,7 @@ class SeriesFacts:
             symbols=None if symbols is None else Vocabulary.from_dict(symbols),
             labels=known,
             reading=parse_settings(SeriesReading, values.get("reading") or {}, "vocab.json", CheckpointError),
-            **numbers,  # type: ignore[arg-type]
+            **numbers,
         )
 
 
