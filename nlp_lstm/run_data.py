@@ -106,12 +106,12 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
         say(f"note: {note}")
     if kind == "running" and recipe.share < 1:
         raise ConfigError("share: running text has no labels; take training.tokens for a shorter training")
-    if kind in ("tagged", "series") and recipe.also_train:
-        own = "tag sets" if kind == "tagged" else "columns"
+    if kind in ("tagged", "series", "pictures") and recipe.also_train:
+        own = {"tagged": "tag sets", "series": "columns"}.get(kind, "sentences")
         raise ConfigError(f"also_train: {kind} data has {own} of its own and is not joined; give one data set")
-    if kind == "series" and recipe.share < 1:
-        raise ConfigError("share: series are learnt whole; take training.tokens for a shorter training")
-    if kind in ("tagged", "series"):
+    if kind in ("series", "pictures") and recipe.share < 1:
+        raise ConfigError(f"share: {kind} are learnt whole; take training.tokens for a shorter training")
+    if kind in ("tagged", "series", "pictures"):
         parts = {**parts, "train": take_share(parts["train"], recipe.share)}
         _check_any(parts["train"], recipe)
         _say_sizes(found.name, parts, say)

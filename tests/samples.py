@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import json
 import math
 import os
 import random
@@ -18,8 +19,10 @@ import numpy as np
 import pytest
 
 from nlp_lstm.data.example import LabelledExample, ParallelExample, TaggedExample, TextExample
+from nlp_lstm.data.pictures import PictureExample, load_pixels, to_png
 from nlp_lstm.data.readers import read_conllu, read_examples
 from nlp_lstm.data.reading import ParallelSettings
+from nlp_lstm.data.scenes import Sprites, make_scene
 from nlp_lstm.data.series import SeriesExample, SeriesReading
 from nlp_lstm.data.series_files import symbol_series
 from nlp_lstm.paths import bundled_folder
@@ -142,6 +145,29 @@ SMALL_SERIES = (
 """The same for series."""
 
 
+SMALL_CAPTIONER = (
+    "model.image_size=32",
+    "model.channels=8",
+    "model.hidden=64",
+    "model.embed=32",
+    "model.dropout=0",
+    "model.input_feeding=false",
+    "model.min_count=1",
+    "model.beams=1",
+    "training.batch_tokens=60",
+    "training.learning_rate=0.004",
+    "training.warmup_steps=10",
+    "training.epochs=0",
+    "training.average_decay=0.9",
+    "training.evaluations=2",
+    "training.threads=1",
+    "training.precision=fp32",
+    "also_evaluate=[]",
+    "baselines.tokens=0",
+)
+"""The same for pictures."""
+
+
 def tiny_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
     """Return the tagging recipe in its tiny form, further changed by ``overrides``."""
     return load_recipe("pos", [*SMALL_NETWORK, f"training.tokens={tokens}", *overrides])
@@ -170,6 +196,11 @@ def tiny_translation_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
 def tiny_series_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
     """Return the recipe of series in its tiny form, further changed by ``overrides``."""
     return load_recipe("series", [*SMALL_SERIES, f"training.tokens={tokens}", *overrides])
+
+
+def tiny_caption_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
+    """Return the recipe of descriptions in its tiny form, further changed by ``overrides``."""
+    return load_recipe("caption", [*SMALL_CAPTIONER, f"training.tokens={tokens}", *overrides])
 
 
 @contextlib.contextmanager
@@ -335,6 +366,50 @@ def wave_series() -> tuple[SeriesExample, ...]:
         name = f"wave {number}"
         examples.append(SeriesExample(name=name, columns=columns, numbers=numbers, label=label, reading=reading))
     return tuple(examples)
+
+
+def shapes() -> Sprites:
+    """Return drawings of our own, each a shape in a colour: a disc, a bar, a frame and a cross."""
+    y, x = np.mgrid[-1:1:64j, -1:1:64j]
+    masks = {
+        "egg": x**2 + y**2 < 0.9,
+        "key": abs(y) < 0.25,
+        "door": np.maximum(abs(x), abs(y)) > 0.6,
+        "star": np.minimum(abs(x), abs(y)) < 0.2,
+    }
+    colours = ((240, 230, 90), (120, 120, 120), (140, 80, 20), (250, 250, 250))
+    by_noun = {}
+    for (noun, mask), colour in zip(masks.items(), colours, strict=True):
+        by_noun[noun] = np.concatenate([np.full((64, 64, 3), colour), mask[..., None] * 255], axis=2).astype(np.uint8)
+    return Sprites(by_noun)
+
+
+@lru_cache(maxsize=1)
+def scene_examples() -> tuple[PictureExample, ...]:
+    """Return scenes of the shapes, with their sentences."""
+    generator = random.Random(3)
+    return tuple(make_scene(generator, shapes(), f"scene {number}") for number in range(40))
+
+
+def write_pictures(folder: Path, count: int = 20) -> Path:
+    """Write scenes in the form of Flickr8k and COCO: PNG files in ``images``, and Karpathy's JSON beside it."""
+    (folder / "images").mkdir(parents=True)
+    listed = []
+    for number, example in enumerate(scene_examples()[:count]):
+        (folder / "images" / f"{number}.png").write_bytes(to_png(load_pixels(example.picture, 64)))
+        split = ("train", "restval", "train", "val", "test")[number % 5]
+        sentences = [{"raw": caption} for caption in example.captions]
+        listed.append({"filename": f"{number}.png", "split": split, "sentences": sentences})
+    (folder / "pictures.json").write_text(json.dumps({"images": listed}), encoding="utf-8")
+    return folder / "pictures.json"
+
+
+@lru_cache(maxsize=1)
+def tiny_caption_run() -> Path:
+    """Return the folder of a finished tiny run on a few scenes. Read only."""
+    folder = Path(tempfile.mkdtemp(prefix="nlp-lstm-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return _run_once(tiny_caption_recipe(tokens=1_000), write_pictures(folder / "pictures"))
 
 
 @lru_cache(maxsize=1)

@@ -23,6 +23,7 @@ from nlp_lstm.data import sources
 from nlp_lstm.data.found import HELD_OUT, FoundData, digests_of, open_files
 from nlp_lstm.data.hub import fetch_hub
 from nlp_lstm.data.packages import fetch_package
+from nlp_lstm.data.pictures import PictureReading
 from nlp_lstm.data.readers import formats
 from nlp_lstm.data.reading import ParallelSettings, ReadingSettings
 from nlp_lstm.data.series import SeriesReading
@@ -96,7 +97,7 @@ class DataEntry(Entry):
     entry is the one whose sentences are split."""
     columns: dict[str, int] = Field(default_factory=dict)
     """Of parallel tables and gettext catalogues: a language to the number of its column, from 1."""
-    reading: ReadingSettings | ParallelSettings | SeriesReading = ReadingSettings()
+    reading: ReadingSettings | ParallelSettings | SeriesReading | PictureReading = ReadingSettings()
     """Of labelled texts: where the files have text and label, and what the labels are called. Of series: what the
     columns are. Of parallel texts ``for_pair`` sets it."""
     held_out: float = HELD_OUT
@@ -119,8 +120,9 @@ class DataEntry(Entry):
         is_parallel = formats.get(self.format).kind == "parallel"
         if bool(self.pairs) != is_parallel or bool(self.splits) == is_parallel:
             raise ValueError("parallel texts have pairs, all others splits")
-        if formats.get(self.format).kind == "series" and not isinstance(self.reading, SeriesReading):
-            return self.model_copy(update={"reading": SeriesReading()})
+        own = {"series": SeriesReading, "pictures": PictureReading}.get(formats.get(self.format).kind)
+        if own is not None and not isinstance(self.reading, own):
+            return self.model_copy(update={"reading": own()})
         return self
 
     @property

@@ -15,6 +15,7 @@ from pathlib import Path
 from nlp_lstm.data.example import Example, LabelledExample, ParallelExample, text_of
 from nlp_lstm.data.overlap import normal_form
 from nlp_lstm.data.parallel import line_stem
+from nlp_lstm.data.pictures import PictureExample, PictureReading, split_of_picture
 from nlp_lstm.data.readers import Kind, formats, guess_format, known_endings, own_reading, read_examples
 from nlp_lstm.data.reading import ParallelSettings, ReadingSettings
 from nlp_lstm.data.running import RunningText
@@ -66,12 +67,12 @@ class FoundData:
     source: str
     splits: Mapping[str, tuple[Path, ...]]
     sha256: Mapping[str, str]
-    reading: ReadingSettings | ParallelSettings | SeriesReading | None = None
+    reading: ReadingSettings | ParallelSettings | SeriesReading | PictureReading | None = None
     held_out: float = HELD_OUT
 
     @property
     def kind(self) -> Kind:
-        """What it holds: "tagged" sentences, "labelled" texts, "running" text, "parallel" texts or "series"."""
+        """What it holds, such as "tagged" sentences or "running" text."""
         return formats.get(self.format).kind
 
     @property
@@ -92,6 +93,12 @@ class FoundData:
             return tuple(
                 f"no {split} file: of series with times {TIME_HELD_OUT:.0%} of the times, at the end, are kept for it; "
                 "of others every one whose sha256 falls in one fixed tenth"
+                for split in self._carved
+            )
+        if self.kind == "pictures":
+            return tuple(
+                f"no {split} file: it has the pictures that the data says, of drawn scenes those whose combination of "
+                "drawings falls in one fixed part by its sha256, so that train has no such combination"
                 for split in self._carved
             )
         notes = [
@@ -205,6 +212,8 @@ class FoundData:
             return self.reading.then(reading, self.name)
         if isinstance(self.reading, SeriesReading) and isinstance(chosen, SeriesReading):
             return self.reading.then(chosen)
+        if isinstance(self.reading, PictureReading):
+            return chosen
         return self.reading or chosen
 
     def _with_labels(self, examples: Sequence[Example], split: str) -> list[Example]:
@@ -228,7 +237,7 @@ class FoundData:
 
     def _check_any(self, examples: Sequence[Example], split: str) -> Sequence[Example]:
         if not examples:
-            what = "series" if self.kind == "series" else "sentences"
+            what = self.kind if self.kind in ("series", "pictures") else "sentences"
             raise DataError(
                 f"{self.name}: the {split} split is empty: a tenth of the {what} goes to each split that has no "
                 f"file, and here there are too few; add {what}, or a file with {split} in its name"
@@ -239,6 +248,8 @@ class FoundData:
         """The split that an example is carved for; of parallel texts the language of the data set decides."""
         if isinstance(example, SeriesExample):
             return split_of_series(example)
+        if isinstance(example, PictureExample):
+            return split_of_picture(example)
         if not isinstance(example, ParallelExample):
             return carved_split(text_of(example))
         is_turned = isinstance(reading, ParallelSettings) and reading.target == self.language
@@ -302,7 +313,8 @@ def open_files(
     Args:
         path: a file of tagged sentences, labelled texts, running text or parallel texts, or a folder with such files.
         format: a name in ``readers.formats``; None goes by the endings.
-        kind: what the files hold: "tagged" sentences, "labelled" texts, "running" text, "parallel" texts or "series".
+        kind: what the files hold: "tagged" sentences, "labelled" texts, "running" text, "parallel" texts, "series" or
+            "pictures".
         reading: of parallel texts: has the languages whose files are meant.
 
     Raises:

@@ -7,6 +7,8 @@ from nlp_lstm.tasks.predictor import predictors, tasks
 if TYPE_CHECKING:
     from nlp_lstm.tasks.base import Task, predict_examples
     from nlp_lstm.tasks.bilm import BidirectionalSettings, BidirectionalTask
+    from nlp_lstm.tasks.caption import CaptionTask
+    from nlp_lstm.tasks.captioning import CaptionSettings
     from nlp_lstm.tasks.classification import ClassificationSettings
     from nlp_lstm.tasks.language import LanguageSettings
     from nlp_lstm.tasks.lm import LanguageTask
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "BidirectionalSettings": "bilm",
     "BidirectionalTask": "bilm",
+    "CaptionSettings": "captioning",
+    "CaptionTask": "caption",
     "ClassificationSettings": "classification",
     "ClassificationTask": "sentiment",
     "LanguageSettings": "language",
@@ -38,6 +42,8 @@ _HOMES = {
 __all__ = [
     "BidirectionalSettings",
     "BidirectionalTask",
+    "CaptionSettings",
+    "CaptionTask",
     "ClassificationSettings",
     "ClassificationTask",
     "LanguageSettings",

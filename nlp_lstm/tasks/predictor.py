@@ -38,6 +38,7 @@ tasks: Registry[type[Task]] = Registry(
     "task",
     {
         "bilm": "nlp_lstm.tasks.bilm",
+        "caption": "nlp_lstm.tasks.caption",
         "lm": "nlp_lstm.tasks.lm",
         "pos": "nlp_lstm.tasks.pos",
         "sentiment": "nlp_lstm.tasks.sentiment",

@@ -14,6 +14,7 @@ import pytest
 import torch
 from samples import (
     SMALL_BIDIRECTIONAL_MODEL,
+    SMALL_CAPTIONER,
     SMALL_CLASSIFIER,
     SMALL_LANGUAGE_MODEL,
     SMALL_NETWORK,
@@ -25,18 +26,21 @@ from samples import (
     pair_examples,
     review_examples,
     running_examples,
+    scene_examples,
     tagged_examples,
     tiny_language_recipe,
     tiny_pipeline,
     wave_series,
 )
 
+from nlp_lstm.data.pictures import to_png
 from nlp_lstm.data.readers import read_conllu
 from nlp_lstm.evaluation.report import Report
 from nlp_lstm.inference.opening import open_model
 from nlp_lstm.pipeline import Pipeline
 from nlp_lstm.recipes import load_recipe
 from nlp_lstm.tasks import LanguageTask, Task, predict_examples, tasks
+from nlp_lstm.tasks.captioning import Described
 from nlp_lstm.tasks.classification import EmptyTextWarning
 from nlp_lstm.tasks.language import LinePrediction
 from nlp_lstm.tasks.series_answers import EmptySeriesWarning, SeriesPrediction
@@ -155,6 +159,20 @@ SAMPLES = {
         is_fitted=lambda scores: scores["bleu"] > 90,
         use_options={"num_beams": 3},
     ),
+    "caption": Sample(
+        examples=scene_examples,
+        recipe="caption",
+        overrides=SMALL_CAPTIONER,
+        tokens=24_000,
+        texts=(
+            scene_examples()[3].picture,
+            to_png(scene_examples()[30].picture.draw()),
+            np.zeros((9, 70, 3), np.uint8),
+        ),
+        empty_result=lambda pipeline, text: {"generated_text": ""},
+        is_fitted=lambda scores: scores["bleu"] > 90,
+        use_options={"num_beams": 3},
+    ),
     "series": Sample(
         examples=letter_series,
         recipe="series",
@@ -231,7 +249,7 @@ def exactly(predictions: Sequence[Any]) -> list[Any]:
         elif isinstance(found, SeriesPrediction) and found.probabilities is not None:
             values.append(found.probabilities.tolist())
         else:
-            values.append(found.texts if isinstance(found, Translated) else found)
+            values.append(found.texts if isinstance(found, (Described, Translated)) else found)
     return values
 
 
