@@ -58,7 +58,8 @@ def model_card(
         *scores,
         "",
         "The figures are those of the stored weights, computed in fp32. Intervals are bootstrap intervals over "
-        "the texts, of one model; they do not contain the spread between training runs.",
+        "the texts (of series over the blocks that the report names), of one model; they do not contain the spread "
+        "between training runs.",
         "",
         "## Made from",
         "",

@@ -97,7 +97,13 @@ def run(
 @app.command()
 def predict(
     model: Annotated[str, typer.Argument(help="A task, a model name or a model folder.")],
-    files: Annotated[list[Path] | None, typer.Argument(help="Text files, one text a line; none reads stdin.")] = None,
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Text files, one text a line; none reads stdin. Of a task that reads tables each file is one input, "
+            "and stdin has their paths."
+        ),
+    ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Default: stdout.")] = None,
     form: Annotated[
         OutputFormat,
@@ -121,7 +127,7 @@ def predict(
         typer.Option("--together-with", help="A further model that answers together with the first; may come again."),
     ] = None,
 ) -> None:
-    """Predict for each line of text."""
+    """Predict for each line of text, or each file."""
     from nlp_lstm.pipeline import Pipeline
 
     if form is OutputFormat.conllu and label is not None:
@@ -134,7 +140,7 @@ def predict(
         options["top_k"] = top_k or None
     if explain:
         options["explain"] = True
-    lines = read_texts(files or [])
+    lines = map(str, files) if files and pipeline.predictor.reads_files else read_texts(files or [])
     texts: Iterator[Any] = (line.split() for line in lines) if pretokenized else lines
     with open_output(output) as file:
         if form is OutputFormat.conllu:

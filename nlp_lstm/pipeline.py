@@ -155,7 +155,8 @@ class Pipeline:
         Args:
             inputs: a string gives one result, a list a list of results, any other iterable a lazy iterator that
                 keeps the order. With ``pretokenized`` a text is a list of tokens, so one text is a list of strings
-                and many texts are a list of such lists.
+                and many texts are a list of such lists. A series of numbers is a table: its path, a dictionary of
+                columns, or an array with a row a step.
             pretokenized: whether the texts come as lists of tokens.
             options: what the task knows besides, such as ``label="xpos"``.
 
@@ -165,12 +166,7 @@ class Pipeline:
             ConfigError: an option is not known.
         """
         self._check_options(options)
-        if isinstance(inputs, (bytes, dict)) or not isinstance(inputs, Iterable):
-            raise DataError(f"input is {shorten(inputs)} ({type(inputs).__name__}); give a string or a list of strings")
-        is_single = isinstance(inputs, str)
-        if pretokenized and isinstance(inputs, (list, tuple)):
-            is_single = bool(inputs) and all(isinstance(item, str) for item in inputs)
-        if is_single:
+        if self.predictor.is_one(inputs, is_pretokenized=pretokenized):
             self._check_item(inputs, pretokenized, options, "input")
             return next(self._results([inputs], pretokenized, options))
         if isinstance(inputs, (list, tuple)):
@@ -354,8 +350,8 @@ class Pipeline:
             yield [item for _, item in numbered]
 
     def _check_item(self, item: Any, pretokenized: bool, options: dict[str, Any], where: str) -> None:
-        """Check one text before any work is done."""
-        _check_text_or_tokens(item, pretokenized, where)
+        """Check one input before any work is done."""
+        self.predictor.check_input(item, where, is_pretokenized=pretokenized)
         self.predictor.check_text(item, where, **options)
 
     def _results(self, texts: Sequence[Any], pretokenized: bool, options: dict[str, Any]) -> Iterator[Any]:
@@ -376,7 +372,7 @@ class Pipeline:
 
         Examples are read and predicted some thousands at a time, across texts, so that memory stays bounded.
         """
-        if self._tokenizer is None and not pretokenized:
+        if self._tokenizer is None and not pretokenized and self.predictor.needs_tokenizer:
             self._tokenizer = Tokenizer(self.language)
         examples = (
             (position, example)
@@ -392,17 +388,6 @@ class Pipeline:
         needs_gradient = any((options or {}).get(name) for name in self.predictor.gradient_options)
         engine = self._torch if needs_gradient else self._engine
         return engine.predict(examples, batch_tokens=self._batch_tokens, options=options)
-
-
-def _check_text_or_tokens(item: Any, pretokenized: bool, where: str) -> None:
-    if not pretokenized:
-        check_text(item, where)
-    elif isinstance(item, str) or not isinstance(item, Sequence):
-        raise DataError(f"{where} is {shorten(item)}; with pretokenized=True give a list of tokens per text")
-    else:
-        for index, word in enumerate(item):
-            if not check_text(word, f"{where}, token {index}"):
-                raise DataError(f"{where}, token {index} is empty; tokens are non-empty strings")
 
 
 def find_folder(

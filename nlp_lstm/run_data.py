@@ -106,9 +106,12 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
         say(f"note: {note}")
     if kind == "running" and recipe.share < 1:
         raise ConfigError("share: running text has no labels; take training.tokens for a shorter training")
-    if kind == "tagged" and recipe.also_train:
-        raise ConfigError("also_train: tagged data has tag sets of its own and is not joined; give one data set")
-    if kind == "tagged":
+    if kind in ("tagged", "series", "pictures") and recipe.also_train:
+        own = {"tagged": "tag sets", "series": "columns"}.get(kind, "sentences")
+        raise ConfigError(f"also_train: {kind} data has {own} of its own and is not joined; give one data set")
+    if kind in ("series", "pictures") and recipe.share < 1:
+        raise ConfigError(f"share: {kind} are learnt whole; take training.tokens for a shorter training")
+    if kind in ("tagged", "series", "pictures"):
         parts = {**parts, "train": take_share(parts["train"], recipe.share)}
         _check_any(parts["train"], recipe)
         _say_sizes(found.name, parts, say)

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import json
+import math
 import os
+import random
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nlp_lstm.data.example import LabelledExample, ParallelExample, TaggedExample, TextExample
+from nlp_lstm.data.pictures import PictureExample, load_pixels, to_png
 from nlp_lstm.data.readers import read_conllu, read_examples
 from nlp_lstm.data.reading import ParallelSettings
+from nlp_lstm.data.scenes import Sprites, make_scene
+from nlp_lstm.data.series import SeriesExample, SeriesReading
+from nlp_lstm.data.series_files import symbol_series
 from nlp_lstm.paths import bundled_folder
 from nlp_lstm.pipeline import Pipeline
 from nlp_lstm.recipes import Recipe, load_recipe
@@ -28,6 +37,7 @@ REVIEWS = SAMPLES / "reviews.tsv"
 CASES = SAMPLES / "sentiment_cases.jsonl"
 LETTERS = SAMPLES / "letters.txt"
 PAIRS = SAMPLES / "pairs.tsv"
+PRICES = "day,price\n" + "".join(f"{day:04},{100 + 10 * math.sin(day * day)}\n" for day in range(100))
 
 SMALL_NETWORK = (
     "model.embedding.vectors=null",
@@ -116,6 +126,48 @@ SMALL_TRANSLATOR = (
 """The same for pairs of texts."""
 
 
+SMALL_SERIES = (
+    "model.hidden=32",
+    "model.layers=1",
+    "model.dropout=0",
+    "model.input_dropout=0",
+    "training.batch_tokens=100",
+    "training.learning_rate=0.02",
+    "training.warmup_steps=10",
+    "training.epochs=0",
+    "training.average_decay=0.9",
+    "training.evaluations=2",
+    "training.threads=1",
+    "training.precision=fp32",
+    "also_evaluate=[]",
+    "baselines.tokens=0",
+)
+"""The same for series."""
+
+
+SMALL_CAPTIONER = (
+    "model.image_size=32",
+    "model.channels=8",
+    "model.hidden=64",
+    "model.embed=32",
+    "model.dropout=0",
+    "model.input_feeding=false",
+    "model.min_count=1",
+    "model.beams=1",
+    "training.batch_tokens=60",
+    "training.learning_rate=0.004",
+    "training.warmup_steps=10",
+    "training.epochs=0",
+    "training.average_decay=0.9",
+    "training.evaluations=2",
+    "training.threads=1",
+    "training.precision=fp32",
+    "also_evaluate=[]",
+    "baselines.tokens=0",
+)
+"""The same for pictures."""
+
+
 def tiny_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
     """Return the tagging recipe in its tiny form, further changed by ``overrides``."""
     return load_recipe("pos", [*SMALL_NETWORK, f"training.tokens={tokens}", *overrides])
@@ -139,6 +191,16 @@ def tiny_bidirectional_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
 def tiny_translation_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
     """Return the recipe of translators in its tiny form, further changed by ``overrides``."""
     return load_recipe("translate", [*SMALL_TRANSLATOR, f"training.tokens={tokens}", *overrides])
+
+
+def tiny_series_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
+    """Return the recipe of series in its tiny form, further changed by ``overrides``."""
+    return load_recipe("series", [*SMALL_SERIES, f"training.tokens={tokens}", *overrides])
+
+
+def tiny_caption_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
+    """Return the recipe of descriptions in its tiny form, further changed by ``overrides``."""
+    return load_recipe("caption", [*SMALL_CAPTIONER, f"training.tokens={tokens}", *overrides])
 
 
 @contextlib.contextmanager
@@ -266,6 +328,88 @@ def span_examples() -> tuple[TaggedExample, ...]:
 def review_examples() -> tuple[LabelledExample, ...]:
     """Return the labelled reviews, as many of each label."""
     return tuple(read_examples([REVIEWS], kind="labelled"))
+
+
+@lru_cache(maxsize=1)
+def tiny_series_run() -> Path:
+    """Return the folder of a finished tiny run on rising and falling prices. Read only."""
+    folder = Path(tempfile.mkdtemp(prefix="nlp-lstm-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    (folder / "prices.csv").write_text(PRICES, encoding="utf-8")
+    reading = ("reading.time=day", "reading.numbers={price: log-change}", "reading.ahead=price")
+    return _run_once(tiny_series_recipe(*reading, tokens=800), folder / "prices.csv")
+
+
+@lru_cache(maxsize=1)
+def letter_series() -> tuple[SeriesExample, ...]:
+    """Return series of letters, each labelled "new" where it comes for the first time, else "old"."""
+    letters = random.Random(1)
+    examples = []
+    for number in range(40):
+        symbols = letters.choices("ABCD", k=letters.randint(3, 12))
+        labels = tuple("old" if symbol in symbols[:place] else "new" for place, symbol in enumerate(symbols))
+        examples.append(replace(symbol_series(symbols, f"letters {number}"), labels=labels))
+    return tuple(examples)
+
+
+@lru_cache(maxsize=1)
+def wave_series() -> tuple[SeriesExample, ...]:
+    """Return series of two numbers a step, labelled as a whole: "slow" and "fast" waves with noise."""
+    noise = np.random.default_rng(1)
+    reading = SeriesReading(numbers={"x": "value", "y": "value"})
+    examples = []
+    for number in range(40):
+        label, pace = (("slow", 0.3), ("fast", 1.5))[number % 2]
+        steps = pace * np.arange(8 + number % 7) + noise.uniform(0, 3)
+        numbers = np.stack([10 + np.sin(steps), np.cos(steps)], axis=1) + noise.normal(0, 0.05, (len(steps), 2))
+        columns = ("x", "y")
+        name = f"wave {number}"
+        examples.append(SeriesExample(name=name, columns=columns, numbers=numbers, label=label, reading=reading))
+    return tuple(examples)
+
+
+def shapes() -> Sprites:
+    """Return drawings of our own, each a shape in a colour: a disc, a bar, a frame and a cross."""
+    y, x = np.mgrid[-1:1:64j, -1:1:64j]
+    masks = {
+        "egg": x**2 + y**2 < 0.9,
+        "key": abs(y) < 0.25,
+        "door": np.maximum(abs(x), abs(y)) > 0.6,
+        "star": np.minimum(abs(x), abs(y)) < 0.2,
+    }
+    colours = ((240, 230, 90), (120, 120, 120), (140, 80, 20), (250, 250, 250))
+    by_noun = {}
+    for (noun, mask), colour in zip(masks.items(), colours, strict=True):
+        by_noun[noun] = np.concatenate([np.full((64, 64, 3), colour), mask[..., None] * 255], axis=2).astype(np.uint8)
+    return Sprites(by_noun)
+
+
+@lru_cache(maxsize=1)
+def scene_examples() -> tuple[PictureExample, ...]:
+    """Return scenes of the shapes, with their sentences."""
+    generator = random.Random(3)
+    return tuple(make_scene(generator, shapes(), f"scene {number}") for number in range(40))
+
+
+def write_pictures(folder: Path, count: int = 20) -> Path:
+    """Write scenes in the form of Flickr8k and COCO: PNG files in ``images``, and Karpathy's JSON beside it."""
+    (folder / "images").mkdir(parents=True)
+    listed = []
+    for number, example in enumerate(scene_examples()[:count]):
+        (folder / "images" / f"{number}.png").write_bytes(to_png(load_pixels(example.picture, 64)))
+        split = ("train", "restval", "train", "val", "test")[number % 5]
+        sentences = [{"raw": caption} for caption in example.captions]
+        listed.append({"filename": f"{number}.png", "split": split, "sentences": sentences})
+    (folder / "pictures.json").write_text(json.dumps({"images": listed}), encoding="utf-8")
+    return folder / "pictures.json"
+
+
+@lru_cache(maxsize=1)
+def tiny_caption_run() -> Path:
+    """Return the folder of a finished tiny run on a few scenes. Read only."""
+    folder = Path(tempfile.mkdtemp(prefix="nlp-lstm-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return _run_once(tiny_caption_recipe(tokens=1_000), write_pictures(folder / "pictures"))
 
 
 @lru_cache(maxsize=1)

@@ -12,18 +12,24 @@ from pathlib import Path
 import pytest
 from samples import (
     PAIRS,
+    PRICES,
     REVIEWS,
     SMALL_BIDIRECTIONAL_MODEL,
+    SMALL_CAPTIONER,
     SMALL_CLASSIFIER,
     SMALL_LANGUAGE_MODEL,
     SMALL_NETWORK,
+    SMALL_SERIES,
     SMALL_TRANSLATOR,
     TAGGED,
     bundled_model,
+    tiny_caption_run,
     tiny_language_run,
     tiny_model,
     tiny_sentiment_run,
+    tiny_series_run,
     tiny_translation_run,
+    write_pictures,
 )
 from typer.testing import CliRunner
 
@@ -47,6 +53,9 @@ TINY = [*SMALL_NETWORK, "model.hidden=8", "training.tokens=400"]
 TINY_CLASSIFIER = [*SMALL_CLASSIFIER, "model.hidden=8", "training.tokens=400"]
 TINY_BIDIRECTIONAL_MODEL = [*SMALL_BIDIRECTIONAL_MODEL, "model.hidden=8", "training.tokens=400"]
 TINY_LANGUAGE_MODEL = [*SMALL_LANGUAGE_MODEL, "training.tokens=400"]
+TINY_CAPTIONER = [*SMALL_CAPTIONER, "training.tokens=400"]
+TINY_SERIES = [*SMALL_SERIES, "training.tokens=400"]
+AHEAD = ["reading.time=day", "reading.numbers={price: log-change}", "reading.ahead=price"]
 TINY_TRANSLATOR = [*SMALL_TRANSLATOR, "training.tokens=400"]
 
 
@@ -76,6 +85,11 @@ def workplace(tmp_path, monkeypatch) -> Path:
     (folder / "my_text.txt").write_text("The old ferry leaves at six.\n" * 20, encoding="utf-8")
     shutil.copy(folder / "my_text.txt", folder / "my_sentences.txt")
     shutil.copy(PAIRS, folder / "my_pairs.tsv")
+    write_pictures(folder / "my_pictures")
+    shutil.copy(folder / "my_pictures" / "images" / "0.png", folder / "my_photo.png")
+    (folder / "my_prices.csv").write_text(PRICES, encoding="utf-8")
+    symbols = (f'{{"symbols": "{number:b}", "label": "{number % 2}"}}' for number in range(1, 60))
+    (folder / "my_symbols.jsonl").write_text("\n".join(symbols), encoding="utf-8")
     monkeypatch.chdir(folder)
     return folder
 
@@ -93,6 +107,10 @@ def run_nlp_lstm(arguments: list[str], text: str = "") -> None:
             "lm-characters": (TINY_LANGUAGE_MODEL, Path("my_text.txt")),
             "bilm": (TINY_BIDIRECTIONAL_MODEL, Path("my_text.txt")),
             "translate": (TINY_TRANSLATOR, PAIRS),
+            "caption": (TINY_CAPTIONER, Path("my_pictures/pictures.json")),
+            "series": ([*TINY_SERIES, *AHEAD], Path("my_prices.csv")),
+            "series-vowels": (TINY_SERIES, Path("my_symbols.jsonl")),
+            "series-peptides": (TINY_SERIES, Path("my_symbols.jsonl")),
         }.get(arguments[1], (TINY_CLASSIFIER, REVIEWS))
         arguments = [*arguments, *tiny, *([] if "--data" in arguments else ["--data", str(sample)])]
     result = CliRunner().invoke(app, arguments, input=text)
@@ -110,6 +128,10 @@ def run_line(line: str) -> None:
     """Run one line of shell in tiny form."""
     if "runs/lm/model" in line:
         shutil.copytree(tiny_language_run() / "model", "runs/lm/model")
+    if "runs/caption/model" in line:
+        shutil.copytree(tiny_caption_run() / "model", "runs/caption/model")
+    if "runs/series/model" in line:
+        shutil.copytree(tiny_series_run() / "model", "runs/series/model")
     if "runs/translate/model" in line:
         shutil.copytree(tiny_translation_run() / "model", "runs/translate/model")
     if "init=" in line or "context=" in line:

@@ -23,8 +23,10 @@ from nlp_lstm.data import sources
 from nlp_lstm.data.found import HELD_OUT, FoundData, digests_of, open_files
 from nlp_lstm.data.hub import fetch_hub
 from nlp_lstm.data.packages import fetch_package
+from nlp_lstm.data.pictures import PictureReading
 from nlp_lstm.data.readers import formats
 from nlp_lstm.data.reading import ParallelSettings, ReadingSettings
+from nlp_lstm.data.series import SeriesReading
 from nlp_lstm.data.sources import (
     CacheSource,
     FolderSource,
@@ -95,9 +97,9 @@ class DataEntry(Entry):
     entry is the one whose sentences are split."""
     columns: dict[str, int] = Field(default_factory=dict)
     """Of parallel tables and gettext catalogues: a language to the number of its column, from 1."""
-    reading: ReadingSettings | ParallelSettings = ReadingSettings()
-    """Of labelled texts: where the files have text and label, and what the labels are called. Of parallel texts
-    ``for_pair`` sets it."""
+    reading: ReadingSettings | ParallelSettings | SeriesReading | PictureReading = ReadingSettings()
+    """Of labelled texts: where the files have text and label, and what the labels are called. Of series: what the
+    columns are. Of parallel texts ``for_pair`` sets it."""
     held_out: float = HELD_OUT
     """Of parallel texts: the share of the sentences that dev and test get each, where they have no files."""
     protected: bool = False
@@ -118,6 +120,9 @@ class DataEntry(Entry):
         is_parallel = formats.get(self.format).kind == "parallel"
         if bool(self.pairs) != is_parallel or bool(self.splits) == is_parallel:
             raise ValueError("parallel texts have pairs, all others splits")
+        own = {"series": SeriesReading, "pictures": PictureReading}.get(formats.get(self.format).kind)
+        if own is not None and not isinstance(self.reading, own):
+            return self.model_copy(update={"reading": own()})
         return self
 
     @property
@@ -371,7 +376,10 @@ def _reach(name: str, entry: DataEntry | VectorsEntry, source: Source, *, say: S
     if isinstance(source, HubSource):
         if not isinstance(entry, DataEntry):
             raise SourceError("vectors are not read from the hub")
-        return fetch_hub(name, source, dict(entry.splits.items()), format=entry.format, reading=entry.reading, say=say)
+        reading = entry.reading
+        if not isinstance(reading, (ReadingSettings, ParallelSettings)):
+            raise SourceError(f"{entry.format} is not read from the hub")
+        return fetch_hub(name, source, dict(entry.splits.items()), format=entry.format, reading=reading, say=say)
     if isinstance(source, TrainedSource):
         if not isinstance(entry, VectorsEntry):
             raise SourceError("only word vectors are trained")

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+from nlp_lstm.data.pictures import PictureExample
+from nlp_lstm.data.series import SeriesExample
 from nlp_lstm.errors import DataError
 from nlp_lstm.text.document import Document
 
@@ -102,9 +104,11 @@ class ParallelExample:
     target: str | None = None
 
 
-Example: TypeAlias = "TaggedExample | LabelledExample | TextExample | ParallelExample"
+Example: TypeAlias = "TaggedExample | LabelledExample | TextExample | ParallelExample | SeriesExample | PictureExample"
 
 
 def text_of(example: Example) -> str:
-    """Return the text that an example is about; of a text with its translation the former."""
+    """Return the text that an example is about; of a text with its translation the former, else its name."""
+    if isinstance(example, (SeriesExample, PictureExample)):
+        return example.name
     return example.source if isinstance(example, ParallelExample) else example.document.text

@@ -1,7 +1,7 @@
 """A data set whose files are on this machine: its splits, its papers, and a user's own files as one.
 
-Where a dev or test split has no file, it is carved out of train: by a rule that looks at each sentence alone, or, of
-running text, as a stretch of lines at the end.
+Where a dev or test split has no file, it is carved out of train: by a rule that looks at each sentence or series alone,
+or, of running text and of series with times, as what comes at the end.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from pathlib import Path
 from nlp_lstm.data.example import Example, LabelledExample, ParallelExample, text_of
 from nlp_lstm.data.overlap import normal_form
 from nlp_lstm.data.parallel import line_stem
+from nlp_lstm.data.pictures import PictureExample, PictureReading, split_of_picture
 from nlp_lstm.data.readers import Kind, formats, guess_format, known_endings, own_reading, read_examples
 from nlp_lstm.data.reading import ParallelSettings, ReadingSettings
 from nlp_lstm.data.running import RunningText
+from nlp_lstm.data.series import TIME_HELD_OUT, SeriesExample, SeriesReading, cut_in_time, split_of_series
 from nlp_lstm.data.sources import Say, say_nothing, sha256_of
 from nlp_lstm.errors import ConfigError, DataError
 from nlp_lstm.settings import Settings
@@ -66,12 +68,12 @@ class FoundData:
     source: str
     splits: Mapping[str, tuple[Path, ...]]
     sha256: Mapping[str, str]
-    reading: ReadingSettings | ParallelSettings | None = None
+    reading: ReadingSettings | ParallelSettings | SeriesReading | PictureReading | None = None
     held_out: float = HELD_OUT
 
     @property
     def kind(self) -> Kind:
-        """What it holds: "tagged" sentences, "labelled" texts, "running" text or "parallel" texts."""
+        """What it holds, such as "tagged" sentences or "running" text."""
         return formats.get(self.format).kind
 
     @property
@@ -87,6 +89,18 @@ class FoundData:
             return tuple(
                 f"no {split} file: {self.held_out:.0%} of the sentences, by their sha256, are taken out of train for "
                 f"{split} with all their translations"
+                for split in self._carved
+            )
+        if self.kind == "series":
+            return tuple(
+                f"no {split} file: of series with times {TIME_HELD_OUT:.0%} of the times, at the end, are kept for it; "
+                "of others every one whose sha256 falls in one fixed tenth"
+                for split in self._carved
+            )
+        if self.kind == "pictures":
+            return tuple(
+                f"no {split} file: it has the pictures that the data says, of drawn scenes those whose combination of "
+                "drawings falls in one fixed part by its sha256, so that train has no such combination"
                 for split in self._carved
             )
         notes = [
@@ -118,9 +132,10 @@ class FoundData:
 
         Args:
             split: the split.
-            reading: how to read labelled texts (``ReadingSettings``) or parallel ones (``ParallelSettings``). Of a
-                data set of the catalogue, which has columns and labels of its own, it names the labels once more and
-                chooses phrases, or says which of the two languages is translated; for other files all of it counts.
+            reading: how to read labelled texts (``ReadingSettings``), parallel ones (``ParallelSettings``) or series
+                (``SeriesReading``). Of a data set of the catalogue, which has columns and labels of its own, it names
+                the labels once more and chooses phrases, or says which of the two languages is translated, or of series
+                changes what it says explicitly; for other files all of it counts.
             language: language code of the tokeniser for labelled texts and running text; None takes the data set's,
                 else English.
             say: called with notes on what was left out.
@@ -198,6 +213,10 @@ class FoundData:
             return self.reading.then(chosen, self.name)
         if isinstance(self.reading, ParallelSettings) and isinstance(reading, ParallelSettings):
             return self.reading.then(reading, self.name)
+        if isinstance(self.reading, SeriesReading) and isinstance(chosen, SeriesReading):
+            return self.reading.then(chosen)
+        if isinstance(self.reading, PictureReading):
+            return chosen
         return self.reading or chosen
 
     def _with_labels(self, examples: Sequence[Example], split: str) -> list[Example]:
@@ -211,6 +230,8 @@ class FoundData:
         splits = ("train", *self._carved)
         if isinstance(examples, RunningText):
             return {split: self._cut(examples, split) for split in splits}
+        if isinstance(reading, SeriesReading) and reading.time is not None:
+            return dict(cut_in_time(examples, splits))  # type: ignore[arg-type]
         parts: dict[str, list[Example]] = {split: [] for split in splits}
         for example in examples:
             split = self._split_of_example(example, reading)
@@ -219,14 +240,19 @@ class FoundData:
 
     def _check_any(self, examples: Sequence[Example], split: str) -> Sequence[Example]:
         if not examples:
+            what = self.kind if self.kind in ("series", "pictures") else "sentences"
             raise DataError(
-                f"{self.name}: the {split} split is empty: a tenth of the sentences goes to each split that has no "
-                f"file, and here there are too few; add sentences, or a file with {split} in its name"
+                f"{self.name}: the {split} split is empty: a tenth of the {what} goes to each split that has no "
+                f"file, and here there are too few; add {what}, or a file with {split} in its name"
             )
         return examples
 
     def _split_of_example(self, example: Example, reading: Settings) -> str:
         """The split that an example is carved for; of parallel texts the language of the data set decides."""
+        if isinstance(example, SeriesExample):
+            return split_of_series(example)
+        if isinstance(example, PictureExample):
+            return split_of_picture(example)
         if not isinstance(example, ParallelExample):
             return carved_split(text_of(example))
         is_turned = isinstance(reading, ParallelSettings) and reading.target == self.language
@@ -290,7 +316,8 @@ def open_files(
     Args:
         path: a file of tagged sentences, labelled texts, running text or parallel texts, or a folder with such files.
         format: a name in ``readers.formats``; None goes by the endings.
-        kind: what the files hold: "tagged" sentences, "labelled" texts, "running" text or "parallel" texts.
+        kind: what the files hold: "tagged" sentences, "labelled" texts, "running" text, "parallel" texts, "series" or
+            "pictures".
         reading: of parallel texts: has the languages whose files are meant.
 
     Raises:

@@ -1,10 +1,11 @@
 """Readers: from files of examples to examples, strict, with file and line in every complaint.
 
-There are four kinds of data: sentences with a label on every token ("tagged"; see ``nlp_lstm.data.tagged``), texts with
+There are six kinds of data: sentences with a label on every token ("tagged"; see ``nlp_lstm.data.tagged``), texts with
 one label ("labelled"; see ``nlp_lstm.data.labelled``), text as such ("running"; see ``nlp_lstm.data.running``),
-which is not held but read anew in every pass, and texts with their translations ("parallel"; see
-``nlp_lstm.data.parallel``). Formats are known by name. Each reader takes plain files and, by the ending ``.gz``, gzip
-files. All files are UTF-8, but for gettext catalogues that say otherwise.
+which is not held but read anew in every pass, texts with their translations ("parallel"; see
+``nlp_lstm.data.parallel``), series of numbers or symbols ("series"; see ``nlp_lstm.data.series``), and pictures with
+sentences ("pictures"; see ``nlp_lstm.data.pictures``). Formats are known by name. Each reader takes plain files and, by
+the ending ``.gz``, gzip files. All files are UTF-8, but for gettext catalogues that say otherwise.
 """
 
 from __future__ import annotations
@@ -20,8 +21,13 @@ from nlp_lstm.data.gettext_catalogues import read_gettext
 from nlp_lstm.data.imdb import imdb_paragraphs, read_imdb
 from nlp_lstm.data.labelled import read_csv, read_labelled_jsonl, read_tsv
 from nlp_lstm.data.parallel import language_of, read_parallel_jsonl, read_parallel_lines, read_parallel_tsv
+from nlp_lstm.data.picture_files import read_karpathy, read_tokens
+from nlp_lstm.data.pictures import PictureExample, PictureReading
 from nlp_lstm.data.reading import ParallelSettings, ReadingSettings
 from nlp_lstm.data.running import FileCutter, LineReader, RunningText
+from nlp_lstm.data.scenes import read_scenes
+from nlp_lstm.data.series import SeriesExample, SeriesReading
+from nlp_lstm.data.series_files import read_modlamp, read_series_jsonl, read_series_table, read_ts
 from nlp_lstm.data.sources import Say, say_nothing
 from nlp_lstm.data.tagged import (
     brown_sentence,
@@ -41,15 +47,22 @@ from nlp_lstm.text.detokenize import detokenise
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.tokenize import Tokenizer, tokenizer_for
 
-Kind: TypeAlias = Literal["tagged", "labelled", "running", "parallel"]
-"""What a data set holds: sentences with a label per token, texts with one label, text as such, line by line, or texts
-with their translations."""
+Kind: TypeAlias = Literal["tagged", "labelled", "running", "parallel", "series", "pictures"]
+"""What a data set holds: sentences with a label per token, texts with one label, text as such, line by line, texts with
+their translations, series, or pictures with sentences."""
 
 TaggedReader: TypeAlias = Callable[[Path], list[TaggedExample]]
 LabelledReader: TypeAlias = Callable[[Path, ReadingSettings, Tokenizer], list[LabelledExample]]
 ParallelReader: TypeAlias = Callable[[Sequence[Path], ParallelSettings, Say], list[ParallelExample]]
+SeriesReader: TypeAlias = Callable[[Path, SeriesReading], list[SeriesExample]]
+PictureReader: TypeAlias = Callable[[Path, PictureReading], list[PictureExample]]
 
-_READING: dict[Kind, type[Settings]] = {"labelled": ReadingSettings, "parallel": ParallelSettings}
+_READING: dict[Kind, type[Settings]] = {
+    "labelled": ReadingSettings,
+    "parallel": ParallelSettings,
+    "series": SeriesReading,
+    "pictures": PictureReading,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +95,8 @@ _ENDINGS: dict[Kind, dict[str, str]] = {
     "labelled": {".tsv": "tsv", ".csv": "csv", ".jsonl": "labelled-jsonl"},
     "running": {".txt": "text", ".tokens": "tokens"},
     "parallel": {".tsv": "parallel-tsv", ".jsonl": "parallel-jsonl", ".po": "gettext", ".mo": "gettext"},
+    "series": {".csv": "series-table", ".tsv": "series-table", ".jsonl": "series-jsonl", ".ts": "ts"},
+    "pictures": {".json": "karpathy", ".token": "picture-tokens", ".txt": "picture-tokens"},
 }
 
 
@@ -100,8 +115,9 @@ def read_examples(
         paths: the files.
         format: a name in ``formats``; None goes by each file's ending.
         kind: what the files hold, where their endings have to tell the format.
-        reading: where text and label stand in labelled files, a ``ReadingSettings``, or which languages are read from
-            parallel ones, a ``ParallelSettings``; None takes what these are without changes.
+        reading: where text and label stand in labelled files, a ``ReadingSettings``, which languages are read from
+            parallel ones, a ``ParallelSettings``, what the columns of series are, a ``SeriesReading``, or where
+            pictures lie, a ``PictureReading``; None takes what these are without changes.
         language: language code of the tokeniser for labelled texts and running text.
         say: called with notes on what was left out.
 
@@ -219,6 +235,35 @@ _register_parallel("parallel-lines", read_parallel_lines)
 _register_parallel("parallel-tsv", read_parallel_tsv)
 _register_parallel("parallel-jsonl", read_parallel_jsonl)
 _register_parallel("gettext", read_gettext)
+
+
+def _register_series(name: str, read: SeriesReader) -> None:
+    """File a reader of series under ``name``."""
+
+    def read_all(paths: Sequence[Path], reading: SeriesReading, language: str, say: Say) -> list[SeriesExample]:
+        return [example for path in paths for example in read(path, reading)]
+
+    formats.register(name)(Format(kind="series", read=read_all))
+
+
+_register_series("series-table", read_series_table)
+_register_series("series-jsonl", read_series_jsonl)
+_register_series("ts", read_ts)
+_register_series("modlamp", read_modlamp)
+
+
+def _register_pictures(name: str, read: PictureReader) -> None:
+    """File a reader of pictures with sentences under ``name``."""
+
+    def read_all(paths: Sequence[Path], reading: PictureReading, language: str, say: Say) -> list[PictureExample]:
+        return [example for path in paths for example in read(path, reading)]
+
+    formats.register(name)(Format(kind="pictures", read=read_all))
+
+
+_register_pictures("karpathy", read_karpathy)
+_register_pictures("picture-tokens", read_tokens)
+_register_pictures("openmoji-scenes", read_scenes)
 
 
 def _plain_line(language: str) -> LineReader:

@@ -17,9 +17,10 @@ from torch import nn
 from nlp_lstm.artifacts import GRAPH_NAME, WEIGHTS_NAME, copy_model
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.inference.graph import Graph
-from nlp_lstm.inference.layers import Outputs, backbone, pooling, step_mask
+from nlp_lstm.inference.layers import Outputs, backbone, pooling, recurrent, step_mask
 from nlp_lstm.inference.opening import open_model
 from nlp_lstm.nn.heads import CRFTagHead
+from nlp_lstm.nn.series import SeriesNetwork
 from nlp_lstm.stored import StoredTensor, read_header
 from nlp_lstm.tasks.classifier import Classifier
 from nlp_lstm.tasks.pos import Tagger
@@ -60,8 +61,8 @@ def write_graph(network: nn.Module, stored: Mapping[str, StoredTensor]) -> bytes
     write = NETWORKS.get(type(network))
     if write is None:
         raise ConfigError(
-            f"{type(network).__name__} cannot be written as ONNX yet; taggers and classifiers can. The engine torch "
-            "runs this model"
+            f"{type(network).__name__} cannot be written as ONNX yet; taggers, classifiers and models of series can. "
+            "The engine torch runs this model"
         )
     graph = Graph(stored)
     write(graph, network)
@@ -102,4 +103,30 @@ def classifier(graph: Graph, network: Classifier) -> None:
     graph.output("probabilities", graph.apply("Softmax", scaled, axis=1), np.float32, ("batch", num_labels))
 
 
-NETWORKS: dict[type[nn.Module], Callable[[Graph, Any], None]] = {Tagger: tagger, Classifier: classifier}
+def series(graph: Graph, network: SeriesNetwork) -> None:
+    """Add a model of series: an answer for each step, `batch time answer`, or for each series, `batch answer`."""
+    lengths = graph.input("lengths", np.int64, ("batch",))
+    parts = []
+    if network.num_columns:
+        parts.append(graph.input("numbers", np.float32, ("batch", "time", network.num_columns)))
+    if network.symbols is not None:
+        parts.append(graph.rows("symbols.weight", graph.input("symbols", np.int64, ("batch", "time"))))
+    joined = parts[0] if len(parts) == 1 else graph.apply("Concat", *parts, axis=2)
+    steps = graph.apply("Transpose", joined, perm=[1, 0, 2])  # time batch features
+    outputs = recurrent(graph, network.encoder, "encoder.", steps, lengths, has_states=False).outputs
+    (num_answers,) = graph.shape_of("output.bias")
+    if network.pooling is None:
+        by_row = graph.apply("Transpose", outputs, perm=[1, 0, 2])
+        answers = graph.linear(by_row, "output.weight", "output.bias")
+        graph.output("answers", answers, np.float32, ("batch", "time", num_answers))
+        return
+    read = Outputs(values=outputs, is_real=step_mask(graph, outputs, lengths), lengths=lengths)
+    vectors = pooling(graph, network.pooling, "pooling.", read)
+    graph.output("answers", graph.linear(vectors, "output.weight", "output.bias"), np.float32, ("batch", num_answers))
+
+
+NETWORKS: dict[type[nn.Module], Callable[[Graph, Any], None]] = {
+    Tagger: tagger,
+    Classifier: classifier,
+    SeriesNetwork: series,
+}

@@ -57,115 +57,91 @@ class Written(NamedTuple):
     weights: Float[Tensor, "batch step time"]
 
 
-class Translator(nn.Module):
-    """Encoder and decoder.
+class Decoder(nn.Module):
+    """Writes words one by one, looking at a memory: the half that translating and describing pictures share.
+
+    A subclass adds what reads, and then the layers.
 
     Args:
-        num_words: words (or pieces of words) that are written, and where both languages share a vocabulary also read.
+        num_words: words (or pieces of words) that are written.
         embed_size: features of a word.
-        cell: the recurrent cell's registered name.
-        hidden_size: features of the decoder's state; the encoder's two directions have half of them each.
-        encoder_layers: recurrent layers of the encoder.
-        decoder_layers: recurrent layers of the decoder; 0 writes a word from the word read at its place alone.
-        is_bidirectional: whether the encoder reads from both ends.
-        attention: the registered name of the kind of attention.
+        hidden_size: features of the state.
         feeds_input: whether a step also reads the combined vector of the step before (input feeding).
         embedding_dropout: locked dropout on the word vectors.
         dropout: locked dropout on what the layers read from each other, and on the combined vectors.
-        num_source_words: words that are read, where they are others; None for a shared vocabulary.
-        source_embed_size: features of a word that is read; None for as many as of one that is written.
-        is_squashed: whether the combined vector goes through a hyperbolic tangent. Without it the decoder can begin as
-            a language model does.
-
-    Raises:
-        ConfigError: the sizes do not fit.
+        is_squashed: whether the combined vector goes through a hyperbolic tangent.
     """
+
+    decoder: Recurrent
+    attention: Attention
+    combine: nn.Linear
+    bridge: nn.Linear | None
 
     def __init__(
         self,
         num_words: int,
         *,
         embed_size: int,
-        cell: str,
         hidden_size: int,
-        encoder_layers: int,
-        decoder_layers: int,
-        is_bidirectional: bool = True,
-        attention: str = "general",
-        feeds_input: bool = True,
-        embedding_dropout: float = 0.0,
-        dropout: float = 0.0,
-        num_source_words: int | None = None,
-        source_embed_size: int | None = None,
+        feeds_input: bool,
+        embedding_dropout: float,
+        dropout: float,
         is_squashed: bool = True,
     ) -> None:
         super().__init__()
-        if is_bidirectional and hidden_size % 2:
-            raise ConfigError(f"model.hidden is {hidden_size}; two directions need an even number")
-        if decoder_layers == 0 and attention != "aligned":
-            raise ConfigError('a decoder without layers reads the word at its place; set model.attention to "aligned"')
         self.hidden_size = hidden_size
         self.feeds_input = feeds_input
         self.is_squashed = is_squashed
         self.words = TiedSoftmax(num_words, embed_size)
-        self.own_source_words = (
-            None if num_source_words is None else WordTables(num_source_words, source_embed_size or embed_size)
-        )
         self.embedding_dropout = LockedDropout(embedding_dropout)
         self.dropout = LockedDropout(dropout)
-        self.encoder = Recurrent(
-            cell,
-            self.source_words.size,
-            hidden_size // 2 if is_bidirectional else hidden_size,
-            num_layers=encoder_layers,
-            is_bidirectional=is_bidirectional,
-            dropout_rate=dropout,
-        )
+
+    def add_layers(self, *, cell: str, num_layers: int, attention: str, memory_size: int, start_size: int) -> None:
+        """Add the recurrent layers, the attention, and what brings both together.
+
+        Args:
+            cell: the recurrent cell's registered name.
+            num_layers: recurrent layers; 0 writes a word from the word read at its place alone.
+            attention: the registered name of the kind of attention.
+            memory_size: features of each place of the memory.
+            start_size: features of what the first states are made of.
+        """
+        embed_size = self.words.size
         self.decoder = Recurrent(
             cell,
-            embed_size * 2 if feeds_input else embed_size,
-            hidden_size,
-            num_layers=decoder_layers,
+            embed_size * 2 if self.feeds_input else embed_size,
+            self.hidden_size,
+            num_layers=num_layers,
             is_bidirectional=False,
-            dropout_rate=dropout,
+            dropout_rate=self.dropout.rate,
         )
-        self.attention: Attention = attentions.get(attention)(hidden_size, self.encoder.output_size)
-        query_size = hidden_size if decoder_layers else 0
+        self.attention = attentions.get(attention)(self.hidden_size, memory_size)
+        query_size = self.hidden_size if num_layers else 0
         self.combine = nn.Linear(self.attention.context_size + query_size, embed_size)
-        num_parts = len(self._cells[0].initial_state(torch.zeros(1, 1, embed_size))) if decoder_layers else 0
-        starts = 0 if attention == "aligned" else decoder_layers * num_parts
-        self.bridge = nn.Linear(self.encoder.output_size, starts * hidden_size) if starts else None
-
-    @property
-    def source_words(self) -> WordTables:
-        """The table of the words that are read."""
-        return self.words if self.own_source_words is None else self.own_source_words
+        num_parts = len(self._cells[0].initial_state(torch.zeros(1, 1, embed_size))) if num_layers else 0
+        starts = 0 if attention == "aligned" else num_layers * num_parts
+        self.bridge = nn.Linear(start_size, starts * self.hidden_size) if starts else None
 
     @property
     def _cells(self) -> list[Cell]:
         return [cast("Cell", layer.get_submodule("0")) for layer in self.decoder.layers]
 
-    def forward(self, batch: Any) -> Written:
-        """Read the sources of a batch and write its targets, whose words are given.
-
-        The batch has ``source_ids``, ``source_lengths`` and ``target_ids``, which begin with the begin token.
-        """
-        return self.write(batch.target_ids, self.read(batch.source_ids, batch.source_lengths))
-
-    def read(self, ids: Int[Tensor, "batch time"], lengths: Int[Tensor, " batch"]) -> DecoderState:
-        """Read sources, and return what the decoder begins with.
+    def start(self, memory: Memory, start: Float[Tensor, "batch features"]) -> DecoderState:
+        """Return the state before the first word.
 
         Args:
-            ids: padded words.
-            lengths: real words a row, at least 1 each.
+            memory: what is looked at.
+            start: what the first states of the layers are made of; they are zeros where there is no bridge.
         """
-        embedded = self.embedding_dropout(self.source_words.embed(ids))
-        outputs = self.encoder(embedded, lengths).outputs
-        memory = self.attention.prepare(outputs, make_mask(lengths, ids.shape[1]))
+        zeros = [cell.initial_state(start[:, None]) for cell in self._cells]
+        layers = tuple(zeros)
+        if self.bridge is not None:
+            parts = iter(torch.tanh(self.bridge(start)).split(self.hidden_size, dim=1))
+            layers = tuple(type(state)(*(next(parts) for _ in state)) for state in zeros)
         return DecoderState(
-            layers=self._first_states(outputs, lengths),
-            fed=outputs.new_zeros(ids.shape[0], self.words.size),
-            position=torch.zeros_like(lengths),
+            layers=layers,
+            fed=start.new_zeros(start.shape[0], self.words.size),
+            position=torch.zeros(start.shape[0], dtype=torch.int64, device=start.device),
             memory=memory,
         )
 
@@ -227,23 +203,113 @@ class Translator(nn.Module):
         combined: Tensor = self.combine(torch.cat((contexts, hidden), dim=2))
         return torch.tanh(combined) if self.is_squashed else combined
 
-    def _first_states(
-        self, outputs: Float[Tensor, "batch time features"], lengths: Int[Tensor, " batch"]
-    ) -> tuple[State, ...]:
-        """The decoder's first states, made of where each direction of the encoder ended; zeros without a bridge."""
-        zeros = [cell.initial_state(outputs) for cell in self._cells]
-        if self.bridge is None:
-            return tuple(zeros)
-        last = outputs[torch.arange(outputs.shape[0], device=outputs.device), lengths - 1]
-        if self.encoder.is_bidirectional:
-            half = outputs.shape[2] // 2
-            last = torch.cat((last[:, :half], outputs[:, 0, half:]), dim=1)
-        parts = iter(torch.tanh(self.bridge(last)).split(self.hidden_size, dim=1))
-        return tuple(type(state)(*(next(parts) for _ in state)) for state in zeros)
-
     def _dropout_masks(self, embedded: Tensor) -> list[Tensor] | None:
         """One mask for the outputs of each layer and one for the combined vectors, the same at every step."""
         if not self.training or not self.dropout.rate:
             return None
         sizes = [*(cell.hidden_size for cell in self._cells), self.words.size]
         return [self.dropout(embedded.new_ones(embedded.shape[0], 1, size))[:, 0] for size in sizes]
+
+
+class Translator(Decoder):
+    """Encoder and decoder.
+
+    Args:
+        num_words: words (or pieces of words) that are written, and where both languages share a vocabulary also read.
+        embed_size: features of a word.
+        cell: the recurrent cell's registered name.
+        hidden_size: features of the decoder's state; the encoder's two directions have half of them each.
+        encoder_layers: recurrent layers of the encoder.
+        decoder_layers: recurrent layers of the decoder; 0 writes a word from the word read at its place alone.
+        is_bidirectional: whether the encoder reads from both ends.
+        attention: the registered name of the kind of attention.
+        feeds_input: whether a step also reads the combined vector of the step before (input feeding).
+        embedding_dropout: locked dropout on the word vectors.
+        dropout: locked dropout on what the layers read from each other, and on the combined vectors.
+        num_source_words: words that are read, where they are others; None for a shared vocabulary.
+        source_embed_size: features of a word that is read; None for as many as of one that is written.
+        is_squashed: whether the combined vector goes through a hyperbolic tangent. Without it the decoder can begin as
+            a language model does.
+
+    Raises:
+        ConfigError: the sizes do not fit.
+    """
+
+    def __init__(
+        self,
+        num_words: int,
+        *,
+        embed_size: int,
+        cell: str,
+        hidden_size: int,
+        encoder_layers: int,
+        decoder_layers: int,
+        is_bidirectional: bool = True,
+        attention: str = "general",
+        feeds_input: bool = True,
+        embedding_dropout: float = 0.0,
+        dropout: float = 0.0,
+        num_source_words: int | None = None,
+        source_embed_size: int | None = None,
+        is_squashed: bool = True,
+    ) -> None:
+        if is_bidirectional and hidden_size % 2:
+            raise ConfigError(f"model.hidden is {hidden_size}; two directions need an even number")
+        if decoder_layers == 0 and attention != "aligned":
+            raise ConfigError('a decoder without layers reads the word at its place; set model.attention to "aligned"')
+        super().__init__(
+            num_words,
+            embed_size=embed_size,
+            hidden_size=hidden_size,
+            feeds_input=feeds_input,
+            embedding_dropout=embedding_dropout,
+            dropout=dropout,
+            is_squashed=is_squashed,
+        )
+        self.own_source_words = (
+            None if num_source_words is None else WordTables(num_source_words, source_embed_size or embed_size)
+        )
+        self.encoder = Recurrent(
+            cell,
+            self.source_words.size,
+            hidden_size // 2 if is_bidirectional else hidden_size,
+            num_layers=encoder_layers,
+            is_bidirectional=is_bidirectional,
+            dropout_rate=dropout,
+        )
+        size = self.encoder.output_size
+        self.add_layers(cell=cell, num_layers=decoder_layers, attention=attention, memory_size=size, start_size=size)
+
+    @property
+    def source_words(self) -> WordTables:
+        """The table of the words that are read."""
+        return self.words if self.own_source_words is None else self.own_source_words
+
+    def forward(self, batch: Any) -> Written:
+        """Read the sources of a batch and write its targets, whose words are given.
+
+        The batch has ``source_ids``, ``source_lengths`` and ``target_ids``, which begin with the begin token.
+        """
+        return self.write(batch.target_ids, self.read(batch.source_ids, batch.source_lengths))
+
+    def read(self, ids: Int[Tensor, "batch time"], lengths: Int[Tensor, " batch"]) -> DecoderState:
+        """Read sources, and return what the decoder begins with.
+
+        Args:
+            ids: padded words.
+            lengths: real words a row, at least 1 each.
+        """
+        embedded = self.embedding_dropout(self.source_words.embed(ids))
+        outputs = self.encoder(embedded, lengths).outputs
+        memory = self.attention.prepare(outputs, make_mask(lengths, ids.shape[1]))
+        return self.start(memory, self._last(outputs, lengths))
+
+    def _last(
+        self, outputs: Float[Tensor, "batch time features"], lengths: Int[Tensor, " batch"]
+    ) -> Float[Tensor, "batch features"]:
+        """Where each direction of the encoder ended."""
+        last = outputs[torch.arange(outputs.shape[0], device=outputs.device), lengths - 1]
+        if self.encoder.is_bidirectional:
+            half = outputs.shape[2] // 2
+            last = torch.cat((last[:, :half], outputs[:, 0, half:]), dim=1)
+        return last

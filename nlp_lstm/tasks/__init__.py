@@ -7,11 +7,15 @@ from nlp_lstm.tasks.predictor import predictors, tasks
 if TYPE_CHECKING:
     from nlp_lstm.tasks.base import Task, predict_examples
     from nlp_lstm.tasks.bilm import BidirectionalSettings, BidirectionalTask
+    from nlp_lstm.tasks.caption import CaptionTask
+    from nlp_lstm.tasks.captioning import CaptionSettings
     from nlp_lstm.tasks.classification import ClassificationSettings
     from nlp_lstm.tasks.language import LanguageSettings
     from nlp_lstm.tasks.lm import LanguageTask
     from nlp_lstm.tasks.pos import TaggingTask
     from nlp_lstm.tasks.sentiment import ClassificationTask
+    from nlp_lstm.tasks.series import SeriesTask
+    from nlp_lstm.tasks.series_answers import SeriesSettings
     from nlp_lstm.tasks.tagging import TaggingSettings
     from nlp_lstm.tasks.translate import TranslationTask
     from nlp_lstm.tasks.translation import TranslationSettings
@@ -19,10 +23,14 @@ if TYPE_CHECKING:
 _HOMES = {
     "BidirectionalSettings": "bilm",
     "BidirectionalTask": "bilm",
+    "CaptionSettings": "captioning",
+    "CaptionTask": "caption",
     "ClassificationSettings": "classification",
     "ClassificationTask": "sentiment",
     "LanguageSettings": "language",
     "LanguageTask": "lm",
+    "SeriesSettings": "series_answers",
+    "SeriesTask": "series",
     "TaggingSettings": "tagging",
     "TaggingTask": "pos",
     "Task": "base",
@@ -34,10 +42,14 @@ _HOMES = {
 __all__ = [
     "BidirectionalSettings",
     "BidirectionalTask",
+    "CaptionSettings",
+    "CaptionTask",
     "ClassificationSettings",
     "ClassificationTask",
     "LanguageSettings",
     "LanguageTask",
+    "SeriesSettings",
+    "SeriesTask",
     "TaggingSettings",
     "TaggingTask",
     "Task",

@@ -27,7 +27,7 @@ class Task(Predictor):
     """
 
     title: ClassVar[str]
-    data_kind: ClassVar[Literal["tagged", "labelled", "running", "parallel"]]
+    data_kind: ClassVar[Literal["tagged", "labelled", "running", "parallel", "series", "pictures"]]
     """Which kind of examples the task learns from."""
     reading_type: ClassVar[type[Settings]] = Settings
     """What a recipe may say about reading them."""

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from nlp_lstm.data.sampling import batch_by_length
-from nlp_lstm.errors import CheckpointError, ConfigError
+from nlp_lstm.errors import CheckpointError, ConfigError, DataError, shorten
 from nlp_lstm.registry import Registry
 from nlp_lstm.settings import Settings
-from nlp_lstm.text.tokenize import Tokenizer
+from nlp_lstm.text.tokenize import Tokenizer, check_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,14 +38,21 @@ tasks: Registry[type[Task]] = Registry(
     "task",
     {
         "bilm": "nlp_lstm.tasks.bilm",
+        "caption": "nlp_lstm.tasks.caption",
         "lm": "nlp_lstm.tasks.lm",
         "pos": "nlp_lstm.tasks.pos",
         "sentiment": "nlp_lstm.tasks.sentiment",
+        "series": "nlp_lstm.tasks.series",
         "translate": "nlp_lstm.tasks.translate",
     },
 )
 predictors: Registry[type[ArrayPredictor]] = Registry(
-    "task without torch", {"pos": "nlp_lstm.tasks.tagging", "sentiment": "nlp_lstm.tasks.classification"}
+    "task without torch",
+    {
+        "pos": "nlp_lstm.tasks.tagging",
+        "sentiment": "nlp_lstm.tasks.classification",
+        "series": "nlp_lstm.tasks.series_answers",
+    },
 )
 
 
@@ -61,6 +68,8 @@ class Predictor(ABC):
     """What `Pipeline.predict` takes for this task besides the text."""
     gradient_options: ClassVar[tuple[str, ...]] = ()
     """Those of them that need the network's gradient, which only torch has."""
+    needs_tokenizer: ClassVar[bool] = True
+    """Whether `read_text` splits texts into words."""
 
     settings: Any
 
@@ -96,9 +105,47 @@ class Predictor(ABC):
         """Join the predictions of the stretches that `cut_long` made."""
         return pieces[0][0]
 
+    @property
+    def reads_files(self) -> bool:
+        """Whether a file is one input, such as a picture, and not as many texts as it has lines."""
+        return False
+
+    def is_one(self, given: Any, *, is_pretokenized: bool) -> bool:
+        """Return whether what was given is one input, and not many.
+
+        Raises:
+            DataError: it is neither.
+        """
+        if isinstance(given, (bytes, dict)) or not isinstance(given, Iterable):
+            raise DataError(f"input is {shorten(given)} ({type(given).__name__}); give a string or a list of strings")
+        if is_pretokenized and isinstance(given, (list, tuple)):
+            return bool(given) and all(isinstance(item, str) for item in given)
+        return isinstance(given, str)
+
+    def check_input(self, item: Any, where: str, *, is_pretokenized: bool) -> None:
+        """Check one input before any work is done: that it is a text, or a list of tokens.
+
+        Raises:
+            DataError: it is not; says ``where`` it is.
+        """
+        if not is_pretokenized:
+            check_text(item, where)
+        elif isinstance(item, str) or not isinstance(item, Sequence):
+            raise DataError(f"{where} is {shorten(item)}; with pretokenized=True give a list of tokens per text")
+        else:
+            for index, word in enumerate(item):
+                if not check_text(word, f"{where}, token {index}"):
+                    raise DataError(f"{where}, token {index} is empty; tokens are non-empty strings")
+
     @abstractmethod
     def read_text(self, text: Any, tokenizer: Tokenizer | None, *, is_pretokenized: bool) -> Iterator[Any]:
-        """Yield the examples of one given text, lazily. The text has been checked."""
+        """Yield the examples of one given text, lazily. The text has been checked.
+
+        Args:
+            text: the input, or with ``is_pretokenized`` its tokens.
+            tokenizer: None with ``is_pretokenized``, or where ``needs_tokenizer`` says that there is no need.
+            is_pretokenized: whether the text comes as tokens.
+        """
 
     def check_options(self, **options: Any) -> None:
         """Check the options of a prediction before any work is done.

@@ -9,32 +9,41 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from samples import (
     SMALL_BIDIRECTIONAL_MODEL,
+    SMALL_CAPTIONER,
     SMALL_CLASSIFIER,
     SMALL_LANGUAGE_MODEL,
     SMALL_NETWORK,
+    SMALL_SERIES,
     SMALL_TRANSLATOR,
     bundled_model,
     corpus_file,
+    letter_series,
     pair_examples,
     review_examples,
     running_examples,
+    scene_examples,
     tagged_examples,
     tiny_language_recipe,
     tiny_pipeline,
+    wave_series,
 )
 
+from nlp_lstm.data.pictures import to_png
 from nlp_lstm.data.readers import read_conllu
 from nlp_lstm.evaluation.report import Report
 from nlp_lstm.inference.opening import open_model
 from nlp_lstm.pipeline import Pipeline
 from nlp_lstm.recipes import load_recipe
 from nlp_lstm.tasks import LanguageTask, Task, predict_examples, tasks
+from nlp_lstm.tasks.captioning import Described
 from nlp_lstm.tasks.classification import EmptyTextWarning
 from nlp_lstm.tasks.language import LinePrediction
+from nlp_lstm.tasks.series_answers import EmptySeriesWarning, SeriesPrediction
 from nlp_lstm.tasks.translation import Translated
 from nlp_lstm.tasks.words import Beginning
 from nlp_lstm.training import TrainingResult, TrainingSettings, train
@@ -59,7 +68,7 @@ class Sample:
     examples: Callable[[], Sequence[Any]]
     recipe: str
     overrides: tuple[str, ...]
-    texts: tuple[str, ...]
+    texts: tuple[Any, ...]
     empty_result: Callable[[Pipeline, str], Any]
     empty_warning: type[Warning] | None = None
     is_fitted: Callable[[Mapping[str, float]], bool] = lambda scores: min(scores.values()) > 0.97
@@ -150,6 +159,35 @@ SAMPLES = {
         is_fitted=lambda scores: scores["bleu"] > 90,
         use_options={"num_beams": 3},
     ),
+    "caption": Sample(
+        examples=scene_examples,
+        recipe="caption",
+        overrides=SMALL_CAPTIONER,
+        tokens=24_000,
+        texts=(
+            scene_examples()[3].picture,
+            to_png(scene_examples()[30].picture.draw()),
+            np.zeros((9, 70, 3), np.uint8),
+        ),
+        empty_result=lambda pipeline, text: {"generated_text": ""},
+        is_fitted=lambda scores: scores["bleu"] > 90,
+        use_options={"num_beams": 3},
+    ),
+    "series": Sample(
+        examples=letter_series,
+        recipe="series",
+        overrides=SMALL_SERIES,
+        texts=("ABCADDB", "Zzyzx 👍🏽 नाव Ω", "A"),
+        empty_result=lambda pipeline, text: [],
+    ),
+    "series as a whole": Sample(
+        examples=wave_series,
+        recipe="series",
+        overrides=(*SMALL_SERIES, "model.answers=series", "model.bidirectional=true"),
+        texts=({"x": [10.1, 9.2, 9.9], "y": [0.3, -0.4, 1]}, {"y": [0], "x": [1e9]}, np.ones((30, 2))),
+        empty_result=lambda pipeline, text: {"label": "fast", "score": 0.5},  # ten of twenty; the first of equals
+        empty_warning=EmptySeriesWarning,
+    ),
 }
 
 every_task = pytest.mark.parametrize("name", sorted(SAMPLES))
@@ -208,8 +246,10 @@ def exactly(predictions: Sequence[Any]) -> list[Any]:
         if isinstance(found, LinePrediction):
             adapted = {name: scores.tolist() for name, scores in found.adapted.items()}
             values.append((found.log_probability.tolist(), adapted))
+        elif isinstance(found, SeriesPrediction) and found.probabilities is not None:
+            values.append(found.probabilities.tolist())
         else:
-            values.append(found.texts if isinstance(found, Translated) else found)
+            values.append(found.texts if isinstance(found, (Described, Translated)) else found)
     return values
 
 
@@ -364,6 +404,6 @@ def test_a_tag_never_depends_on_the_company_on_real_sentences(tagger):
 
 @pytest.mark.parametrize("batch_tokens", [1, 50, 10_000])
 def test_the_size_of_the_batches_never_matters(batch_tokens):
-    texts = [text for sample in SAMPLES.values() for text in sample.texts]
+    texts = [text for sample in SAMPLES.values() for text in sample.texts if isinstance(text, str)]
     other = Pipeline(tiny_pipeline().folder, batch_tokens=batch_tokens)
     assert_same(other.predict(texts), tiny_pipeline().predict(texts))

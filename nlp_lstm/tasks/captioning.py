@@ -1,0 +1,162 @@
+"""What the task of describing pictures hands on: settings, options, batches, and what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from nlp_lstm.data.pictures import Features, PictureExample, Pixels
+from nlp_lstm.nn.attention import AttentionName
+from nlp_lstm.nn.settings import CellName
+from nlp_lstm.settings import Settings, parse_settings
+from nlp_lstm.text.units import PAD_ID
+
+
+class CaptionSettings(Settings):
+    """The encoder of pictures and the decoder."""
+
+    encoder: Literal["cnn", "grid", "features", "none"] = "cnn"
+    """How a picture is read: by convolutions; by a two-dimensional LSTM; as features that another network made of it,
+    which the data brings; or, for comparison, not at all."""
+    image_size: int = Field(64, ge=32, le=512)
+    """Pixels along each side that a picture is brought to."""
+    channels: int = Field(48, ge=8, le=1_024, multiple_of=8)
+    """Of the encoder's first layer; each place of its output has four times as many features."""
+    cell: CellName = "lstm"
+    """The decoder's recurrent cell, as in every task."""
+    hidden: int = Field(256, ge=1)
+    """Features of the decoder's state."""
+    embed: int = Field(128, ge=1)
+    """Features of a word, whose table is also that of the softmax."""
+    decoder_layers: int = Field(1, ge=1, le=16)
+    """Recurrent layers of the decoder."""
+    attention: AttentionName = "additive"
+    """Where the decoder looks (Xu et al. 2015): additive, general, multi-head; or none: the picture is its first state
+    alone (Vinyals et al. 2015)."""
+    input_feeding: bool = True
+    """Whether each step also reads what the step before has made of its context."""
+    embedding_dropout: float = Field(0.0, ge=0, lt=1)
+    """Locked dropout on the vectors of the words."""
+    dropout: float = Field(0.2, ge=0, lt=1)
+    """Locked dropout on the places of the picture and on what the softmax reads."""
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """Share of the target spread over all words."""
+    min_count: int = Field(2, ge=1)
+    """Words rarer than this in the training sentences are never written."""
+    lower_case: bool = True
+    """Whether capital letters are written as small ones."""
+    beams: int = Field(3, ge=1, le=100)
+    """Sentences searched side by side where the options of a prediction say nothing else; 1 is greedy."""
+    length_penalty: float = Field(0.6, ge=0, le=10)
+    """The exponent of the length that scores are divided by, where the options say nothing else."""
+
+
+class CaptionOptions(Settings):
+    """How a description is searched; the names are those of Hugging Face's text generation."""
+
+    num_beams: int | None = Field(None, ge=1, le=100)
+    """Sentences searched side by side. Default: the model's."""
+    length_penalty: float | None = Field(None, ge=0, le=10)
+    """More favours longer sentences. Default: the model's."""
+    num_return_sequences: int = Field(1, ge=1, le=100)
+    """Sentences for each picture, the best first, each with its score."""
+    no_repeat_ngram_size: int = Field(0, ge=0)
+    """No run of this many words comes twice; 0 allows all."""
+    max_new_tokens: int = Field(40, ge=1, le=1_000)
+    """The most words that are written."""
+    attention: bool = False
+    """Whether the result also says where each word looked."""
+
+
+def caption_options(values: Mapping[str, Any]) -> CaptionOptions:
+    """Check options given by name.
+
+    Raises:
+        ConfigError: a value is not one of those accepted.
+    """
+    return parse_settings(CaptionOptions, values, "options")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SeenPicture(PictureExample):
+    """A picture that has been read, with its sentences as ids.
+
+    Args:
+        content: pixels, or features.
+        caption_ids: of each sentence, without begin and end.
+    """
+
+    content: Pixels | Features
+    caption_ids: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureBatch:
+    """Pictures, and in training a sentence for each, as tensors.
+
+    Args:
+        pixels: uint8, `batch height width 3`; None with features.
+        features: float32, `batch place feature`; None with pixels.
+        mask: bool, `batch place`, True where there is a place.
+        target_ids: int64, `batch step`, what the decoder reads: ``<bos>``, then the words.
+        next_ids: int64, `batch step`, what it should write: the words, then ``<eos>``; ``<pad>`` beyond.
+    """
+
+    pixels: Tensor | None
+    features: Tensor | None
+    mask: Tensor
+    target_ids: Tensor | None = None
+    next_ids: Tensor | None = None
+
+    @property
+    def num_rows(self) -> int:
+        """How many pictures."""
+        return len(self.mask)
+
+    @property
+    def num_tokens(self) -> int:
+        """Words to be written, the ends among them."""
+        return 0 if self.next_ids is None else int((self.next_ids != PAD_ID).sum())
+
+    def to(self, device: torch.device) -> PictureBatch:
+        """Return the batch on ``device``."""
+        return PictureBatch(
+            pixels=None if self.pixels is None else self.pixels.to(device),
+            features=None if self.features is None else self.features.to(device),
+            mask=self.mask.to(device),
+            target_ids=None if self.target_ids is None else self.target_ids.to(device),
+            next_ids=None if self.next_ids is None else self.next_ids.to(device),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """What was written of one picture.
+
+    Args:
+        texts: the sentences, the best first.
+        scores: their log-probabilities in nats, divided by the length penalty.
+        words: those of the best one and the end, where attention was asked for.
+        weights: `word place`, where each of them looked.
+    """
+
+    texts: tuple[str, ...]
+    scores: tuple[float, ...] = ()
+    words: tuple[str, ...] = ()
+    weights: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The best sentence."""
+        return self.texts[0]
+
+
+def pad_ids(rows: Sequence[Sequence[int]]) -> Tensor:
+    """Return rows of ids as one tensor, ``<pad>`` beyond their ends."""
+    width = max(map(len, rows))
+    return torch.tensor([[*row, *[PAD_ID] * (width - len(row))] for row in rows])
