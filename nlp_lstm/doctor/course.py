@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, Literal
+from typing import Any
 
 from nlp_lstm.doctor.findings import Finding
 
@@ -31,7 +31,7 @@ class Course:
     Args:
         kind: of the examples.
         history: what was recorded.
-        train_loss: of the best weights on some training texts, without dropout, nats.
+        train_loss: of the best weights on some training texts, without dropout, nats; NaN where it is not known.
         dev_loss: the same on development texts.
         epochs: times that the training data was gone through.
         hidden: features of the recurrent layers.
@@ -43,7 +43,7 @@ class Course:
         cell: the recurrent cell's name.
     """
 
-    kind: Literal["tagged", "labelled", "running", "parallel"]
+    kind: str
     history: Sequence[Mapping[str, Any]]
     train_loss: float
     dev_loss: float
@@ -106,7 +106,7 @@ def _vanishing(course: Course) -> Finding | None:
 
 
 def _high_loss(course: Course, losses: Sequence[float]) -> Finding | None:
-    if course.train_loss < HIGH_LOSS[course.kind] * losses[0]:
+    if not course.train_loss >= HIGH_LOSS.get(course.kind, math.inf) * losses[0]:
         return None
     evidence = f"The training loss went from {losses[0]:.3f} nats in the first steps to {course.train_loss:.3f} only."
     middle = losses[len(losses) // 2]
@@ -132,7 +132,7 @@ def _high_loss(course: Course, losses: Sequence[float]) -> Finding | None:
 
 def _overfitting(course: Course, first_loss: float) -> Finding | None:
     gap = course.dev_loss - course.train_loss
-    if course.dev_loss < WIDE_GAP * course.train_loss or gap < CLEAR_GAP * first_loss:
+    if not (course.dev_loss >= WIDE_GAP * course.train_loss and gap >= CLEAR_GAP * first_loss):
         return None
     if course.dropout >= LITTLE_DROPOUT or course.epochs < MANY_EPOCHS:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from nlp_lstm.doctor.texts import check_coverage, check_duplicates, check_langua
 from nlp_lstm.tasks import Task
 from nlp_lstm.training import TrainingSettings
 
+KINDS = ("tagged", "labelled", "running", "parallel")  # whose data and networks are examined; of others the gradients
 MOST_TEXTS = 20_000  # of each split
 FEW_TEXTS = 200  # that the network reads
 
@@ -36,7 +38,7 @@ def examine_data(
     """Look for faults of data, one finding a fault.
 
     Args:
-        kind: of the examples: "tagged", "labelled", "running" or "parallel".
+        kind: of the examples; of kinds without text nothing is said.
         splits: "train", "dev" and "test" to their examples.
         column: of tagged examples, the label that is learnt.
         language: code of their language, of parallel texts that of the source.
@@ -44,6 +46,8 @@ def examine_data(
         vectors: the words of each set of pretrained vectors that the network uses.
         left_out: training texts that were left out because the same data's dev or test part has them.
     """
+    if kind not in KINDS:
+        return []
     parts = {split: list(itertools.islice(examples, MOST_TEXTS)) for split, examples in splits.items()}
     train, dev = parts["train"], parts["dev"]
     findings: list[Finding] = []
@@ -90,26 +94,29 @@ def examine_training(
         settings: of training.
         tokens: seen in training.
     """
-    train, dev = (with_known_labels(task, _sample(examples)) for examples in (training, development))
-    if not dev:
-        return []
     network = task.settings
+    is_text = task.data_kind in KINDS
+    parts = (training, development) if is_text else ()
+    samples = [with_known_labels(task, _sample(examples)) for examples in parts]
+    losses = [mean_loss(task, model, examples) if examples else math.nan for examples in samples] or [math.nan] * 2
     course = Course(
         kind=task.data_kind,
         history=history,
-        train_loss=mean_loss(task, model, train),
-        dev_loss=mean_loss(task, model, dev),
+        train_loss=losses[0],
+        dev_loss=losses[1],
         epochs=tokens / max(1, sum(task.size(example) for example in training)),
         hidden=network.hidden,
-        layers=network.layers,
+        layers=getattr(network, "layers", 1),
         dropout=max(network.dropout, getattr(network, "input_dropout", 0.0)),
         is_bidirectional=getattr(network, "bidirectional", None),
         learning_rate=settings.learning_rate,
         clip_norm=settings.clip_norm,
         cell=network.cell,
     )
-    findings = check_padding(task, model, dev[:16])
-    findings += check_gates(task, model, max(dev, key=task.size))
+    findings: list[Finding] = []
+    if is_text and samples[1]:
+        findings += check_padding(task, model, samples[1][:16])
+        findings += check_gates(task, model, max(samples[1], key=task.size))
     findings += check_course(course)
     return _first_of_each(findings)
 

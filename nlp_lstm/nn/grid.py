@@ -151,6 +151,7 @@ class Diagonal(NamedTuple):
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)  # what is kept must also serve in training
 def plan_diagonals(sizes: tuple[int, ...]) -> tuple[Diagonal, ...]:
     """Return the diagonals of a grid, from the first corner to the last."""
     steps = [torch.arange(size) for size in sizes]

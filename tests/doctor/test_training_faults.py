@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,12 +12,12 @@ from samples import (
     pair_examples,
     review_examples,
     tagged_examples,
-    tiny_classifier,
     tiny_model,
     tiny_recipe,
     tiny_run,
     tiny_sentiment_recipe,
-    tiny_translator,
+    tiny_sentiment_run,
+    tiny_translation_run,
     without_corpora,
 )
 from typer.testing import CliRunner
@@ -110,8 +109,8 @@ def test_padding_that_counts_is_found_and_padding_that_does_not_is_not():
         task = kind.prepare(recipe.model, tagged_examples())
         model = task.build_model()
         assert [finding.fault for finding in check_padding(task, model, examples)] == faults
-    for pipeline, rows in ((tiny_classifier(), review_examples()), (tiny_translator(), pair_examples())):
-        opened = open_model(Path(pipeline.info["folder"]))
+    for folder, rows in ((tiny_sentiment_run(), review_examples()), (tiny_translation_run(), pair_examples())):
+        opened = open_model(folder / "model")
         assert check_padding(opened.task, opened.model, list(rows[:6])) == []
 
 
