@@ -26,6 +26,7 @@ from samples import (
     tiny_caption_run,
     tiny_language_run,
     tiny_model,
+    tiny_run,
     tiny_sentiment_run,
     tiny_series_run,
     tiny_translation_run,
@@ -113,6 +114,8 @@ def run_nlp_lstm(arguments: list[str], text: str = "") -> None:
             "series-peptides": (TINY_SERIES, Path("my_symbols.jsonl")),
         }.get(arguments[1], (TINY_CLASSIFIER, REVIEWS))
         arguments = [*arguments, *tiny, *([] if "--data" in arguments else ["--data", str(sample)])]
+    elif arguments[:2] == ["doctor", "pos"]:
+        arguments = [*arguments, *TINY]
     result = CliRunner().invoke(app, arguments, input=text)
     assert result.exception is None, (arguments, result.exception, result.output)
 
@@ -132,6 +135,8 @@ def run_line(line: str) -> None:
         shutil.copytree(tiny_caption_run() / "model", "runs/caption/model")
     if "runs/series/model" in line:
         shutil.copytree(tiny_series_run() / "model", "runs/series/model")
+    if line.endswith("doctor runs/pos"):
+        shutil.copytree(tiny_run(), "runs/pos")
     if "runs/translate/model" in line:
         shutil.copytree(tiny_translation_run() / "model", "runs/translate/model")
     if "init=" in line or "context=" in line:
