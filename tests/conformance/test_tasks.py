@@ -40,12 +40,12 @@ from nlp_lstm.inference.opening import open_model
 from nlp_lstm.pipeline import Pipeline
 from nlp_lstm.recipes import load_recipe
 from nlp_lstm.tasks import LanguageTask, Task, predict_examples, tasks
+from nlp_lstm.tasks.beginning import Beginning
 from nlp_lstm.tasks.captioning import Described
 from nlp_lstm.tasks.classification import EmptyTextWarning
 from nlp_lstm.tasks.language import LinePrediction
 from nlp_lstm.tasks.series_answers import EmptySeriesWarning, SeriesPrediction
 from nlp_lstm.tasks.translation import Translated
-from nlp_lstm.tasks.words import Beginning
 from nlp_lstm.training import TrainingResult, TrainingSettings, train
 from nlp_lstm.weights import save_model
 

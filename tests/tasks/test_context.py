@@ -32,8 +32,8 @@ from nlp_lstm.inference.opening import open_model
 from nlp_lstm.nn.language_model import LanguageModel
 from nlp_lstm.runs import run_recipe
 from nlp_lstm.tasks import LanguageTask, TaggingTask, context, predict_examples
+from nlp_lstm.tasks.beginning import Beginning
 from nlp_lstm.tasks.context import ReadSentence
-from nlp_lstm.tasks.words import Beginning
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.units import EOS_ID, UNK_ID
 from nlp_lstm.training import TrainingResult, loop, train
