@@ -8,13 +8,17 @@ import pytest
 import torch
 from samples import (
     SMALL_BIDIRECTIONAL_MODEL,
+    SMALL_CAPTIONER,
     SMALL_CLASSIFIER,
     SMALL_LANGUAGE_MODEL,
     SMALL_NETWORK,
+    SMALL_SERIES,
     SMALL_TRANSLATOR,
+    letter_series,
     pair_examples,
     review_examples,
     running_examples,
+    scene_examples,
     tagged_examples,
 )
 from test_tasks import assert_same, plain
@@ -31,6 +35,8 @@ SAMPLES = {
     "lm": (running_examples, SMALL_LANGUAGE_MODEL),
     "bilm": (running_examples, SMALL_BIDIRECTIONAL_MODEL),
     "translate": (pair_examples, SMALL_TRANSLATOR),
+    "series": (letter_series, SMALL_SERIES),
+    "caption": (scene_examples, SMALL_CAPTIONER),
 }
 
 
