@@ -33,7 +33,7 @@ def doctor(
     if isinstance(found, Path):
         if data is not None:
             raise ConfigError(f"--data: {found} is a run, which knows its data; leave it out")
-        findings = examine_folder(found, say)
+        findings = examine_folder(found, lambda recipe: load_recipe_vectors(recipe, say), say)
     else:
         findings = examine_recipe(found, data, load_recipe_vectors(found, say), say)
     if as_json:

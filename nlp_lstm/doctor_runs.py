@@ -56,8 +56,15 @@ def write_history(folder: Path, history: Sequence[Mapping[str, Any]]) -> None:
     write_whole(folder / HISTORY_NAME, json.dumps(list(history)) + "\n")
 
 
-def examine_folder(folder: Path, say: Callable[[str], None]) -> list[Finding]:
+def examine_folder(
+    folder: Path, load_vectors: Callable[[Recipe], Sequence[WordVectors]], say: Callable[[str], None]
+) -> list[Finding]:
     """Return the faults of a finished run.
+
+    Args:
+        folder: of the run.
+        load_vectors: gives the pretrained vectors that a recipe names.
+        say: takes lines for the user.
 
     Raises:
         CheckpointError: the run is not finished, or its folder is damaged.
@@ -77,7 +84,7 @@ def examine_folder(folder: Path, say: Callable[[str], None]) -> list[Finding]:
         raise CheckpointError(f"{folder / HISTORY_NAME} cannot be read ({error}); run again") from error
     tokens = max((int(record.get("tokens", 0)) for record in history), default=0)
     return [
-        *examine_run_data(recipe, data, opened.task, []),
+        *examine_run_data(recipe, data, opened.task, load_vectors(recipe)),
         *examine_training(opened.task, opened.model, data.training, data.development, history, recipe.training, tokens),
     ]
 

@@ -40,7 +40,6 @@ class Course:
         is_bidirectional: whether the layers read both ways; None where only one way can be.
         learning_rate: the highest.
         clip_norm: the norm that gradients are cut to.
-        cell: the recurrent cell's name.
     """
 
     kind: str
@@ -54,7 +53,6 @@ class Course:
     is_bidirectional: bool | None
     learning_rate: float
     clip_norm: float
-    cell: str
 
 
 def check_course(course: Course) -> list[Finding]:

@@ -104,14 +104,13 @@ def examine_training(
         history=history,
         train_loss=losses[0],
         dev_loss=losses[1],
-        epochs=tokens / max(1, sum(task.size(example) for example in training)),
+        epochs=tokens / max(1.0, _num_tokens(task, training)),
         hidden=network.hidden,
         layers=getattr(network, "layers", 1),
         dropout=max(network.dropout, getattr(network, "input_dropout", 0.0)),
         is_bidirectional=getattr(network, "bidirectional", None),
         learning_rate=settings.learning_rate,
         clip_norm=settings.clip_norm,
-        cell=network.cell,
     )
     findings: list[Finding] = []
     if is_text and samples[1]:
@@ -119,6 +118,12 @@ def examine_training(
         findings += check_gates(task, model, max(samples[1], key=task.size))
     findings += check_course(course)
     return _first_of_each(findings)
+
+
+def _num_tokens(task: Task, examples: Sequence[Any]) -> float:
+    """The tokens of all examples; of many an estimate from the first ones, as running text is read anew each time."""
+    first = [task.size(example) for example in itertools.islice(examples, MOST_TEXTS)]
+    return sum(first) / max(1, len(first)) * len(examples)
 
 
 def _whole(examples: Sequence[Any]) -> list[Any]:

@@ -47,7 +47,6 @@ SOUND = Course(
     is_bidirectional=True,
     learning_rate=2e-3,
     clip_norm=1.0,
-    cell="lstm",
 )
 
 
@@ -149,7 +148,7 @@ def test_a_rate_that_is_far_too_high_ends_in_a_finding(tmp_path):
 
 def test_a_finished_run_is_examined_again_to_the_same_findings():
     with without_corpora():
-        found = examine_folder(tiny_run(), lambda line: None)
+        found = examine_folder(tiny_run(), lambda recipe: [], lambda line: None)
     written = json.loads((tiny_run() / "metrics.json").read_text(encoding="utf-8"))["metrics"]["doctor"]
     assert [finding.fault for finding in found] == [finding["fault"] for finding in written]
     assert "Doctor" in (tiny_run() / "report.html").read_text(encoding="utf-8")
@@ -177,4 +176,4 @@ def test_the_command_prints_findings_and_refuses_what_is_no_run(tmp_path):
     (unfinished / "recipe.yaml").write_text((tiny_run() / "recipe.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     (unfinished / "run.json").write_text('{"is_finished": false}', encoding="utf-8")
     with pytest.raises(CheckpointError, match="go on with `nlp-lstm run --resume`"):
-        examine_folder(unfinished, lambda line: None)
+        examine_folder(unfinished, lambda recipe: [], lambda line: None)
