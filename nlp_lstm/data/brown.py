@@ -1,4 +1,4 @@
-"""The Brown corpus tag set, brought down to twelve universal tags.
+"""The Brown corpus tag set, without its marks and compounds, and brought down to twelve universal tags.
 
 The table follows the published Brown mapping of Petrov, Das and McDonald, "A Universal Part-of-Speech Tagset",
 LREC 2012, with one difference: a contraction that the corpus keeps as one token (``I'm``, tagged ``ppss+bem``)
@@ -27,13 +27,14 @@ _CLASSES = {
 UNIVERSAL_TAGS = tuple(_CLASSES)
 """The twelve universal tags; ``.`` is punctuation and ``X`` what has no class of its own."""
 
-_UNIVERSAL = {tag: universal for universal, tags in _CLASSES.items() for tag in tags.split()}
+UNIVERSAL = {tag: universal for universal, tags in _CLASSES.items() for tag in tags.split()}
+"""Brown's own tags, without marks and compounds, to the universal ones."""
 
 _SUFFIXES = ("-tl", "-hl", "-nc")
 
 
-def universal_tag(brown_tag: str) -> str | None:
-    """Return the universal tag of a Brown tag, or None when the tag is not one of Brown's.
+def plain_tag(brown_tag: str) -> str | None:
+    """Return the tag of the word itself (one of 92), or None when the tag is not one of Brown's.
 
     The rules, in order: a foreign word (``fw-nn``) is what it would be in English; a compound is its first part
     (``ppss+bem`` is ``ppss``); the marks for titles, headlines and cited words (``-tl``, ``-hl``, ``-nc``) say
@@ -45,4 +46,4 @@ def universal_tag(brown_tag: str) -> str | None:
         tag = tag[:-3]
     if len(tag) > 1:
         tag = tag.removesuffix("*")
-    return _UNIVERSAL.get(tag)
+    return tag if tag in UNIVERSAL else None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from nlp_lstm.data.brown import universal_tag
+from nlp_lstm.data.brown import UNIVERSAL, plain_tag
 from nlp_lstm.data.example import TaggedExample
 from nlp_lstm.errors import DataError, shorten
 from nlp_lstm.text.document import Document
@@ -247,17 +247,18 @@ _BROWN_QUOTES = ("``", "''")
 
 
 def brown_sentence(where: str, line: str) -> TaggedExample:
-    """Return the sentence that a line of the Brown corpus holds.
+    """Return the sentence that a line of the Brown corpus holds, with universal tags and, as ``xpos``, its own.
 
     Raises:
         DataError: a token has no slash or a tag that is not Brown's; says ``where``.
     """
-    words, tags = [], []
+    words, universal, own = [], [], []
     for token in line.split():
         word, slash, tag = token.rpartition("/")
-        universal = universal_tag(tag)
-        if not slash or not word or universal is None:
+        plain = plain_tag(tag)
+        if not slash or not word or plain is None:
             raise DataError(f"{where}: {shorten(token)} is not word/tag with a tag of the Brown corpus")
         words.append('"' if word in _BROWN_QUOTES else word)
-        tags.append(universal)
-    return TaggedExample(document=Document.from_words(words), labels={"upos": tuple(tags)})
+        universal.append(UNIVERSAL[plain])
+        own.append(plain)
+    return TaggedExample(document=Document.from_words(words), labels={"upos": tuple(universal), "xpos": tuple(own)})

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlp_lstm.data.brown import UNIVERSAL_TAGS, universal_tag
+from nlp_lstm.data.brown import UNIVERSAL, UNIVERSAL_TAGS, plain_tag
 from nlp_lstm.data.readers import (
     formats,
     guess_format,
@@ -195,6 +195,7 @@ def test_brown_tags_become_universal_ones(tmp_path):
     (example,) = read_brown(write(tmp_path / "ca01", line))
     assert example.document.words == ["I'm", "not", "sure", "Mayor", "Lee's", "aide", "paid", "1/2", "mille", "."]
     assert " ".join(example.labels["upos"]) == "PRON ADV ADJ NOUN NOUN NOUN VERB NUM NUM ."
+    assert " ".join(example.labels["xpos"]) == "ppss * jj nn np$ nn vbd cd cd ."
 
 
 def test_browns_quotation_marks_become_the_usual_one(tmp_path):
@@ -203,11 +204,19 @@ def test_browns_quotation_marks_become_the_usual_one(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("tag", "universal"),
-    [("md*", "VERB"), ("*-hl", "ADV"), ("wp$", "DET"), ("wdt+ber+pp", "DET"), ("pp$$", "PRON"), ("---hl", ".")],
+    ("tag", "plain", "universal"),
+    [
+        ("md*", "md", "VERB"),
+        ("*-hl", "*", "ADV"),
+        ("wp$", "wp$", "DET"),
+        ("wdt+ber+pp", "wdt", "DET"),
+        ("pp$$", "pp$$", "PRON"),
+        ("---hl", "--", "."),
+    ],
 )
-def test_marks_and_second_parts_of_brown_tags_go(tag, universal):
-    assert universal_tag(tag) == universal_tag(tag.upper()) == universal
+def test_marks_and_second_parts_of_brown_tags_go(tag, plain, universal):
+    assert plain_tag(tag) == plain_tag(tag.upper()) == plain
+    assert UNIVERSAL[plain] == universal
     assert universal in UNIVERSAL_TAGS
 
 
