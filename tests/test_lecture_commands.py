@@ -15,6 +15,8 @@ from samples import (
     running_examples,
     tagged_examples,
     tiny_model,
+    tiny_run,
+    without_corpora,
 )
 from test_docs import ROOT, SHELL
 from typer.testing import CliRunner
@@ -69,6 +71,10 @@ def test_the_lectures_commands_run(command, tmp_path, monkeypatch):
         _, small = SAMPLES[words[2]]
         result = CliRunner().invoke(app, ["run", words[2], *small, *words[3:]])
         assert isinstance(result.exception, StepTakenError), result.exception
+    elif words[1] == "doctor":
+        with without_corpora():
+            result = CliRunner().invoke(app, ["doctor", str(tiny_run())])
+        assert result.stdout.startswith("doctor: "), result.exception
     else:
         words = [str(tiny_model()) if word == "pos" else word for word in words]
         result = CliRunner().invoke(app, words[1:])
