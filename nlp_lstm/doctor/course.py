@@ -11,7 +11,7 @@ from typing import Any
 from nlp_lstm.doctor.findings import Finding
 
 HIGH_LOSS = {"tagged": 0.15, "labelled": 0.8, "running": 0.85, "parallel": 0.7}
-"""The training loss at the end, beside that of the first steps, from which on it is high."""
+"""The training loss at the end, beside that of the first steps, from which on it is high; both above the least one."""
 STILL_FALLING = 0.1  # of the loss, over the last half of training
 WIDE_GAP = 2.0  # times the training loss
 CLEAR_GAP = 0.1  # of the loss of the first steps
@@ -33,6 +33,7 @@ class Course:
         history: what was recorded.
         train_loss: of the best weights on some training texts, without dropout, nats; NaN where it is not known.
         dev_loss: the same on development texts.
+        least_loss: what the loss cannot fall below, as targets are shares of several labels: their entropy, nats.
         epochs: times that the training data was gone through.
         hidden: features of the recurrent layers.
         layers: how many.
@@ -46,6 +47,7 @@ class Course:
     history: Sequence[Mapping[str, Any]]
     train_loss: float
     dev_loss: float
+    least_loss: float = 0.0
     epochs: float
     hidden: int
     layers: int
@@ -61,9 +63,10 @@ def check_course(course: Course) -> list[Finding]:
     norms = [float(record["gradient_norm"]) for record in course.history if "gradient_norm" in record]
     if not losses:
         return []
-    found = [_exploding(course, losses, norms), _vanishing(course)]
-    if not any(found):
-        found += [_high_loss(course, losses) or _overfitting(course, losses[0])]
+    exploding = _exploding(course, losses, norms)
+    if exploding:
+        return [exploding]
+    found = (_high_loss(course, losses) or _overfitting(course, losses[0]), _vanishing(course))
     return [finding for finding in found if finding]
 
 
@@ -104,9 +107,12 @@ def _vanishing(course: Course) -> Finding | None:
 
 
 def _high_loss(course: Course, losses: Sequence[float]) -> Finding | None:
-    if not course.train_loss >= HIGH_LOSS.get(course.kind, math.inf) * losses[0]:
+    first, last = losses[0] - course.least_loss, course.train_loss - course.least_loss
+    if not last >= HIGH_LOSS.get(course.kind, math.inf) * first:
         return None
     evidence = f"The training loss went from {losses[0]:.3f} nats in the first steps to {course.train_loss:.3f} only."
+    if course.least_loss > 0:
+        evidence += f" Shares of several labels keep it above {course.least_loss:.3f}."
     middle = losses[len(losses) // 2]
     remedies = []
     if course.learning_rate < 3e-4:

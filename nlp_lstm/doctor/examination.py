@@ -104,6 +104,7 @@ def examine_training(
         history=history,
         train_loss=losses[0],
         dev_loss=losses[1],
+        least_loss=_mean_entropy(task, samples[0]) if is_text else 0.0,
         epochs=tokens / max(1.0, _num_tokens(task, training)),
         hidden=network.hidden,
         layers=getattr(network, "layers", 1),
@@ -118,6 +119,17 @@ def examine_training(
         findings += check_gates(task, model, max(samples[1], key=task.size))
     findings += check_course(course)
     return _first_of_each(findings)
+
+
+def _mean_entropy(task: Task, examples: Sequence[Any]) -> float:
+    """The entropy of the targets that are shares of several labels, nats, each weighted by its text's size."""
+    total, weight = 0.0, 0
+    for example in examples:
+        target = getattr(example, "target", None)
+        shares = target.values() if isinstance(target, Mapping) else ()
+        total -= task.size(example) * sum(share * math.log(share) for share in shares if share)
+        weight += task.size(example)
+    return total / max(1, weight)
 
 
 def _num_tokens(task: Task, examples: Sequence[Any]) -> float:

@@ -101,6 +101,12 @@ class _CountsPadding(TaggingTask):
         return torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten())
 
 
+def test_what_shares_of_labels_leave_of_the_loss_is_no_fault():
+    soft = course(kind="labelled", last={"loss": 0.57}, train_loss=0.57, history=[{"loss": 0.70}, {"loss": 0.57}])
+    assert [finding.fault for finding in check_course(soft)] == ["high training loss"]
+    assert check_course(replace(soft, least_loss=0.45)) == []
+
+
 def test_padding_that_counts_is_found_and_padding_that_does_not_is_not():
     examples = list(tagged_examples()[:6])
     recipe = tiny_recipe()
