@@ -27,7 +27,7 @@ def serve(
         bool, typer.Option("--no-joining", help="Compute each request by itself, which is slower.")
     ] = False,
     max_batch: Annotated[int, typer.Option(min=1, help="Texts of 300 characters in a batch.")] = 64,
-    max_waiting: Annotated[int, typer.Option(min=1, help="Texts of 300 characters that wait; then 429.")] = 1_000,
+    max_waiting: Annotated[int, typer.Option(min=1, help="Texts of 300 characters that wait; then 429.")] = 256,
     max_body: Annotated[int, typer.Option(min=1_024, help="Bytes of a request's body; then 413.")] = 1_048_576,
     max_text: Annotated[int, typer.Option(min=1, help="Characters of a text; then 422.")] = 10_000,
     max_texts: Annotated[int, typer.Option(min=1, help="Texts of a request; then 422.")] = 100,

@@ -1,4 +1,4 @@
-"""From items to answers in JSON, in the model's own thread. What is wrong with one item is never another one's fault."""
+"""From items to answers in JSON, in the model's own thread. No item suffers from another."""
 
 from __future__ import annotations
 

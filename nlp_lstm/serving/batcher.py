@@ -137,7 +137,7 @@ class Batcher(Generic[Item, Answer]):
         if self._is_closed:
             raise ClosedError("the server is stopping")
         total = sum(weights)
-        if self._weight and self._weight + total > self._limits.max_waiting:
+        if self.is_full:
             raise QueueFullError(self.retry_after)
         if not items:
             return []

@@ -33,8 +33,8 @@ class BodyReader:
             deadline: time of the event loop's clock.
 
         Raises:
-            RefusedError: it is too large (413), too much is being received (429), it is not here in time (408), or who sent
-                it went away (400).
+            RefusedError: it is too large (413), too much is being received (429), it is not here in time (408), or who
+                sent it went away (400).
         """
         headers = dict(scope["headers"])
         length = headers.get(b"content-length", b"")

@@ -19,8 +19,9 @@ class ServingLimits(Settings):
     """Seconds that an idle network waits for further requests to join the first."""
     max_batch: int = Field(64, ge=1)
     """Weight of a batch; one text alone may weigh more."""
-    max_waiting: int = Field(1_000, ge=1)
-    """Weight of the texts that wait for a model. A request that would go beyond is answered 429, unless none waits."""
+    max_waiting: int = Field(256, ge=1)
+    """Weight of the texts that wait for a model. Once it is reached, requests are answered 429; the last one that was
+    accepted may go beyond."""
     max_body: int = Field(1_048_576, ge=1_024)
     """Bytes of a request's body."""
     max_bodies: int = Field(64 * 1_048_576, ge=1_024)

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from nlp_lstm.serving.shapes import parse_request, request_type
 from nlp_lstm.settings import Settings
 from nlp_lstm.tasks.predictor import Predictor, predictors, tasks
 
+BATCH_TOKENS = 400  # texts of like length together: with 2,000 padding costs a third more (64 sentences of SST-2)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _USES = {"lm": ("generate",)}  # further names of a task
 
@@ -80,7 +81,8 @@ class ServedModel:
             on_failure: told why it cannot be opened.
         """
         try:
-            self._pipeline = await asyncio.get_running_loop().run_in_executor(self._executor, Pipeline, self.folder)
+            opening = partial(Pipeline, self.folder, batch_tokens=BATCH_TOKENS)
+            self._pipeline = await asyncio.get_running_loop().run_in_executor(self._executor, opening)
         except NlpLstmError as error:
             self.failure = error
             on_failure(error)

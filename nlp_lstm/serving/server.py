@@ -64,6 +64,7 @@ def serve(
         lifespan="on",
         limit_concurrency=MOST_CONNECTIONS,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=int(limits.deadline + GRACE),
     )
     server = uvicorn.Server(config)
@@ -143,6 +144,6 @@ def listen(host: str, port: int) -> socket.socket:
     """
     try:
         [family, _, _, _, address], *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        return socket.create_server(address[:2], family=family, backlog=2_048)  # type: ignore[arg-type]
+        return socket.create_server(address[:2], family=family, backlog=2_048)
     except OSError as error:
         raise ConfigError(f"{host} port {port} cannot be listened on: {error.strerror or error}") from error

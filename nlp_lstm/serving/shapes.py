@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, TypeAlias
+from types import GenericAlias
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
@@ -196,7 +197,7 @@ _RESULTS: dict[str, Any] = {
 }
 
 
-def result_type(task: str) -> TypeAlias:
+def result_type(task: str) -> Any:
     """Return the shape of the answer to a request: one result, or a list with one, or an error, per input."""
-    one = _RESULTS.get(task, Any)
-    return one | list[one | ItemError] if one is not Any else Any
+    one = _RESULTS.get(task)
+    return Any if one is None else one | GenericAlias(list, (one | ItemError,))
