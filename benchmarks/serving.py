@@ -76,7 +76,7 @@ def measure(arguments: argparse.Namespace) -> int:
         texts.write_text(json.dumps(rows), encoding="utf-8")
         words = statistics.mean(len(text.split()) for text, _ in rows)
         print(
-            f"{len(rows):,} texts of {words:.1f} words; {arguments.clients} clients in {arguments.processes} processes, "
+            f"{len(rows):,} texts of {words:.1f} words; {arguments.clients} clients in {arguments.processes} processes "
             f"on {len(os.sched_getaffinity(0))} cores shared with the server"
         )
         print(

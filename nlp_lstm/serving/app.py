@@ -21,7 +21,6 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from nlp_lstm.errors import NlpLstmError
 from nlp_lstm.serving.body import BodyReader, read_json
 from nlp_lstm.serving.guard import OPEN_PATHS, RECORD, Guard, Record
 from nlp_lstm.serving.limits import ServingLimits
@@ -50,7 +49,7 @@ def create_app(
     *,
     limits: ServingLimits | None = None,
     token: str | None = None,
-    on_failure: Callable[[NlpLstmError], None] = lambda error: None,
+    on_failure: Callable[[Exception], None] = lambda error: None,
 ) -> FastAPI:
     """Return the application of a server.
 

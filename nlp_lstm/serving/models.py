@@ -44,7 +44,7 @@ class ServedModel:
         self.folder = folder
         self.config = read_config(folder)
         self.metrics = metrics
-        self.failure: NlpLstmError | None = None
+        self.failure: Exception | None = None
         self._limits = limits
         self._pipeline: Pipeline | None = None
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"nlp-lstm-{self.name}")
@@ -74,7 +74,7 @@ class ServedModel:
         """What a request may hold."""
         return request_type(self.predictor_type)
 
-    async def open(self, on_failure: Callable[[NlpLstmError], None]) -> None:
+    async def open(self, on_failure: Callable[[Exception], None]) -> None:
         """Open the model, in its thread.
 
         Args:
@@ -83,7 +83,7 @@ class ServedModel:
         try:
             opening = partial(Pipeline, self.folder, batch_tokens=BATCH_TOKENS)
             self._pipeline = await asyncio.get_running_loop().run_in_executor(self._executor, opening)
-        except NlpLstmError as error:
+        except Exception as error:  # noqa: BLE001
             self.failure = error
             on_failure(error)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import uvicorn
 
-from nlp_lstm.errors import ConfigError, NlpLstmError
+from nlp_lstm.errors import ConfigError
 from nlp_lstm.serving.app import create_app
 from nlp_lstm.serving.limits import ServingLimits
 from nlp_lstm.serving.logs import write_logs
@@ -49,9 +49,9 @@ def serve(
     check_address(host, token)
     os.environ["OMP_NUM_THREADS"] = str(threads)  # read by both engines when they open a model
     chosen = choose_models(models)
-    failures: list[NlpLstmError] = []
+    failures: list[Exception] = []
 
-    def stop(error: NlpLstmError) -> None:
+    def stop(error: Exception) -> None:
         failures.append(error)
         server.should_exit = True
 
