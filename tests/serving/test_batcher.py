@@ -5,7 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlp_lstm.serving.batcher import Batcher, ClosedError, DeadlineError, QueueFullError
@@ -23,7 +23,8 @@ class Bench:
         self.batches = []
         self.go = threading.Event()
         self.begun = threading.Event()
-        self.batcher = Batcher(self.compute, executor=executor, limits=ServingLimits(**limits))
+        limits = ServingLimits(**{"window": 0, **limits})  # an idle network begins at once
+        self.batcher = Batcher(self.compute, executor=executor, limits=limits)
 
     def compute(self, items, key):
         self.begun.set()
@@ -218,6 +219,7 @@ requests = st.lists(
 )
 
 
+@settings(max_examples=15)
 @given(requests, st.booleans())
 def test_every_request_gets_the_answers_to_its_own_items(asked, joining):
     async def ask(bench, number, key, count, weight, after):
