@@ -9,6 +9,8 @@ import threading
 from functools import lru_cache
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from samples import bundled_model, tagged_examples
 from serving_client import send_parts, serving
@@ -25,6 +27,7 @@ from nlp_lstm.serving.shapes import options_type, result_type
 from nlp_lstm.tasks.predictor import tasks
 from nlp_lstm.tasks.series_answers import SeriesFacts, SeriesPredictor, SeriesSettings
 
+PATHS = ("/v1/pos", "/v1/sentiment")
 TEXT = "Please book that flight!"
 TOLERANCE = 1e-5  # of the engine, whatever else is in the batch
 TOKEN = "0123456789abcdef"
@@ -529,8 +532,8 @@ def test_no_path_in_a_request_is_opened(tmp_path):
         reading=SeriesReading(),
     )
     series = SeriesPredictor(SeriesSettings(answers="value"), facts)
-    for given in (str(path), [str(path)], [[str(path)]]):
-        values, _ = split_inputs(series, given, is_pretokenized=False)
+    for inputs in (str(path), [str(path)], [[str(path)]]):
+        values, _ = split_inputs(series, inputs, is_pretokenized=False)
         item = read_item(series, values[0], "input", max_text=100)
         assert "The server opens no files" in item.fault
         assert item.value is None
@@ -545,8 +548,8 @@ def test_a_picture_comes_as_base64_and_not_as_a_path(tmp_path):
     content = b"\x89PNG of a sort"
     item = read_item(describer, base64.b64encode(content).decode(), "input", max_text=1)
     assert (item.value, item.fault) == (content, "")
-    for given in (str(tmp_path / "picture.png"), "", 5, {"path": "x"}, "Zm9v\n"):
-        item = read_item(describer, given, "input", max_text=100)
+    for value in (str(tmp_path / "picture.png"), "", 5, {"path": "x"}, "Zm9v\n"):
+        item = read_item(describer, value, "input", max_text=100)
         assert item.value is None
         assert item.fault
 
@@ -566,3 +569,27 @@ def test_models_are_served_by_name_and_by_task(tmp_path):
     for wrong in (["pos", "pos-en"], ["pos", str(own)], [f"pos-en={own}", "pos"], [f"a/b={own}"]):
         with pytest.raises(ConfigError):
             choose_models(wrong)
+
+
+# ---- anything at all
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=30),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=12,
+)
+names = st.sampled_from(["inputs", "pretokenized", "label", "top_k", "explain", "other"])
+
+
+@given(st.lists(st.dictionaries(names, values, max_size=4) | values, min_size=20, max_size=20))
+@settings(max_examples=3, suppress_health_check=list(HealthCheck))
+def test_whatever_json_comes_is_answered_or_refused_with_a_reason(folders, requests):
+    async def scenario():
+        async with serving(folders) as client:
+            client.headers["Content-Type"] = "application/json"
+            bodies = map(json.dumps, requests)
+            return [await client.post(path, content=body) for body in bodies for path in PATHS]
+
+    for response in asyncio.run(scenario()):
+        assert response.status_code in (200, 422)
+        assert response.status_code == 200 or response.json()["error"]
