@@ -20,6 +20,7 @@ from rich.table import Table
 
 from nlp_lstm.doctor_commands import doctor
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError
+from nlp_lstm.serve_commands import serve
 from nlp_lstm.text.lines import read_lines
 from nlp_lstm.xray_commands import app as xray_app
 
@@ -34,6 +35,7 @@ vectors_app = typer.Typer(help="Word vectors: look at them, or train your own.",
 app.add_typer(vectors_app, name="vectors")
 app.add_typer(xray_app, name="xray")
 app.command()(doctor)
+app.command()(serve)
 
 
 class OutputFormat(str, Enum):

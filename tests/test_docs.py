@@ -1,5 +1,6 @@
 """What the README shows and what `make help` offers, run in tiny form."""
 
+import asyncio
 import csv
 import gzip
 import json
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 from samples import (
     PAIRS,
@@ -37,6 +39,8 @@ from typer.testing import CliRunner
 from nlp_lstm.cli import app
 from nlp_lstm.paths import bundled_folder
 from nlp_lstm.recipes import load_recipe
+from nlp_lstm.serving.app import create_app
+from nlp_lstm.serving.models import choose_models
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -116,7 +120,12 @@ def run_nlp_lstm(arguments: list[str], text: str = "") -> None:
         arguments = [*arguments, *tiny, *([] if "--data" in arguments else ["--data", str(sample)])]
     elif arguments[:2] == ["doctor", "pos"]:
         arguments = [*arguments, *TINY]
-    result = CliRunner().invoke(app, arguments, input=text)
+    with pytest.MonkeyPatch.context() as patch:
+        if arguments[0] == "serve":  # up to where it would answer until it is stopped
+            arguments = [*arguments, "--port", "0"]
+            patch.setattr("uvicorn.Server.run", lambda server, sockets: sockets[0].close())
+            patch.setattr("nlp_lstm.serving.server.write_logs", lambda: None)
+        result = CliRunner().invoke(app, arguments, input=text)
     assert result.exception is None, (arguments, result.exception, result.output)
 
 
@@ -135,6 +144,8 @@ def run_line(line: str) -> None:
         shutil.copytree(tiny_caption_run() / "model", "runs/caption/model")
     if "runs/series/model" in line:
         shutil.copytree(tiny_series_run() / "model", "runs/series/model")
+    if "runs/sentiment/model" in line:
+        shutil.copytree(tiny_sentiment_run() / "model", "runs/sentiment/model")
     if line.endswith("doctor runs/pos"):
         shutil.copytree(tiny_run(), "runs/pos")
     if "runs/translate/model" in line:
@@ -149,11 +160,29 @@ def run_line(line: str) -> None:
         run_nlp_lstm(words[bar + 2 :], " ".join(words[1:bar]) + "\n")
     elif words[0] == "nlp-lstm":
         run_nlp_lstm(words[1:])
+    elif words[0] == "curl":
+        run_curl(words)
     elif words[0] == "make":
         for made in make_commands(*words[1:]):
             run_tool(made)
     else:
         pytest.fail(f"the README shows a command that no test runs: {line}")
+
+
+def run_curl(words: list[str]) -> None:
+    """Ask what the README asks, without a socket."""
+
+    async def ask() -> httpx.Response:
+        served = create_app(choose_models(["pos", "sentiment"]))
+        transport = httpx.ASGITransport(served)
+        async with served.router.lifespan_context(served), httpx.AsyncClient(transport=transport) as client:
+            while (await client.get("http://127.0.0.1/readyz")).status_code != 200:
+                await asyncio.sleep(0.01)
+            return await client.post(words[3], json=json.loads(words[2]))
+
+    assert (words[0], words[1], len(words)) == ("curl", "--json", 4)
+    response = asyncio.run(ask())
+    assert response.status_code == 200, response.text
 
 
 def run_tool(line: str) -> None:
