@@ -1,0 +1,82 @@
+"""Annotating on a Ray cluster of two nodes, one of which is killed midway."""
+
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from samples import bundled_model, corpus_file
+
+import nlp_lstm
+from nlp_lstm.bulk import annotate
+from nlp_lstm.data.readers import read_conllu
+from nlp_lstm.errors import DataError
+
+pytestmark = [pytest.mark.distributed, pytest.mark.slow, pytest.mark.filterwarnings("default")]  # Ray's own
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """Two nodes of one core each, as processes of this machine; the driver is on the first one."""
+    ray = pytest.importorskip("ray")
+    cluster_utils = pytest.importorskip("ray.cluster_utils")
+    package, tests = Path(nlp_lstm.__file__).parent.parent, Path(__file__).parent.parent
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(package), str(tests), *filter(None, sys.path)]))
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    node = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}
+    cluster = cluster_utils.Cluster(initialize_head=True, connect=True, head_node_args=node)
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_a_node_is_killed_and_the_bytes_are_those_of_one_process(cluster, tmp_path):
+    import ray
+
+    model = bundled_model("pos-en")
+    examples = read_conllu(corpus_file("ud-english-ewt/*-test.conllu*"))
+    path = tmp_path / "in.jsonl"
+    lines = [json.dumps({"id": number, "text": one.document.text}) for number, one in enumerate(examples[:1_200])]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    given = {"model": model, "shard_rows": 40}
+    node = cluster.add_node(num_cpus=1, object_store_memory=80 << 20)
+    cluster.wait_for_nodes()
+    used: set[str] = set()
+    killed_at: list[int] = []
+
+    def watch() -> None:
+        """Kill the second node when it is at work and some shards are there."""
+        from ray.util.state import list_tasks
+
+        while not killed_at:
+            tasks = list_tasks(filters=[("state", "=", "RUNNING")])
+            used.update(task.node_id for task in tasks)
+            num_shards = len(list((tmp_path / "ray").glob("shard-*")))
+            if num_shards >= 4 and len(used) == 2:
+                cluster.remove_node(node, allow_graceful=False)
+                killed_at.append(num_shards)
+            time.sleep(0.2)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    summary = annotate(path, tmp_path / "ray", engine="ray", **given)
+    assert killed_at
+    assert 4 <= killed_at[0] < 30
+    assert sum(one["Alive"] for one in ray.nodes()) == 1
+    assert summary.rows == 1_200
+    annotate(path, tmp_path / "local", workers=1, **given)
+    assert contents(tmp_path / "ray") == contents(tmp_path / "local")
+
+
+def test_what_is_wrong_with_a_row_is_said_as_by_one_process(cluster, tmp_path):
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"text": "Good."}\n{\n', encoding="utf-8")
+    with pytest.raises(DataError, match=r"in\.jsonl:2: '{' is not JSON"):
+        annotate(path, tmp_path / "out", model=bundled_model("sentiment-en"), engine="ray", shard_rows=1, text="text")
