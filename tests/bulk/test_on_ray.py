@@ -1,7 +1,9 @@
 """Annotating on a Ray cluster of two nodes, one of which is killed midway."""
 
+import contextlib
 import json
 import os
+import socket
 import sys
 import threading
 import time
@@ -35,11 +37,22 @@ def cluster(monkeypatch):
         monkeypatch.setenv(f"RAY_{name}", value)
     ray = pytest.importorskip("ray")
     cluster_utils = pytest.importorskip("ray.cluster_utils")
-    node = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}
-    cluster = cluster_utils.Cluster(initialize_head=True, connect=True, head_node_args=node)
+    head = {**node_settings(), "include_dashboard": False}
+    cluster = cluster_utils.Cluster(initialize_head=True, connect=True, head_node_args=head)
     yield cluster
     ray.shutdown()
     cluster.shutdown()
+
+
+def node_settings() -> dict[str, int]:
+    """What a node of one core is started with; Ray does not wait, 15 seconds at most, for ports that are given."""
+    ports = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
+    with contextlib.ExitStack() as held:
+        sockets = {name: held.enter_context(socket.socket()) for name in ports}
+        for one in sockets.values():
+            one.bind(("127.0.0.1", 0))
+        chosen = {name: one.getsockname()[1] for name, one in sockets.items()}
+    return {"num_cpus": 1, "object_store_memory": 80 << 20, **chosen}
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -55,7 +68,7 @@ def test_a_node_is_killed_and_the_bytes_are_those_of_one_process(cluster, tmp_pa
     lines = [json.dumps({"id": number, "text": one.document.text}) for number, one in enumerate(examples[:1_200])]
     path.write_text("\n".join(lines), encoding="utf-8")
     given = {"model": model, "shard_rows": 40}
-    node = cluster.add_node(num_cpus=1, object_store_memory=80 << 20)
+    node = cluster.add_node(**node_settings())
     cluster.wait_for_nodes()
     killed_at: list[int] = []
 
