@@ -88,7 +88,7 @@ def _open(plan: Plan, files: ModelFiles) -> Annotator:
     """Return the annotator of a plan, with the model in a folder of this process, which keeps the last one."""
     key = repr(plan)
     if key not in _opened:
-        _opened.clear()
+        close_models()
         place = tempfile.TemporaryDirectory(prefix="nlp-lstm-")
         folders = tuple(Path(place.name) / str(number) / folder.name for number, folder in enumerate(plan.models))
         for folder, contents in zip(folders, files, strict=True):
@@ -97,3 +97,10 @@ def _open(plan: Plan, files: ModelFiles) -> Annotator:
                 (folder / name).write_bytes(content)
         _opened[key] = Annotator.open(dataclasses.replace(plan, models=folders)), place
     return _opened[key][0]
+
+
+def close_models() -> None:
+    """Forget the model that this process keeps."""
+    for _, place in _opened.values():
+        place.cleanup()
+    _opened.clear()
