@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from nlp_lstm.bulk_commands import annotate
 from nlp_lstm.doctor_commands import doctor
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError
 from nlp_lstm.serve_commands import serve
@@ -36,6 +37,7 @@ app.add_typer(vectors_app, name="vectors")
 app.add_typer(xray_app, name="xray")
 app.command()(doctor)
 app.command()(serve)
+app.command()(annotate)
 
 
 class OutputFormat(str, Enum):

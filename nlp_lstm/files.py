@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -23,3 +24,37 @@ def write_whole(path: Path, text: str) -> Path:
         Path(draft).unlink(missing_ok=True)
         raise
     return path
+
+
+def write_durably(path: Path, content: bytes) -> Path:
+    """Write as `write_whole` does, so that after a power cut, too, there is the whole file or none of it.
+
+    Returns:
+        The path.
+    """
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(draft).chmod(0o644)  # mkstemp makes it private
+        os.replace(draft, path)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+    return path
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, where the system knows how."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # some network file systems cannot
+                raise
+        finally:
+            os.close(handle)

@@ -176,6 +176,20 @@ class Pipeline:
         chunks = self._checked_chunks(inputs, pretokenized, options)
         return chain.from_iterable(self._results(chunk, pretokenized, options) for chunk in chunks)
 
+    def check(self, item: Any, where: str = "input", *, pretokenized: bool = False, **options: Any) -> None:
+        """Check one input, as `predict` does before any work is done.
+
+        Args:
+            item: the input.
+            where: what messages call it.
+            pretokenized: whether it is a list of tokens.
+            options: those of `predict`, which `predict` checks.
+
+        Raises:
+            DataError: it is no input of this task, or the options cannot be kept for it.
+        """
+        self._check_item(item, pretokenized, options, where)
+
     def predict_lines(self, texts: Iterable[Any], *, pretokenized: bool = False, **options: Any) -> Iterator[str]:
         """Yield the result for each text as one line, lazily and in order: a translation, a label, or tagged words.
 

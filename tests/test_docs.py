@@ -118,6 +118,8 @@ def run_nlp_lstm(arguments: list[str], text: str = "") -> None:
             "series-peptides": (TINY_SERIES, Path("my_symbols.jsonl")),
         }.get(arguments[1], (TINY_CLASSIFIER, REVIEWS))
         arguments = [*arguments, *tiny, *([] if "--data" in arguments else ["--data", str(sample)])]
+    elif arguments[0] == "annotate":
+        arguments = [*arguments, "--workers", "1"]
     elif arguments[:2] == ["doctor", "pos"]:
         arguments = [*arguments, *TINY]
     with pytest.MonkeyPatch.context() as patch:

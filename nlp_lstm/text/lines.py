@@ -30,12 +30,28 @@ def read_lines(
             in the encoding; with the line.
     """
     name = name or str(source)
+    for number, line in read_raw_lines(source, name):
+        yield number, _decode(line, f"{name}:{number}", encoding)
+
+
+def read_raw_lines(source: Path | str | IO[bytes], name: str | None = None) -> Iterator[tuple[int, bytes]]:
+    r"""Yield ``(line number from 1, line as it is, with its end)``, lazily; only ``\n`` ends a line.
+
+    A byte order mark at the beginning is dropped.
+
+    Args:
+        source: a file, unpacked on the way if its name ends in ``.gz``, or an open stream of bytes, which is left open.
+        name: what complaints call it; None takes the path.
+
+    Raises:
+        DataError: the file is missing or cannot be read, or its compression is damaged or cut off.
+    """
+    name = name or str(source)
     number = 0
     try:
         with _open(source) as file:
             for number, line in enumerate(file, start=1):  # bytes: U+2028 or a form feed ends no line
-                whole = line if number > 1 else line.removeprefix(codecs.BOM_UTF8)
-                yield number, _decode(whole, f"{name}:{number}", encoding)
+                yield number, line if number > 1 else line.removeprefix(codecs.BOM_UTF8)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(
             f"{name}: the gzip data is damaged or cut off after line {number} ({error}); fetch or pack it again"

@@ -18,6 +18,7 @@ from nlp_lstm.text.rules import load_rules
 PIECE_SIZE = 50_000  # characters handed to spaCy at a time
 TEXTS_ONLY = "-"  # stands for a language code where texts are wanted without tokens
 LONGEST_RUN = 1_000  # characters without white space; longer runs are one token (affix rules take quadratic time)
+STRINGS_KEPT = 100_000  # of which spaCy forgets none by itself; then it begins anew, so that memory stays bounded
 
 _LONG_RUN = re.compile(rf"\S{{{LONGEST_RUN + 1},}}")
 _PARAGRAPH = re.compile(r"\n\s*\n")
@@ -182,9 +183,13 @@ class _BlankPipeline:
     """
 
     def __init__(self, language: str) -> None:
+        self._language = language
         self._nlp = _blank_pipeline(language)
 
     def split(self, text: str) -> tuple[list[str], list[int]]:
+        if len(self._nlp.vocab.strings) > STRINGS_KEPT:
+            _blank_pipeline.cache_clear()
+            self._nlp = _blank_pipeline(self._language)
         tokens = self._nlp.tokenizer(text)
         return [token.text for token in tokens], [token.idx for token in tokens]
 

@@ -170,3 +170,19 @@ def test_what_is_no_string_is_refused(value):
 def test_an_unknown_language_is_named(language):
     with pytest.raises(ConfigError, match=f'language "{language}"'):
         Tokenizer(language)
+
+
+def test_spacy_begins_anew_before_its_words_fill_the_memory(monkeypatch):
+    text = "L’été dernier, j’ai vu 3 mouettes à Brest."
+    tokenize._blank_pipeline.cache_clear()
+    tokenizer = Tokenizer("fr")
+    expected = tokenizer.tokenize(text)
+    limit = len(tokenize._blank_pipeline("fr").vocab.strings) + 50
+    monkeypatch.setattr(tokenize, "STRINGS_KEPT", limit)
+    sizes = []
+    for start in range(0, 200, 10):
+        words = [f"mot{number}" for number in range(start, start + 10)]
+        assert list(tokenizer.tokenize(" ".join(words)).words) == words
+        sizes.append(len(tokenize._blank_pipeline("fr").vocab.strings))
+    assert max(sizes) <= limit + 50  # ten words at a time, with their beginnings and shapes
+    assert tokenizer.tokenize(text) == expected
