@@ -90,15 +90,24 @@ class Tokenizer:
 
     def _split_piece(self, text: str, start: int, end: int) -> list[list[Token]]:
         words, starts = self._read_tokens(text[start:end])
+        return self.group(text, words, [start + place for place in starts])
+
+    def group(self, text: str, words: Sequence[str], starts: Sequence[int]) -> list[list[Token]]:
+        """Return the sentences of a stretch of tokens that these rules, or spaCy's own, have split already.
+
+        Args:
+            text: what the tokens are in.
+            words: the tokens. Those of white space, which no sentence has, help to find where one begins.
+            starts: the place of each in the text, ascending.
+        """
         sentences: list[list[Token]] = []
         current: list[Token] = []
-        last_end = start
+        last_end = starts[0] if words else 0
         is_start = False
-        for word, place, begins in zip(words, starts, self._splitter.sentence_starts(words), strict=True):
+        for word, token_start, begins in zip(words, starts, self._splitter.sentence_starts(words), strict=True):
             is_start = is_start or begins  # a sentence may start at the white space before it
             if word.isspace():
                 continue
-            token_start = start + place
             new_paragraph = token_start > last_end + 1 and bool(_PARAGRAPH.search(text, last_end, token_start))
             if current and (is_start or new_paragraph):
                 sentences.append(current)
