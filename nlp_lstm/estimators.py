@@ -51,7 +51,7 @@ class TextEstimator(BaseEstimator):
         dropout: between the layers and on the outputs.
         learning_rate: at its highest.
         tokens: training length, over all epochs.
-        changes: further changes to the recipe by dotted key, as in ``{"model.cell": "gru"}``.
+        changes: further changes to the recipe by dotted key, as in ``{"model.cell": "gru"}``; the parameters above win.
         validation_fraction: share of what `fit` gets that is not learnt, but chooses the best weights and calibrates
             the probabilities. Where that is less than one text, all of it is learnt and chooses.
         random_state: of the weights, the dropout, the order of the texts and their choice for validation; None takes
@@ -92,7 +92,7 @@ class TextEstimator(BaseEstimator):
         changes = {key: getattr(self, name) for name, key in _SHORT_NAMES.items() if getattr(self, name) is not None}
         if self.random_state is not None:
             changes["training.seed"] = int(check_random_state(self.random_state).randint(2**31 - 1))
-        recipe = load_recipe(self.recipe, {**changes, **(self.changes or {})})
+        recipe = load_recipe(self.recipe, {**(self.changes or {}), **changes})
         if recipe.task != self.task:
             raise ConfigError(f'the recipe {self.recipe} is of the task "{recipe.task}"; give one of "{self.task}"')
         if recipe.distillation.teachers:

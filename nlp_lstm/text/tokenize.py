@@ -59,7 +59,7 @@ class Tokenizer:
     def tokenize(self, text: str) -> Document:
         """Return the whole text as one document; white space is never a token."""
         if len(check_text(text)) <= PIECE_SIZE:
-            words, starts = self._read_tokens(text)
+            words, starts = self.split(text)
             tokens = [
                 Token(word, start, start + len(word))
                 for word, start in zip(words, starts, strict=True)
@@ -89,7 +89,7 @@ class Tokenizer:
                 yield Document(text=text, tokens=tuple(tokens))
 
     def _split_piece(self, text: str, start: int, end: int) -> list[list[Token]]:
-        words, starts = self._read_tokens(text[start:end])
+        words, starts = self.split(text[start:end])
         return self.group(text, words, [start + place for place in starts])
 
     def group(self, text: str, words: Sequence[str], starts: Sequence[int]) -> list[list[Token]]:
@@ -104,7 +104,7 @@ class Tokenizer:
         current: list[Token] = []
         last_end = starts[0] if words else 0
         is_start = False
-        for word, token_start, begins in zip(words, starts, self._splitter.sentence_starts(words), strict=True):
+        for word, token_start, begins in zip(words, starts, self.sentence_starts(words), strict=True):
             is_start = is_start or begins  # a sentence may start at the white space before it
             if word.isspace():
                 continue
@@ -119,8 +119,15 @@ class Tokenizer:
             sentences.append(current)
         return sentences
 
-    def _read_tokens(self, piece: str) -> tuple[list[str], list[int]]:
-        """Return the tokens of a piece and where each begins, with runs too long for affix rules kept whole."""
+    def sentence_starts(self, words: Sequence[str]) -> list[bool]:
+        """Return for each token, white space among them, whether a sentence begins there."""
+        return self._splitter.sentence_starts(words)
+
+    def split(self, piece: str) -> tuple[list[str], list[int]]:
+        """Return the tokens of a piece and where each begins, with runs too long for affix rules kept whole.
+
+        White space other than single spaces is a token, too.
+        """
         if not _LONG_RUN.search(piece):
             return self._splitter.split(piece)
         words: list[str] = []
