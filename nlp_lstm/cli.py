@@ -18,6 +18,7 @@ from nlp_lstm.errors import ConfigError, DataError
 from nlp_lstm.output import open_output, to_json
 from nlp_lstm.stream_commands import stream
 from nlp_lstm.text.lines import read_lines
+from nlp_lstm.tune_commands import tune
 from nlp_lstm.xray_commands import app as xray_app
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ app.add_typer(vectors_app, name="vectors")
 app.add_typer(xray_app, name="xray")
 app.command()(doctor)
 app.command()(stream)
+app.command()(tune)
 
 
 class OutputFormat(str, Enum):
