@@ -51,6 +51,8 @@ class TextEstimator(BaseEstimator):
         dropout: between the layers and on the outputs.
         learning_rate: at its highest.
         tokens: training length, over all epochs.
+        pretrained_vectors: whether words begin as the recipe's vectors, which are fetched at the first time; without
+            them they are learnt from the texts alone.
         changes: further changes to the recipe by dotted key, as in ``{"model.cell": "gru"}``; the parameters above win.
         validation_fraction: share of what `fit` gets that is not learnt, but chooses the best weights and calibrates
             the probabilities. Where that is less than one text, all of it is learnt and chooses.
@@ -69,6 +71,7 @@ class TextEstimator(BaseEstimator):
         dropout: float | None = None,
         learning_rate: float | None = None,
         tokens: int | None = None,
+        pretrained_vectors: bool = True,
         changes: Mapping[str, Any] | None = None,
         validation_fraction: float = 0.1,
         random_state: int | np.random.RandomState | None = None,
@@ -79,6 +82,7 @@ class TextEstimator(BaseEstimator):
         self.dropout = dropout
         self.learning_rate = learning_rate
         self.tokens = tokens
+        self.pretrained_vectors = pretrained_vectors
         self.changes = changes
         self.validation_fraction = validation_fraction
         self.random_state = random_state
@@ -90,6 +94,8 @@ class TextEstimator(BaseEstimator):
             ConfigError: a parameter has no valid value, or the recipe is of another task.
         """
         changes = {key: getattr(self, name) for name, key in _SHORT_NAMES.items() if getattr(self, name) is not None}
+        if not self.pretrained_vectors:
+            changes |= {"model.embedding.vectors": None, "model.embedding.words": "learned"}
         if self.random_state is not None:
             changes["training.seed"] = int(check_random_state(self.random_state).randint(2**31 - 1))
         recipe = load_recipe(self.recipe, {**(self.changes or {}), **changes})
@@ -175,6 +181,7 @@ class TextClassifier(ClassifierMixin, TextEstimator):
         dropout: float | None = None,
         learning_rate: float | None = None,
         tokens: int | None = None,
+        pretrained_vectors: bool = True,
         changes: Mapping[str, Any] | None = None,
         validation_fraction: float = 0.1,
         random_state: int | np.random.RandomState | None = None,
@@ -186,6 +193,7 @@ class TextClassifier(ClassifierMixin, TextEstimator):
             dropout=dropout,
             learning_rate=learning_rate,
             tokens=tokens,
+            pretrained_vectors=pretrained_vectors,
             changes=changes,
             validation_fraction=validation_fraction,
             random_state=random_state,
@@ -259,6 +267,7 @@ class TextTagger(TextEstimator):
         dropout: float | None = None,
         learning_rate: float | None = None,
         tokens: int | None = None,
+        pretrained_vectors: bool = True,
         changes: Mapping[str, Any] | None = None,
         validation_fraction: float = 0.1,
         random_state: int | np.random.RandomState | None = None,
@@ -270,6 +279,7 @@ class TextTagger(TextEstimator):
             dropout=dropout,
             learning_rate=learning_rate,
             tokens=tokens,
+            pretrained_vectors=pretrained_vectors,
             changes=changes,
             validation_fraction=validation_fraction,
             random_state=random_state,

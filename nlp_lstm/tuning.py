@@ -151,12 +151,12 @@ def _read_values(key: str, given: Any, recipe: Recipe) -> Range | tuple[Any, ...
     if isinstance(given, dict):
         found = parse_settings(Range, given, key)
         for value in (found.low, found.high):
-            _changed(recipe, {key: value}, key)
+            _changed(recipe, {key: value}, _written({key: value}))
         return found
     if not isinstance(given, list) or len(given) < 2:
         raise ConfigError(f"{key} is {shorten(given)}; give two values or more in brackets, or low and high in braces")
     for value in given:
-        _changed(recipe, {key: value}, key)
+        _changed(recipe, {key: value}, _written({key: value}))
     return tuple(given)
 
 

@@ -170,6 +170,12 @@ def test_a_pickle_has_the_files_of_the_model_and_they_are_checked(fitted, tmp_pa
         pickle.loads(content.replace(b'"NEGATIVE"', b'"NEUTRALS"', 1))
 
 
+def test_words_can_be_learnt_without_pretrained_vectors():
+    recipe = TextClassifier(pretrained_vectors=False)._read_recipe()
+    assert (recipe.model.embedding.vectors, recipe.model.embedding.words) == (None, "learned")
+    assert TextTagger(pretrained_vectors=False)._read_recipe().model.embedding.vectors is None
+
+
 @pytest.mark.filterwarnings("ignore::nlp_lstm.tasks.classification.EmptyTextWarning")
 def test_texts_without_words_get_the_shares_of_the_classes():
     classifier = tiny().fit(["", *TEXTS, " "], ["POSITIVE", *LABELS, "NEGATIVE"])

@@ -150,7 +150,7 @@ def test_a_space_is_read_as_it_is_written(recipe, tmp_path):
 )
 def test_faults_of_a_space_are_named_together(recipe, tmp_path, values, message):
     path = tmp_path / "space.yaml"
-    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
     with pytest.raises(ConfigError, match=message):
         read_space(path, recipe)
 
