@@ -342,7 +342,7 @@ def _changed(recipe: Recipe, changes: Mapping[str, Any], where: str) -> Recipe:
 
 def _own_values(recipe: Recipe, space: Space) -> dict[str, Any]:
     """Return the recipe's own values where the space has them, in the form that Optuna has them."""
-    own = {}
+    own: dict[str, Any] = {}
     plain = recipe.model_dump(mode="json")
     for key, values in space.items():
         value: Any = plain
