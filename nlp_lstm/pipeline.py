@@ -228,7 +228,7 @@ class Pipeline:
         """Read a text that comes piece by piece and may never end; or, of one string, write on from it.
 
         What is read is answered as it comes, in memory that does not grow. Put together, the answers are those for the
-        whole text, wherever the pieces end:
+        whole text, wherever the pieces end, unless a sentence or a word goes on for more than 50,000 characters:
 
         tagging
             One dictionary a token, those of `predict`, each sentence when the first word of the next one or a blank

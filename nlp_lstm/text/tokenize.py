@@ -6,6 +6,7 @@ not depend on where the pieces end.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -17,6 +18,7 @@ from nlp_lstm.text.rules import load_rules
 
 PIECE_SIZE = 50_000  # characters handed to spaCy at a time
 TEXTS_ONLY = "-"  # stands for a language code where texts are wanted without tokens
+WORDS_REMEMBERED = 100_000  # by a tokeniser of spaCy's own
 LONGEST_RUN = 1_000  # characters without white space; longer runs are one token (affix rules take quadratic time)
 
 _LONG_RUN = re.compile(rf"\S{{{LONGEST_RUN + 1},}}")
@@ -201,16 +203,22 @@ class _BlankPipeline:
         self._nlp = _blank_pipeline(language)
 
     def split(self, text: str) -> tuple[list[str], list[int]]:
-        tokens = self._nlp.tokenizer(text)
-        return [token.text for token in tokens], [token.idx for token in tokens]
+        with self._bounded():
+            tokens = self._nlp.tokenizer(text)
+            return [token.text for token in tokens], [token.idx for token in tokens]
 
     def sentence_starts(self, words: Sequence[str]) -> list[bool]:
         from spacy.tokens import Doc
 
         if not words:
             return []
-        doc = self._nlp.get_pipe("sentencizer")(Doc(self._nlp.vocab, words=list(words)))
-        return [token.is_sent_start for token in doc]
+        with self._bounded():
+            doc = self._nlp.get_pipe("sentencizer")(Doc(self._nlp.vocab, words=list(words)))
+            return [token.is_sent_start for token in doc]
+
+    def _bounded(self) -> contextlib.AbstractContextManager[Any]:
+        """Let spaCy, which remembers every word for good, forget new ones again when it knows many."""
+        return self._nlp.memory_zone() if len(self._nlp.vocab) > WORDS_REMEMBERED else contextlib.nullcontext()
 
 
 @lru_cache(maxsize=8)

@@ -170,3 +170,16 @@ def test_what_is_no_string_is_refused(value):
 def test_an_unknown_language_is_named(language):
     with pytest.raises(ConfigError, match=f'language "{language}"'):
         Tokenizer(language)
+
+
+def test_what_spacy_remembers_of_an_endless_text_is_bounded(monkeypatch):
+    tokenizer = Tokenizer("es")  # whose rules are spaCy's own
+    words = tokenizer._splitter._nlp.vocab
+    text = "¿Qué es la palabra{}? No lo sé."
+    expected = [word for document in tokenizer.sentences(text.format("x")) for word in document.words]
+    monkeypatch.setattr("nlp_lstm.text.tokenize.WORDS_REMEMBERED", len(words) - 1)
+    before = sum(1 for _ in words), len(words.strings)
+    for number in range(200):
+        found = [word for document in tokenizer.sentences(text.format(number)) for word in document.words]
+        assert [word.replace(str(number), "x") for word in found] == expected
+    assert (sum(1 for _ in words), len(words.strings)) == before
