@@ -9,13 +9,19 @@ Example:
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nlp_lstm.estimators import TextClassifier, TextTagger
     from nlp_lstm.evaluation.report import Report
     from nlp_lstm.pipeline import Pipeline
 
 __version__ = "0.1.0"
-__all__ = ["Pipeline", "Report", "__version__"]
+__all__ = ["Pipeline", "Report", "TextClassifier", "TextTagger", "__version__"]
 
-_HOMES = {"Pipeline": "nlp_lstm.pipeline", "Report": "nlp_lstm.evaluation.report"}
+_HOMES = {
+    "Pipeline": "nlp_lstm.pipeline",
+    "Report": "nlp_lstm.evaluation.report",
+    "TextClassifier": "nlp_lstm.estimators",
+    "TextTagger": "nlp_lstm.estimators",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -38,7 +38,8 @@ LARGEST_FILE = 512 * 2**20  # bytes
 REPLACED_SUFFIX = ".replaced"
 
 Precision = Literal["fp32", "fp16", "int8"]
-FileName = Annotated[str, Field(pattern=r"^[\w.-]{1,90}\.(json|safetensors|log|md|onnx|model)$")]
+FILE_NAME = r"[\w.-]{1,90}\.(json|safetensors|log|md|onnx|model)"
+FileName = Annotated[str, Field(pattern=f"^{FILE_NAME}$")]
 
 
 class FileFacts(Settings):

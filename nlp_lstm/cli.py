@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import itertools
-import json
-import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -20,9 +15,12 @@ from rich.table import Table
 
 from nlp_lstm.bulk_commands import annotate
 from nlp_lstm.doctor_commands import doctor
-from nlp_lstm.errors import CheckpointError, ConfigError, DataError
+from nlp_lstm.errors import ConfigError, DataError
+from nlp_lstm.output import open_output, to_json
 from nlp_lstm.serve_commands import serve
+from nlp_lstm.stream_commands import stream
 from nlp_lstm.text.lines import read_lines
+from nlp_lstm.tune_commands import tune
 from nlp_lstm.xray_commands import app as xray_app
 
 app = typer.Typer(
@@ -38,6 +36,8 @@ app.add_typer(xray_app, name="xray")
 app.command()(doctor)
 app.command()(serve)
 app.command()(annotate)
+app.command()(stream)
+app.command()(tune)
 
 
 class OutputFormat(str, Enum):
@@ -154,7 +154,7 @@ def predict(
             rows = pipeline.predict_lines(texts, pretokenized=pretokenized, **options)
         else:
             results = pipeline.predict(texts, pretokenized=pretokenized, **options)
-            rows = (_to_json(result, pipeline.folder) for result in results)
+            rows = (to_json(result, pipeline.folder) for result in results)
         for row in rows:
             file.write(row + "\n")
             file.flush()
@@ -203,7 +203,7 @@ def score(
     pipeline.score([])  # a model of another task is refused before stdin is waited for
     with open_output(output) as target:
         for text in read_texts(files or []):
-            target.write(_to_json(pipeline.score(text), pipeline.folder) + "\n")
+            target.write(to_json(pipeline.score(text), pipeline.folder) + "\n")
 
 
 @app.command()
@@ -371,13 +371,6 @@ def show_word_vectors(
         console.print(f"{word}: {neighbours}", highlight=False, markup=False)
 
 
-def _to_json(result: Any, model_folder: Path) -> str:
-    try:
-        return json.dumps(result, ensure_ascii=False, allow_nan=False)
-    except ValueError as error:
-        raise CheckpointError(f"{model_folder} gives a score that is no number; train the model again") from error
-
-
 def read_texts(files: list[Path]) -> Iterator[str]:
     """Yield the lines of files, or of stdin where there are none.
 
@@ -387,24 +380,3 @@ def read_texts(files: list[Path]) -> Iterator[str]:
     streams = [read_lines(path) for path in files] or [read_lines(sys.stdin.buffer, "stdin")]
     for _, line in itertools.chain.from_iterable(streams):
         yield line
-
-
-@contextlib.contextmanager
-def open_output(path: Path | None) -> Iterator[IO[str]]:
-    """Open stdout, or a file that appears only when all of it is written; a pipe or device is written to directly."""
-    if path is None:
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(encoding="utf-8")
-        yield sys.stdout
-        return
-    if path.exists() and not path.is_file():
-        with path.open("w", encoding="utf-8", newline="\n") as file:
-            yield file
-        return
-    path = Path(os.path.realpath(path))  # a link stays one, and what it leads to is replaced
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".nlp-lstm-") as folder:
-        draft = Path(folder) / "draft"  # opened as any file is, so that its mode follows the umask
-        with draft.open("w", encoding="utf-8", newline="\n") as file:
-            yield file
-        draft.replace(path)

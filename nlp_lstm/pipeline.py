@@ -235,24 +235,66 @@ class Pipeline:
             raise DataError(f"input is {shorten(texts)} ({type(texts).__name__}); give a string or a list of strings")
         for index, text in enumerate(texts):
             check_text(text, "input" if is_single else f"input {index}")
-        tokenizer = self._tokenizer = self._tokenizer or Tokenizer(self.language)
-        results = [task.score_text(self._model, text, tokenizer) for text in texts]
+        results = [task.score_text(self._model, text, self._own_tokenizer()) for text in texts]
         return results[0] if is_single else results
 
-    def stream(self, prompt: str = "", **options: Any) -> Iterator[str]:
-        """Yield a text that a language model writes on a beginning, piece by piece as it is written.
+    def stream(self, given: str | Iterable[str] = "", **options: Any) -> Iterator[Any]:
+        """Read a text that comes piece by piece and may never end; or, of one string, write on from it.
+
+        What is read is answered as it comes, in memory that does not grow. Put together, the answers are those for the
+        whole text, wherever the pieces end, unless a sentence or a word goes on for more than 50,000 characters:
+
+        tagging
+            One dictionary a token, those of `predict`, each sentence when the first word of the next one or a blank
+            line has come. In sentences of more than 512 tokens none waits for more than 576 others.
+        classification
+            For each sentence the answer of `predict` for the text that ends with it: the last sentences, of at most
+            ``window`` words together, 200 where nothing else is said. ``start`` and ``end`` say which text that is. Of
+            a sentence of more words each part of that many has an answer.
+        language models
+            One dictionary a token, those of `score`, each when the white space behind it has come. The states are
+            carried on, so that a token is judged after all before it.
+
+        Given a string, a language model yields what it writes on it, piece by piece as it is written.
 
         Args:
-            prompt: the beginning; it is not part of what is yielded.
-            options: those of `predict`.
+            given: the pieces, such as an open file; or the beginning of a text that is to be written on. The beginning
+                is not part of what is yielded.
+            options: ``label`` of tagging; ``window`` and ``top_k`` of classification; where text is written those of
+                `predict`.
 
         Raises:
-            ConfigError: the task is no language model, or an option is not known.
+            ConfigError: the task reads no streams, or an option is not known.
+            DataError: a piece is no text; names its index.
         """
-        task = self._language_task()
-        self._check_options(options)
-        tokenizer = self._tokenizer = self._tokenizer or Tokenizer(self.language)
-        return task.stream(self._model, check_text(prompt, "prompt"), tokenizer, **options)
+        if isinstance(given, str) and self.predictor.name == "lm":
+            task = self._language_task()
+            self._check_options(options)
+            return task.stream(self._model, check_text(given, "prompt"), self._own_tokenizer(), **options)
+        from nlp_lstm.inference.streams import STREAM_OPTIONS, stream_labels, stream_tags
+
+        name = self.predictor.name
+        if name not in STREAM_OPTIONS:
+            raise ConfigError(f"the task {name} reads no streams; those that do are {', '.join(STREAM_OPTIONS)}")
+        if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+            raise DataError(
+                f"a stream is {shorten(given)} ({type(given).__name__}); give the pieces of a text one after the "
+                "other, such as an open file, or use predict"
+            )
+        for option in options:
+            if option not in STREAM_OPTIONS[name]:
+                known = ", ".join(STREAM_OPTIONS[name]) or "none"
+                raise ConfigError(f'unknown option "{option}" for a stream of the task {name}; known: {known}')
+        if name == "lm":
+            return self._language_task().score_pieces(self._model, given, self._own_tokenizer())
+        stream = stream_tags if name == "pos" else stream_labels
+        self.predictor.check_options(**{key: value for key, value in options.items() if key != "window"})
+        return stream(self.predictor, self._predict_examples, self._own_tokenizer(), given, **options)
+
+    def _own_tokenizer(self) -> Tokenizer:
+        """The tokenizer of the model's language, made once."""
+        self._tokenizer = self._tokenizer or Tokenizer(self.language)
+        return self._tokenizer
 
     def _language_task(self) -> LanguageTask:
         if self.predictor.name == "lm":

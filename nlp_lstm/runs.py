@@ -99,10 +99,7 @@ def run_recipe(
     for split, examples in (("dev", run_data.development), ("test", run_data.test)):
         for note in task.check_examples(examples, f"{run_data.found.name}, {split}"):
             say(f"note: {note}")
-    if recipe.init:
-        task.begin_as([open_beginning(name) for name in recipe.init], recipe.reading)
-    if recipe.context:
-        task.take_context([open_context_model(name) for name in recipe.context], say)
+    take_models(task, recipe, say)
     Tokenizer(recipe.language)  # an unknown language fails now, not at the first text
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -257,6 +254,18 @@ def run_seeds(
     for figure in together.figures if together else ():
         say(f"{figure.name}: {figure.display} by all {num_seeds} models together")
     return RunResult(folder=folder, report=median.report, best_score=median.best_score)
+
+
+def take_models(task: Task, recipe: Recipe, say: Callable[[str], None]) -> None:
+    """Give a prepared task the models that its recipe names: what it begins as, and what it reads besides.
+
+    Raises:
+        ConfigError: they do not fit the task.
+    """
+    if recipe.init:
+        task.begin_as([open_beginning(name) for name in recipe.init], recipe.reading)
+    if recipe.context:
+        task.take_context([open_context_model(name) for name in recipe.context], say)
 
 
 def load_recipe_vectors(recipe: Recipe, say: Callable[[str], None]) -> list[WordVectors]:

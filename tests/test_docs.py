@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import gzip
+import importlib
 import json
 import re
 import shlex
@@ -92,6 +93,7 @@ def workplace(tmp_path, monkeypatch) -> Path:
     shutil.copy(PAIRS, folder / "my_pairs.tsv")
     write_pictures(folder / "my_pictures")
     shutil.copy(folder / "my_pictures" / "images" / "0.png", folder / "my_photo.png")
+    (folder / "my_space.yaml").write_text("model.hidden: {low: 4, high: 8}\n", encoding="utf-8")
     (folder / "my_prices.csv").write_text(PRICES, encoding="utf-8")
     symbols = (f'{{"symbols": "{number:b}", "label": "{number % 2}"}}' for number in range(1, 60))
     (folder / "my_symbols.jsonl").write_text("\n".join(symbols), encoding="utf-8")
@@ -108,6 +110,7 @@ def run_nlp_lstm(arguments: list[str], text: str = "") -> None:
     elif arguments[0] == "run":
         tiny, sample = {
             "pos": (TINY, TAGGED),
+            "runs/tune-pos/best.yaml": (TINY, TAGGED),
             "lm": (TINY_LANGUAGE_MODEL, Path("my_text.txt")),
             "lm-characters": (TINY_LANGUAGE_MODEL, Path("my_text.txt")),
             "bilm": (TINY_BIDIRECTIONAL_MODEL, Path("my_text.txt")),
@@ -120,6 +123,12 @@ def run_nlp_lstm(arguments: list[str], text: str = "") -> None:
         arguments = [*arguments, *tiny, *([] if "--data" in arguments else ["--data", str(sample)])]
     elif arguments[0] == "annotate":
         arguments = [*arguments, "--workers", "1"]
+    elif arguments[0] == "tune" and "--resume" in arguments:
+        run_nlp_lstm(["tune", "pos", "--data", str(TAGGED)])
+        Path("runs/tune-pos/run.json").write_text(json.dumps({"is_finished": False, "data": str(TAGGED)}))
+        arguments = [*arguments, "--trials", "1"]
+    elif arguments[0] == "tune":
+        arguments = [*arguments, *TINY, "--trials", "1"]
     elif arguments[:2] == ["doctor", "pos"]:
         arguments = [*arguments, *TINY]
     with pytest.MonkeyPatch.context() as patch:
@@ -142,6 +151,9 @@ def run_line(line: str) -> None:
     """Run one line of shell in tiny form."""
     if "runs/lm/model" in line:
         shutil.copytree(tiny_language_run() / "model", "runs/lm/model")
+    if "runs/tune-pos/best.yaml" in line:
+        Path("runs/tune-pos").mkdir(parents=True)
+        shutil.copy(bundled_folder("pipelines") / "pos.yaml", "runs/tune-pos/best.yaml")
     if "runs/caption/model" in line:
         shutil.copytree(tiny_caption_run() / "model", "runs/caption/model")
     if "runs/series/model" in line:
@@ -207,6 +219,8 @@ def run_tool(line: str) -> None:
 def test_the_readmes_python_prints_what_it_says(code, output, capsys, tmp_path, monkeypatch):
     for task in re.findall(r'Pipeline\("(\w+)"\)', code):
         bundled_model(f"{task}-en")
+    if "spacy" in code:
+        importlib.import_module("nlp_lstm.spacy_components")  # which entry points do where the package is installed
     monkeypatch.delenv("NLP_LSTM_MODELS", raising=False)
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "README.md", "exec"), {"__name__": "readme"})

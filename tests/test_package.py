@@ -47,6 +47,15 @@ def test_wheel_holds_recipes_models_templates_and_catalogue(built):
     assert built[0].stat().st_size < 95e6
 
 
+def test_wheel_says_where_spacy_finds_its_components(built):
+    wheel = zipfile.ZipFile(built[0])
+    [name] = [name for name in wheel.namelist() if name.endswith(".dist-info/entry_points.txt")]
+    assert (
+        "[spacy_factories]\nnlp_lstm_sentiment = nlp_lstm.spacy_components:make_sentiment\n"
+        in wheel.read(name).decode()
+    )
+
+
 def test_sdist_builds_the_same_things(built):
     with tarfile.open(built[1]) as archive:
         names = archive.getnames()

@@ -51,6 +51,7 @@ from nlp_lstm.tasks.language import (
 )
 from nlp_lstm.tasks.ngrams import NgramModel
 from nlp_lstm.tasks.predictor import tasks
+from nlp_lstm.tasks.scoring import score_pieces
 from nlp_lstm.text.document import Document, Token
 from nlp_lstm.text.selection import SelectedVectors, select_vectors
 from nlp_lstm.text.tokenize import Tokenizer
@@ -381,6 +382,14 @@ class LanguageTask(Task):
         ids = encode_beginning(self.units, tokenizer.tokenize(prompt))
         pieces = stream_text(network_of(model), self.units, ids, generation_options(options))
         return fit(self.units, prompt, pieces)
+
+    def score_pieces(self, model: nn.Module, pieces: Iterable[str], tokenizer: Tokenizer) -> Iterator[dict[str, Any]]:
+        """Yield the tokens of `score_text` for a text that comes piece by piece; see `nlp_lstm.tasks.scoring`."""
+        if self._is_backward:
+            raise ConfigError(
+                "this model reads from the end of a text to its beginning; it cannot read one as it comes"
+            )
+        return score_pieces(network_of(model), self.units, tokenizer, pieces)
 
     def _check_forward(self) -> None:
         if self._is_backward:

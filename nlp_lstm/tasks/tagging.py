@@ -51,6 +51,11 @@ class TaggingSettings(BackboneSettings):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaggedStretch(TaggedExample):
+    """A part of a long sentence with its context, which is not cut again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TagPrediction:
     """The labels of one sentence.
 
@@ -146,7 +151,7 @@ class TaggingPredictor(ArrayPredictor):
                 yield TaggedExample(document=document, labels={})
 
     def cut_long(self, example: TaggedExample) -> list[tuple[TaggedExample, int, int]]:
-        if len(example.document) <= WINDOW_SIZE:
+        if len(example.document) <= WINDOW_SIZE or isinstance(example, TaggedStretch):
             return super().cut_long(example)
         pieces = []
         for window in cut_windows(len(example.document), size=WINDOW_SIZE, context=WINDOW_CONTEXT):

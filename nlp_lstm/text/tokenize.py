@@ -6,6 +6,7 @@ not depend on where the pieces end.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -17,8 +18,8 @@ from nlp_lstm.text.rules import load_rules
 
 PIECE_SIZE = 50_000  # characters handed to spaCy at a time
 TEXTS_ONLY = "-"  # stands for a language code where texts are wanted without tokens
+WORDS_REMEMBERED = 100_000  # by a tokeniser of spaCy's own
 LONGEST_RUN = 1_000  # characters without white space; longer runs are one token (affix rules take quadratic time)
-STRINGS_KEPT = 100_000  # of which spaCy forgets none by itself; then it begins anew, so that memory stays bounded
 
 _LONG_RUN = re.compile(rf"\S{{{LONGEST_RUN + 1},}}")
 _PARAGRAPH = re.compile(r"\n\s*\n")
@@ -60,7 +61,7 @@ class Tokenizer:
     def tokenize(self, text: str) -> Document:
         """Return the whole text as one document; white space is never a token."""
         if len(check_text(text)) <= PIECE_SIZE:
-            words, starts = self._read_tokens(text)
+            words, starts = self.split(text)
             tokens = [
                 Token(word, start, start + len(word))
                 for word, start in zip(words, starts, strict=True)
@@ -90,16 +91,25 @@ class Tokenizer:
                 yield Document(text=text, tokens=tuple(tokens))
 
     def _split_piece(self, text: str, start: int, end: int) -> list[list[Token]]:
-        words, starts = self._read_tokens(text[start:end])
+        words, starts = self.split(text[start:end])
+        return self.group(text, words, [start + place for place in starts])
+
+    def group(self, text: str, words: Sequence[str], starts: Sequence[int]) -> list[list[Token]]:
+        """Return the sentences of a stretch of tokens that these rules, or spaCy's own, have split already.
+
+        Args:
+            text: what the tokens are in.
+            words: the tokens. Those of white space, which no sentence has, help to find where one begins.
+            starts: the place of each in the text, ascending.
+        """
         sentences: list[list[Token]] = []
         current: list[Token] = []
-        last_end = start
+        last_end = starts[0] if words else 0
         is_start = False
-        for word, place, begins in zip(words, starts, self._splitter.sentence_starts(words), strict=True):
+        for word, token_start, begins in zip(words, starts, self.sentence_starts(words), strict=True):
             is_start = is_start or begins  # a sentence may start at the white space before it
             if word.isspace():
                 continue
-            token_start = start + place
             new_paragraph = token_start > last_end + 1 and bool(_PARAGRAPH.search(text, last_end, token_start))
             if current and (is_start or new_paragraph):
                 sentences.append(current)
@@ -111,8 +121,15 @@ class Tokenizer:
             sentences.append(current)
         return sentences
 
-    def _read_tokens(self, piece: str) -> tuple[list[str], list[int]]:
-        """Return the tokens of a piece and where each begins, with runs too long for affix rules kept whole."""
+    def sentence_starts(self, words: Sequence[str]) -> list[bool]:
+        """Return for each token, white space among them, whether a sentence begins there."""
+        return self._splitter.sentence_starts(words)
+
+    def split(self, piece: str) -> tuple[list[str], list[int]]:
+        """Return the tokens of a piece and where each begins, with runs too long for affix rules kept whole.
+
+        White space other than single spaces is a token, too.
+        """
         if not _LONG_RUN.search(piece):
             return self._splitter.split(piece)
         words: list[str] = []
@@ -183,23 +200,25 @@ class _BlankPipeline:
     """
 
     def __init__(self, language: str) -> None:
-        self._language = language
         self._nlp = _blank_pipeline(language)
 
     def split(self, text: str) -> tuple[list[str], list[int]]:
-        if len(self._nlp.vocab.strings) > STRINGS_KEPT:
-            _blank_pipeline.cache_clear()
-            self._nlp = _blank_pipeline(self._language)
-        tokens = self._nlp.tokenizer(text)
-        return [token.text for token in tokens], [token.idx for token in tokens]
+        with self._bounded():
+            tokens = self._nlp.tokenizer(text)
+            return [token.text for token in tokens], [token.idx for token in tokens]
 
     def sentence_starts(self, words: Sequence[str]) -> list[bool]:
         from spacy.tokens import Doc
 
         if not words:
             return []
-        doc = self._nlp.get_pipe("sentencizer")(Doc(self._nlp.vocab, words=list(words)))
-        return [token.is_sent_start for token in doc]
+        with self._bounded():
+            doc = self._nlp.get_pipe("sentencizer")(Doc(self._nlp.vocab, words=list(words)))
+            return [token.is_sent_start for token in doc]
+
+    def _bounded(self) -> contextlib.AbstractContextManager[Any]:
+        """Let spaCy, which remembers every word for good, forget new ones again when it knows many."""
+        return self._nlp.memory_zone() if len(self._nlp.vocab) > WORDS_REMEMBERED else contextlib.nullcontext()
 
 
 @lru_cache(maxsize=8)
