@@ -135,7 +135,7 @@ def run_nlp_lstm(arguments: list[str], text: str = "") -> None:
         if arguments[0] == "serve":  # up to where it would answer until it is stopped
             arguments = [*arguments, "--port", "0"]
             patch.setattr("uvicorn.Server.run", lambda server, sockets: sockets[0].close())
-            patch.setattr("nlp_lstm.serving.server.write_logs", lambda: None)
+            patch.setattr(importlib.import_module("nlp_lstm.serving.server"), "write_logs", lambda: None)
         result = CliRunner().invoke(app, arguments, input=text)
     assert result.exception is None, (arguments, result.exception, result.output)
 

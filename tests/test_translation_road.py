@@ -52,6 +52,7 @@ def check(road, length: tuple[str, ...], names: list[str]) -> None:
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
 
 
+@pytest.mark.slow
 def test_steps_are_trained_for_some_minutes_and_tested_against_the_one_before(road, monkeypatch):
     short = {name: translation_road.ROAD[name] for name in ("attention",)}
     monkeypatch.setattr(translation_road, "ROAD", short)

@@ -138,6 +138,7 @@ def test_published_questions_have_their_published_counts(data_dir):
     assert found.read("test")[3].document.text == "What is an atom?"
 
 
+@pytest.mark.slow
 def test_published_subjective_sentences_are_carved(data_dir):
     found = find_data(["subj"])
     parts = [found.read(split) for split in ("train", "dev", "test")]

@@ -32,6 +32,7 @@ def test_the_share_is_about_what_was_asked_for_and_smaller_ones_lie_inside_large
     assert take_share(examples, 1.0) == examples
 
 
+@pytest.mark.slow
 def test_phrases_come_with_their_sentences_alone(trees):
     few = take_share(trees, 0.05)
     sentences = [example.document.text for example in few if not example.is_phrase]
@@ -41,6 +42,7 @@ def test_phrases_come_with_their_sentences_alone(trees):
     assert all(any(phrase in sentence for sentence in sentences) for phrase in phrases)
 
 
+@pytest.mark.slow
 def test_two_data_sets_keep_the_same_sentences(trees):
     recipe = load_recipe("sentiment")
     short = find_data(["sst2"]).read("train", recipe.reading, "en")

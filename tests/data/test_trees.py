@@ -166,6 +166,7 @@ def test_phrases_have_the_tokens_that_they_have_alone(english, data_dir):
         assert english.tokenize(example.document.text).words == ["'", clitic[1:], *words]
 
 
+@pytest.mark.slow
 def test_published_training_trees_give_each_phrase_once(data_dir):
     """8,544 sentences, and no phrase beside them twice."""
     examples = find_data(["sst-trees"]).read("train")

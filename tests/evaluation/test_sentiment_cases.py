@@ -45,7 +45,7 @@ def test_pairs_are_of_one_kind_and_turn_the_label_unless_the_change_is_irrelevan
         assert len(labels) == (1 if kind == "irrelevant change" else 2)
 
 
-@pytest.fixture(params=["tiny", "bundled"])
+@pytest.fixture(params=["tiny", pytest.param("bundled", marks=pytest.mark.slow)])
 def pipeline(request) -> Pipeline:
     return tiny_classifier() if request.param == "tiny" else Pipeline(bundled_model("sentiment-en"))
 

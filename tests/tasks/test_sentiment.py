@@ -452,6 +452,7 @@ print(*read(1_000_000))
 """
 
 
+@pytest.mark.slow
 def test_a_megabyte_of_text_is_classified_in_the_memory_of_one_stretch():
     if not Path("/proc/self/status").is_file():
         pytest.skip("this system does not tell the peak of a process")
