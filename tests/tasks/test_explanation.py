@@ -7,7 +7,7 @@ from nlp_lstm.tasks.explanation import (
     LONGEST,
     explain_batch,
     explanation_section,
-    gradient_effects,
+    integrated_gradients,
     leave_one_out,
     margins,
 )
@@ -34,43 +34,46 @@ def test_a_margin_is_the_log_odds_of_the_label():
     torch.testing.assert_close(margins(logits, torch.tensor([2, 1])), expected, atol=1e-6, rtol=0)  # float32
 
 
-@pytest.mark.parametrize("pooling", ["attention", "last", "mean"])
+@pytest.mark.parametrize("pooling", ["attention", "last", "mean", "max"])
 @pytest.mark.parametrize("encoder", ["recurrent", "window", "none"])
-def test_the_effect_of_a_word_is_the_derivative_along_its_vector(pooling, encoder):
-    """Gradient times input is d/dt of the margin with the word's vector times t, at t = 1: central differences."""
+def test_effects_are_the_integral_of_the_gradient_and_add_up_to_what_the_words_change(pooling, encoder):
+    """Each word's share against central differences along its vector, on the way from zeros to the text."""
     task, model = tiny_net(f"model.pooling={pooling}", f"model.encoder={encoder}")
     rows = [review_examples()[number].document.words for number in (0, 5)]
     batch = task.batches.make_batch(rows)
-    logits, effects = gradient_effects(model, batch)
+    logits, effects = integrated_gradients(model, batch, steps=200)
     chosen = logits.argmax(1)
     with torch.no_grad():
         vectors = model.backbone.embedding.embed_words(batch.features)[batch.index]
 
-        def margin(row, place, factor):
-            changed = vectors.clone()
-            changed[row, place] *= factor
-            found = model.classify(lambda start, end: changed[:, start:end], batch.lengths)
-            return float(margins(found, chosen)[row])
+        def found(inputs):
+            return margins(model.classify(lambda start, end: inputs[:, start:end], batch.lengths), chosen)
 
-        step = 1e-5
-        for row, words in enumerate(rows):
-            for place in range(len(words)):
-                slope = (margin(row, place, 1 + step) - margin(row, place, 1 - step)) / (2 * step)
-                assert float(effects[row, place]) == pytest.approx(slope, abs=1e-8)  # the error is of order step²
+        torch.testing.assert_close(effects.sum(1), found(vectors) - found(0 * vectors), atol=1e-3, rtol=0)
+        step, row, place = 1e-5, 1, 2
+        slopes = []
+        for point in range(200):
+            ends = []
+            for change in (step, -step):
+                inputs = (point + 0.5) / 200 * vectors
+                inputs[row, place] += change * vectors[row, place]
+                ends.append(float(found(inputs)[row]))
+            slopes.append((ends[0] - ends[1]) / (2 * step))
+        assert float(effects[row, place]) == pytest.approx(sum(slopes) / len(slopes), abs=1e-6)
 
 
 def test_without_order_the_effects_of_a_linear_model_add_up_to_its_margin():
     task, model = tiny_net("model.pooling=mean", "model.encoder=none")
     torch.nn.init.zeros_(model.output.bias)
     batch = task.batches.make_batch([example.document.words for example in review_examples()[:8]])
-    logits, effects = gradient_effects(model, batch)
+    logits, effects = integrated_gradients(model, batch)
     torch.testing.assert_close(effects.sum(1), margins(logits, logits.argmax(1)), atol=1e-12, rtol=0)
 
 
 def test_effects_are_zero_at_padding_and_leave_no_gradient_on_the_weights():
     task, model = tiny_net()
     batch = task.batches.make_batch([["quiet", "film"], ["a", "dull", "film", "."]], pad_to=6)
-    _, effects = gradient_effects(model, batch)
+    _, effects = integrated_gradients(model, batch)
     assert not effects[0, 2:].any()
     assert not effects[1, 4:].any()
     assert all(parameter.grad is None for parameter in model.parameters())
