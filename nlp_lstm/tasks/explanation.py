@@ -123,9 +123,9 @@ def explanation_section(
             blocks=[TextBlock(text=f"No text has {SHORTEST} to {LONGEST} words.")],
         )
     text = (
-        f"On {len(correlations)} texts, the effects of words by integrated gradients and by leaving each one out have a "
-        f"mean rank correlation (Spearman) of {sum(correlations) / len(correlations):.2f}; the word that spoke "
-        f"most for the label is the same in {format_share(sum(agreements) / len(agreements))} of them."
+        f"On {len(correlations)} texts, the effects of words by integrated gradients and by leaving each one out have "
+        f"a mean rank correlation (Spearman) of {sum(correlations) / len(correlations):.2f}; the word that spoke most "
+        f"for the label is the same in {format_share(sum(agreements) / len(agreements))} of them."
     )
     note = "Underlined: the words that spoke most for the label given before the text; their effect in logits."
     blocks: list[Block] = [TextBlock(text=text), MarkedText(lines=lines, note=note)]
