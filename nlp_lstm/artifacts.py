@@ -15,7 +15,6 @@ While a model is replaced, the old one waits beside it as ``<name>.replaced``.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -29,6 +28,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from nlp_lstm.errors import CheckpointError, ConfigError, NotTrainedError, shorten
+from nlp_lstm.files import sha256_of
 from nlp_lstm.settings import Settings, parse_settings
 
 FORMAT = 1
@@ -192,7 +192,7 @@ def read_folder(folder: Path) -> ModelFolder:
         path = folder / name
         if not path.is_file():
             raise CheckpointError(f"{path} is missing; copy the whole model folder again")
-        if path.stat().st_size != facts.size or _sha256(path) != facts.sha256:
+        if path.stat().st_size != facts.size or sha256_of(path) != facts.sha256:
             raise CheckpointError(
                 f"{path} is not the file that {CONFIG_NAME} describes ({path.stat().st_size} bytes, expected "
                 f"{facts.size}; or its sha256 differs); copy the model folder again, or train anew"
@@ -283,12 +283,4 @@ def write_text(path: Path, text: str) -> None:
 
 def file_facts(path: Path) -> FileFacts:
     """Return what config.json says about a file."""
-    return FileFacts(size=path.stat().st_size, sha256=_sha256(path))
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return FileFacts(size=path.stat().st_size, sha256=sha256_of(path))

@@ -45,7 +45,7 @@ class TextEstimator(BaseEstimator):
     """What the estimators share. Parameters that are None are those of the recipe.
 
     Args:
-        recipe: a bundled recipe's name or a YAML file.
+        recipe: a bundled recipe's name or a YAML file; None takes ``usual_recipe``.
         hidden: features of the hidden state.
         layers: recurrent layers.
         dropout: between the layers and on the outputs.
@@ -61,10 +61,11 @@ class TextEstimator(BaseEstimator):
     """
 
     task: ClassVar[str]
+    usual_recipe: ClassVar[str]
 
     def __init__(
         self,
-        recipe: str,
+        recipe: str | None = None,
         *,
         hidden: int | None = None,
         layers: int | None = None,
@@ -98,7 +99,7 @@ class TextEstimator(BaseEstimator):
             changes |= {"model.embedding.vectors": None, "model.embedding.words": "learned"}
         if self.random_state is not None:
             changes["training.seed"] = int(check_random_state(self.random_state).randint(2**31 - 1))
-        recipe = load_recipe(self.recipe, {**(self.changes or {}), **changes})
+        recipe = load_recipe(self.recipe or self.usual_recipe, {**(self.changes or {}), **changes})
         if recipe.task != self.task:
             raise ConfigError(f'the recipe {self.recipe} is of the task "{recipe.task}"; give one of "{self.task}"')
         if recipe.distillation.teachers:
@@ -171,33 +172,7 @@ class TextClassifier(ClassifierMixin, TextEstimator):
     """
 
     task: ClassVar[str] = "sentiment"
-
-    def __init__(
-        self,
-        recipe: str = "questions",
-        *,
-        hidden: int | None = None,
-        layers: int | None = None,
-        dropout: float | None = None,
-        learning_rate: float | None = None,
-        tokens: int | None = None,
-        pretrained_vectors: bool = True,
-        changes: Mapping[str, Any] | None = None,
-        validation_fraction: float = 0.1,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        super().__init__(
-            recipe,
-            hidden=hidden,
-            layers=layers,
-            dropout=dropout,
-            learning_rate=learning_rate,
-            tokens=tokens,
-            pretrained_vectors=pretrained_vectors,
-            changes=changes,
-            validation_fraction=validation_fraction,
-            random_state=random_state,
-        )
+    usual_recipe: ClassVar[str] = "questions"
 
     def fit(self, X: Any, y: Any) -> TextClassifier:  # noqa: N803
         """Train on texts and their classes.
@@ -257,33 +232,7 @@ class TextTagger(TextEstimator):
     """
 
     task: ClassVar[str] = "pos"
-
-    def __init__(
-        self,
-        recipe: str = "pos",
-        *,
-        hidden: int | None = None,
-        layers: int | None = None,
-        dropout: float | None = None,
-        learning_rate: float | None = None,
-        tokens: int | None = None,
-        pretrained_vectors: bool = True,
-        changes: Mapping[str, Any] | None = None,
-        validation_fraction: float = 0.1,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        super().__init__(
-            recipe,
-            hidden=hidden,
-            layers=layers,
-            dropout=dropout,
-            learning_rate=learning_rate,
-            tokens=tokens,
-            pretrained_vectors=pretrained_vectors,
-            changes=changes,
-            validation_fraction=validation_fraction,
-            random_state=random_state,
-        )
+    usual_recipe: ClassVar[str] = "pos"
 
     def fit(self, X: Sequence[Sequence[str]], y: Sequence[Sequence[str]]) -> TextTagger:  # noqa: N803
         """Train on sentences and their labels.

@@ -319,7 +319,7 @@ def test_a_file_outside_the_folder_or_of_another_kind_is_never_opened(model_copy
     facts = {"size": 6, "sha256": hashlib.sha256(b"secret").hexdigest()}
     change_config(model_copy, lambda config: config.update(files={name: facts, **config["files"]}))
     opened = []
-    monkeypatch.setattr(artifacts, "_sha256", lambda path: opened.append(path) or "")
+    monkeypatch.setattr(artifacts, "sha256_of", lambda path: opened.append(path) or "")
     with pytest.raises(CheckpointError, match="should match pattern"):
         open_model(model_copy)
     assert opened == []

@@ -23,7 +23,7 @@ from typing import IO, Any
 from nlp_lstm.bulk.annotator import BAD_ROWS_NAMED, Shard
 from nlp_lstm.bulk.forms import FORMS
 from nlp_lstm.errors import CheckpointError, ConfigError, shorten
-from nlp_lstm.files import sync_folder, write_durably
+from nlp_lstm.files import sha256_of, sync_folder, write_durably
 
 JOURNAL_NAME, MANIFEST_NAME = ".annotating.jsonl", "manifest.json"
 
@@ -165,7 +165,7 @@ class OutputFolder:
     def _is_whole(self, facts: ShardFacts) -> bool:
         path = self.path / facts.name
         with contextlib.suppress(OSError):
-            return path.stat().st_size == facts.bytes and _sha256(path) == facts.sha256
+            return path.stat().st_size == facts.bytes and sha256_of(path) == facts.sha256
         return False
 
     def check_block(self, index: int, source: str, first: int, num_rows: int) -> bool:
@@ -297,11 +297,3 @@ def _read_object(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read ({error}); choose another folder") from error
     raise CheckpointError(f"{path} is no manifest of an annotation; choose another folder")
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while some := file.read(1 << 20):
-            digest.update(some)
-    return digest.hexdigest()

@@ -397,8 +397,9 @@ def tagger(request) -> Pipeline:
     return tiny_pipeline() if request.param == "tiny" else Pipeline(bundled_model("pos-en"))
 
 
-def test_a_tag_never_depends_on_the_company_on_real_sentences(tagger):
-    examples = read_conllu(corpus_file("ud-english-ewt/*-test.conllu.gz"))[:60]
+@pytest.mark.parametrize("count", [60, pytest.param(200, marks=pytest.mark.slow)])
+def test_a_tag_never_depends_on_the_company_on_real_sentences(tagger, count):
+    examples = read_conllu(corpus_file("ud-english-ewt/*-test.conllu.gz"))[:count]
     assert_company_never_matters(tagger.task, tagger._model, examples)
 
 

@@ -313,6 +313,8 @@ def test_what_cannot_be_scored_is_refused():
         pipeline.score(3)
     with pytest.raises(ConfigError, match="the task pos neither scores nor writes text"):
         tiny_pipeline().score("a")
+    with pytest.raises(DataError, match="give the pieces of a text"):
+        tiny_pipeline().stream("a")
 
 
 # ---- adaptation
