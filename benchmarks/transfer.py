@@ -8,7 +8,7 @@ A run that was stopped goes on where it was; finished models are not trained aga
 and metrics.json.
 
     python benchmarks/transfer.py pos --with "init=[runs/bilm/model]"
-    python benchmarks/transfer.py sentiment --with "init=[runs/bilm-sentiment/model]"
+    python benchmarks/transfer.py sentiment --with "init=[bilm-en-sentiment]"
 """
 
 from __future__ import annotations

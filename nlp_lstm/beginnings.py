@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from nlp_lstm.artifacts import CONFIG_NAME, WEIGHTS_NAME, find_model
+from nlp_lstm.artifacts import CONFIG_NAME, WEIGHTS_NAME, ModelConfig, find_model, read_config
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.inference.opening import OpenModel, open_model
 from nlp_lstm.nn.backbone import Backbone
@@ -14,6 +15,29 @@ from nlp_lstm.paths import model_roots
 from nlp_lstm.tasks import BidirectionalTask, LanguageTask
 from nlp_lstm.tasks.beginning import AnyBeginning, Beginning, BidirectionalBeginning, TaskBeginning
 from nlp_lstm.tasks.words import WordTask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierModel:
+    """A model that goes into another one: as what that begins as, or as states that it reads.
+
+    Args:
+        name: of its folder.
+        config: its config.json.
+    """
+
+    name: str
+    config: ModelConfig
+
+    @property
+    def described(self) -> str:
+        """Its name and the beginning of its weights' checksum."""
+        return _described(self.name, self.config)
+
+    @property
+    def data(self) -> tuple[str, ...]:
+        """The data sets that it was trained on."""
+        return (self.config.data, *self.config.also_trained_on)
 
 
 def open_beginning(name: str) -> AnyBeginning:
@@ -53,16 +77,36 @@ def open_context_model(name: str) -> Beginning | BidirectionalBeginning:
     return found
 
 
-def _open(name: str) -> tuple[OpenModel, str]:
+def read_earlier(name: str) -> EarlierModel:
+    """Return what a model that goes into another one is, and what it has learnt, by its name or folder.
+
+    Raises:
+        NotTrainedError: there is none.
+        CheckpointError: the folder is damaged.
+    """
+    path = _find(name)
+    return EarlierModel(name=path.name, config=read_config(path))
+
+
+def _find(name: str) -> Path:
     path = Path(name)
-    if not (path / CONFIG_NAME).is_file():
-        path = find_model(
-            name,
-            roots=model_roots(),
-            advice=lambda: "Train one with `nlp-lstm run bilm` or `nlp-lstm run lm`, or give its folder",
-        )
+    if (path / CONFIG_NAME).is_file():
+        return path
+    return find_model(
+        name,
+        roots=model_roots(),
+        advice=lambda: "Train one with `nlp-lstm run bilm` or `nlp-lstm run lm`, or give its folder",
+    )
+
+
+def _open(name: str) -> tuple[OpenModel, str]:
+    path = _find(name)
     opened = open_model(path)
-    return opened, f"{path.name} ({opened.config.files[WEIGHTS_NAME].sha256[:12]})"
+    return opened, _described(path.name, opened.config)
+
+
+def _described(name: str, config: ModelConfig) -> str:
+    return f"{name} ({config.files[WEIGHTS_NAME].sha256[:12]})"
 
 
 def _language_model(opened: OpenModel, described: str) -> Beginning | BidirectionalBeginning | None:

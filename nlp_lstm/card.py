@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from nlp_lstm.data.catalogue import FoundData
+from nlp_lstm.beginnings import EarlierModel
+from nlp_lstm.data.catalogue import FoundData, catalogue
 from nlp_lstm.evaluation.report import Figure, Report
 from nlp_lstm.evaluation.significance import MeanAndSpread
-from nlp_lstm.recipes import Recipe, model_name, recipe_yaml
+from nlp_lstm.recipes import model_name, recipe_yaml
 from nlp_lstm.run_data import RunData
 from nlp_lstm.tasks import Task
-from nlp_lstm.text.vectors import WordVectors
 from nlp_lstm.training import TrainingResult
+from nlp_lstm.workshop import Workshop
 
 _PRECISIONS = {
     "fp32": "32-bit floating point",
@@ -21,32 +22,30 @@ _PRECISIONS = {
 
 
 def model_card(
-    recipe: Recipe,
+    workshop: Workshop,
     task: Task,
-    data: RunData,
     report: Report,
     others: Mapping[str, Sequence[Figure]],
-    vectors: Sequence[WordVectors],
     result: TrainingResult,
     commit: str,
 ) -> str:
     """Return the card as Markdown. What is not known is left out.
 
     Args:
-        recipe: how the model was made.
+        workshop: how the model was made and from what.
         task: what it solves.
-        data: what it was trained and evaluated on.
         report: the evaluation of the stored weights on that data's test split.
         others: figures on data never trained on.
-        vectors: pretrained vectors that went in.
         result: of the training.
         commit: of the code that trained it.
     """
+    recipe, data = workshop.recipe, workshop.data
     found = data.found
     scores = [_score_row(f"{found.name} test", figure) for figure in report.figures]
     scores += [_score_row(f"{name} test", figure) for name, figures in others.items() for figure in figures]
     materials = [_material(source) for source in data.sources]
-    materials += [f"- word vectors {source.name}: {source.licence or 'licence not known'}" for source in vectors]
+    materials += [f"- word vectors {of.name}: {of.licence or 'licence not known'}" for of in workshop.vectors]
+    materials += [_earlier(model) for model in workshop.earlier]
     lines = [
         f"# {model_name(recipe)}",
         "",
@@ -146,6 +145,15 @@ def _kept_apart(data: RunData) -> list[str]:
 def _material(found: FoundData) -> str:
     citation = f". {found.citation}" if found.citation else ""
     return f"- {found.title} ({found.name}): {found.licence or 'licence not known'}; {found.source}{citation}"
+
+
+def _earlier(model: EarlierModel) -> str:
+    known = catalogue().data
+    learnt = [
+        f"{known[name].title} ({name}): {known[name].licence or 'licence not known'}" if name in known else name
+        for name in model.data
+    ]
+    return f"- model {model.described} of the task {model.config.task}, which learnt {'; '.join(learnt)}"
 
 
 def _score_row(data: str, figure: Figure) -> str:

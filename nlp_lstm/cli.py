@@ -270,6 +270,21 @@ def export(
     Console().print(f"{path}: {path.stat().st_size / 1e3:.1f} kB", highlight=False, markup=False, soft_wrap=True)
 
 
+@app.command()
+def trim(
+    model: Annotated[str, typer.Argument(help="A tagger, a classifier or a bidirectional language model.")],
+    words_of: Annotated[str, typer.Option(help="The model whose words are kept.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the smaller copy goes.")],
+) -> None:
+    """Copy a model without the words that another one does not know, so that it takes less room."""
+    from nlp_lstm.pipeline import find_folder
+    from nlp_lstm.trimming import trim_model
+
+    trim_model(find_folder(model, language="en"), find_folder(words_of, language="en"), output)
+    size = sum(path.stat().st_size for path in output.iterdir())
+    Console().print(f"{output}: {size / 1e6:.2f} MB", highlight=False, markup=False, soft_wrap=True)
+
+
 @app.command("data")
 def list_data_sets(
     name: Annotated[str | None, typer.Argument(help="Fetch this data set and show its sizes.")] = None,

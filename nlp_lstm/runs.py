@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 
 from nlp_lstm.artifacts import Precision, copy_model
-from nlp_lstm.beginnings import open_beginning, open_context_model
+from nlp_lstm.beginnings import open_beginning, open_context_model, read_earlier
 from nlp_lstm.card import add_spread, model_card
 from nlp_lstm.data.catalogue import find_vectors
 from nlp_lstm.data.overlap import ProtectedTexts, remove_overlap, remove_pairs
@@ -106,7 +106,13 @@ def run_recipe(
     if not (should_resume and any(folder.rglob(CHECKPOINT_NAME))):  # a recipe that does not fit changes nothing
         begin_run(folder, recipe, data)
     workshop = Workshop(
-        recipe=recipe, folder=folder, data=run_data, vectors=vectors, console=console, should_resume=should_resume
+        recipe=recipe,
+        folder=folder,
+        data=run_data,
+        vectors=vectors,
+        earlier=[read_earlier(name) for name in (*recipe.init, *recipe.context)],
+        console=console,
+        should_resume=should_resume,
     )
     training: Sequence[Any] = run_data.training
     rivals: dict[str, list[Any]] = {}
@@ -158,7 +164,7 @@ def _evaluate_run(
     report.write(folder)
     documents["metrics.json"] = (folder / "metrics.json").read_text(encoding="utf-8")
     commit = current_commit()
-    documents["README.md"] = model_card(recipe, task, data, report, others, workshop.vectors, result, commit)
+    documents["README.md"] = model_card(workshop, task, report, others, result, commit)
     _save(workshop, task, result.model, folder / MODEL_FOLDER, recipe.precision, documents)
     return report
 
@@ -318,15 +324,17 @@ def _save(
     precision: Precision,
     documents: Mapping[str, str] | None = None,
 ) -> None:
-    recipe, data = workshop.recipe, workshop.data
+    recipe, data, earlier = workshop.recipe, workshop.data, workshop.earlier
+    own_files = data.found.training_files() if data.found.reading is None else {}  # None: one's own files
+    names = dict.fromkeys((*data.names, *(name for model in earlier for name in model.data)))
     save_model(
         folder,
         task=recipe.task,
         language=recipe.language,
         data=data.found.name,
-        also_trained_on=data.names[1:],
+        also_trained_on=tuple(names)[1:],
         kept_apart=data.kept_apart,
-        trained_files=data.found.training_files() if data.found.reading is None else None,  # None: one's own files
+        trained_files=_learnt_files([own_files, *(model.config.trained_files for model in earlier)]),
         reading=recipe.reading,
         model_settings=task.settings,
         vocabulary=task.vocabulary(),
@@ -335,3 +343,12 @@ def _save(
         precision=precision,
         documents=documents,
     )
+
+
+def _learnt_files(parts: Sequence[Mapping[str, tuple[str, ...]]]) -> dict[str, tuple[str, ...]]:
+    """Return the sha256 of the files that any part was trained on, with the splits that all of them kept out."""
+    learnt: dict[str, tuple[str, ...]] = {}
+    for part in parts:
+        for digest, kept_out in part.items():
+            learnt[digest] = tuple(split for split in learnt.get(digest, kept_out) if split in kept_out)
+    return learnt

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+from nlp_lstm.beginnings import EarlierModel
 from nlp_lstm.opinions import gather_opinions
 from nlp_lstm.recipes import Recipe, change_model
 from nlp_lstm.run_data import RunData
@@ -28,6 +29,7 @@ class Workshop:
         folder: where everything goes.
         data: the examples.
         vectors: pretrained word vectors.
+        earlier: models that the network begins as, or whose states it reads.
         console: where to print; None prints nothing.
         should_resume: whether each training goes on from its checkpoint.
     """
@@ -36,6 +38,7 @@ class Workshop:
     folder: Path
     data: RunData
     vectors: Sequence[WordVectors]
+    earlier: Sequence[EarlierModel]
     console: Console | None
     should_resume: bool
 

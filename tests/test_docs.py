@@ -26,6 +26,7 @@ from samples import (
     SMALL_TRANSLATOR,
     TAGGED,
     bundled_model,
+    tiny_bidirectional_run,
     tiny_caption_run,
     tiny_language_run,
     tiny_model,
@@ -114,6 +115,7 @@ def run_nlp_lstm(arguments: list[str], text: str = "") -> None:
             "lm": (TINY_LANGUAGE_MODEL, Path("my_text.txt")),
             "lm-characters": (TINY_LANGUAGE_MODEL, Path("my_text.txt")),
             "bilm": (TINY_BIDIRECTIONAL_MODEL, Path("my_text.txt")),
+            "bilm-sentiment": ([*TINY_BIDIRECTIONAL_MODEL, "model.embedding.words=learned"], Path("my_text.txt")),
             "translate": (TINY_TRANSLATOR, PAIRS),
             "caption": (TINY_CAPTIONER, Path("my_pictures/pictures.json")),
             "series": ([*TINY_SERIES, *AHEAD], Path("my_prices.csv")),
@@ -160,6 +162,8 @@ def run_line(line: str) -> None:
         shutil.copytree(tiny_series_run() / "model", "runs/series/model")
     if "runs/sentiment/model" in line:
         shutil.copytree(tiny_sentiment_run() / "model", "runs/sentiment/model")
+    if line.startswith("nlp-lstm trim runs/bilm-sentiment/model"):
+        shutil.copytree(tiny_bidirectional_run() / "model", "runs/bilm-sentiment/model")
     if line.endswith("doctor runs/pos"):
         shutil.copytree(tiny_run(), "runs/pos")
     if "runs/translate/model" in line:

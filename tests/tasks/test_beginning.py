@@ -25,11 +25,14 @@ from samples import (
     without_corpora,
 )
 
+from nlp_lstm import Pipeline
+from nlp_lstm.artifacts import read_config
 from nlp_lstm.beginnings import open_beginning
 from nlp_lstm.data.batch import BatchMaker
 from nlp_lstm.data.example import TextExample
 from nlp_lstm.data.words import WordVocabularies, word_affixes
-from nlp_lstm.errors import ConfigError, NotTrainedError
+from nlp_lstm.errors import ConfigError, DataError, NotTrainedError
+from nlp_lstm.files import sha256_of
 from nlp_lstm.runs import run_recipe
 from nlp_lstm.tasks import BidirectionalTask, ClassificationTask, LanguageTask, TaggingTask
 from nlp_lstm.tasks.beginning import Beginning, BidirectionalBeginning, TaskBeginning
@@ -295,3 +298,10 @@ def test_a_run_takes_a_tagger_by_its_folder_and_its_words_are_in_the_model(tmp_p
     assert "quaggas" in words
     assert set(source.words.words.tokens) < set(words.tokens)
     assert "begins as" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+
+    earlier, later = (read_config(folder) for folder in (tiny_model(), tmp_path / "run" / "model"))
+    assert (later.data, later.also_trained_on) == ("few.conllu", (earlier.data,))
+    assert later.trained_files == {sha256_of(few): ("dev", "test"), **earlier.trained_files}
+    assert "of the task pos, which learnt hand.conllu" in (tmp_path / "run" / "model" / "README.md").read_text("utf-8")
+    with pytest.raises(DataError, match=r"This model was trained on hand\.conllu"):
+        Pipeline(tmp_path / "run" / "model").evaluate(TAGGED)
