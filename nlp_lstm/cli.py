@@ -172,7 +172,6 @@ def generate(
     """Write on from a beginning; a single text that is drawn appears as it is written."""
     from nlp_lstm.pipeline import Pipeline
     from nlp_lstm.settings import apply_overrides
-    from nlp_lstm.tasks.generation import generation_options
 
     options = apply_overrides({}, overrides or ())
     pipeline = Pipeline(model, language=language)
@@ -183,8 +182,7 @@ def generate(
             target.writelines(text + "\n" for text in texts)
             return
         pieces = pipeline.stream(prompt, **options)
-        has_prompt = generation_options(options).return_full_text
-        for piece in itertools.chain([prompt] if has_prompt else [], pieces, ["\n"]):
+        for piece in itertools.chain([prompt] if options.get("return_full_text", True) else [], pieces, ["\n"]):
             target.write(piece)
             target.flush()
 

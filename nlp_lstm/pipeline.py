@@ -42,6 +42,7 @@ Answer: TypeAlias = "tuple[int, Any, Any]"
 TEXTS_AT_A_TIME = 256  # of a lazy iterable
 EXAMPLES_AT_A_TIME = 2_048  # sentences whose batches are sorted by length together
 _SAME_MODEL = {"generate": "lm"}  # a use that has another task's model
+_WRITERS = ("lm", "topics")  # tasks whose models score and write text
 
 
 class Pipeline:
@@ -267,7 +268,7 @@ class Pipeline:
             ConfigError: the task reads no streams, or an option is not known.
             DataError: a piece is no text; names its index.
         """
-        if isinstance(given, str) and self.predictor.name == "lm":
+        if isinstance(given, str) and self.predictor.name in _WRITERS:
             task = self._language_task()
             self._check_options(options)
             return task.stream(self._model, check_text(given, "prompt"), self._own_tokenizer(), **options)
@@ -297,7 +298,7 @@ class Pipeline:
         return self._tokenizer
 
     def _language_task(self) -> LanguageTask:
-        if self.predictor.name == "lm":
+        if self.predictor.name in _WRITERS:
             from nlp_lstm.tasks import LanguageTask
 
             if self._others:

@@ -100,7 +100,7 @@ def examine_training(
     samples = [with_known_labels(task, _sample(examples)) for examples in parts]
     losses = [mean_loss(task, model, examples) if examples else math.nan for examples in samples] or [math.nan] * 2
     course = Course(
-        kind=task.data_kind,
+        kind="running" if task.is_language_model else task.data_kind,
         history=history,
         train_loss=losses[0],
         dev_loss=losses[1],

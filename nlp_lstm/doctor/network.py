@@ -27,7 +27,7 @@ MOST_PLACEHOLDERS = 0.2
 
 def with_known_labels(task: Task, examples: Sequence[Any]) -> list[Any]:
     """Return those of the examples whose labels all occur in training, so that they have a loss."""
-    if task.data_kind == "running":
+    if task.is_language_model:
         return list(examples)
     known = []
     for example in examples:
@@ -73,7 +73,7 @@ def check_padding(task: Task, model: nn.Module, examples: Sequence[Any]) -> list
         examples: some labelled examples of unequal length.
     """
     examples = with_known_labels(task, examples)
-    if task.data_kind == "running" or len(examples) < 2:
+    if task.is_language_model or len(examples) < 2:
         return []
     model.eval()
     losses = []

@@ -41,6 +41,7 @@ _OPTIONS = {
     "lm": "nlp_lstm.tasks.generation:GenerationOptions",
     "pos": "nlp_lstm.serving.shapes:TaggingOptions",
     "sentiment": "nlp_lstm.serving.shapes:ClassificationOptions",
+    "topics": "nlp_lstm.tasks.topics:TopicOptions",
     "translate": "nlp_lstm.tasks.translation:TranslationOptions",
 }
 """Where the options of a task are, which the tasks of torch alone must not be imported for before one is served."""
@@ -193,6 +194,7 @@ _RESULTS: dict[str, Any] = {
     "pos": list[Token],
     "sentiment": Label | list[Label],
     "series": list[Step] | Label,
+    "topics": Generated | list[Generated],
     "translate": Translation | list[Translation],
 }
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nlp_lstm.tasks.series import SeriesTask
     from nlp_lstm.tasks.series_answers import SeriesSettings
     from nlp_lstm.tasks.tagging import TaggingSettings
+    from nlp_lstm.tasks.topics import TopicTask
     from nlp_lstm.tasks.translate import TranslationTask
     from nlp_lstm.tasks.translation import TranslationSettings
 
@@ -34,6 +35,7 @@ _HOMES = {
     "TaggingSettings": "tagging",
     "TaggingTask": "pos",
     "Task": "base",
+    "TopicTask": "topics",
     "TranslationSettings": "translation",
     "TranslationTask": "translate",
     "predict_examples": "base",
@@ -53,6 +55,7 @@ __all__ = [
     "TaggingSettings",
     "TaggingTask",
     "Task",
+    "TopicTask",
     "TranslationSettings",
     "TranslationTask",
     "predict_examples",

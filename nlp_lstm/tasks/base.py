@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from nlp_lstm.tasks.predictor import Predictor, predict_in_batches
 from nlp_lstm.text.vectors import WordVectors
 
 TaskType = TypeVar("TaskType", bound="Task")
+DataKind: TypeAlias = Literal["tagged", "labelled", "running", "parallel", "series", "pictures"]
 
 
 class Task(Predictor):
@@ -27,8 +28,10 @@ class Task(Predictor):
     """
 
     title: ClassVar[str]
-    data_kind: ClassVar[Literal["tagged", "labelled", "running", "parallel", "series", "pictures"]]
+    data_kind: ClassVar[DataKind]
     """Which kind of examples the task learns from."""
+    is_language_model: ClassVar[bool] = False
+    """Whether what is learnt is the text itself, as one long row or sentence by sentence."""
     reading_type: ClassVar[type[Settings]] = Settings
     """What a recipe may say about reading them."""
     intended_use: ClassVar[str]

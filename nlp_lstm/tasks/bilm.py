@@ -104,6 +104,7 @@ class BidirectionalTask(WordTask):
     )
     settings_type = BidirectionalSettings
     data_kind = "running"
+    is_language_model = True
     reading_type = SideSettings
     option_names: ClassVar[tuple[str, ...]] = ()
     embedding_name = "embedding"

@@ -5,22 +5,21 @@ The old man            The old man and his wife were in the house .
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from nlp_lstm.decoding.beam import beam_search
+from nlp_lstm.decoding.beam import DecoderState, Step, beam_search, select_rows
 from nlp_lstm.decoding.generation import sample
 from nlp_lstm.decoding.sampling import SamplingSettings
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.nn.language_model import LanguageModel
 from nlp_lstm.settings import parse_settings
-from nlp_lstm.text.document import Document, Token
+from nlp_lstm.text.document import Document, split_lines
 from nlp_lstm.text.units import BOS_ID, EOS_ID, PAD_ID, UNK_ID, TextWriter, Units
 
 NEVER_WRITTEN = (PAD_ID, UNK_ID, BOS_ID)
@@ -44,6 +43,25 @@ class GenerationOptions(SamplingSettings):
     """Whether the beginning is in the result."""
 
 
+class Start(NamedTuple):
+    """Where writing begins.
+
+    Args:
+        step: one step of what writes.
+        states: after each beginning but its last token.
+        last_tokens: int64, `beginning`: these last tokens.
+        excluded_ids: tokens that are never written.
+    """
+
+    step: Step
+    states: DecoderState
+    last_tokens: Tensor
+    excluded_ids: tuple[int, ...] = NEVER_WRITTEN
+
+
+OptionsType = TypeVar("OptionsType", bound=GenerationOptions)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generated:
     """What was written on one beginning: as many texts as asked for, without the beginning."""
@@ -51,13 +69,16 @@ class Generated:
     texts: tuple[str, ...]
 
 
-def generation_options(values: Mapping[str, Any]) -> GenerationOptions:
+def generation_options(
+    values: Mapping[str, Any],
+    options_type: type[OptionsType] = GenerationOptions,  # type: ignore[assignment]
+) -> OptionsType:
     """Check options given by name.
 
     Raises:
         ConfigError: a value is not one of those accepted, or two do not go together.
     """
-    options = parse_settings(GenerationOptions, values, "options")
+    options = parse_settings(options_type, values, "options")
     if 1 < options.num_beams < options.num_return_sequences:
         raise ConfigError(
             f"num_return_sequences is {options.num_return_sequences}, more than the {options.num_beams} of num_beams"
@@ -84,25 +105,13 @@ def _check_beams(options: GenerationOptions) -> None:
 
 def encode_beginning(units: Units, document: Document) -> list[int]:
     """Return the ids of a beginning: of its lines as in training, each with its end, and of the last, which goes on."""
-    lines = document.text.split("\n")
-    if len(lines) == 1:
+    *whole, last = split_lines(document, goes_on=True)
+    if not whole and last.text == document.text:
         return units.encode(document)
     ids: list[int] = []
-    start = 0
-    starts = [token.start for token in document.tokens]
-    for number, line in enumerate(lines):
-        is_last = number == len(lines) - 1
-        text = line if is_last else line.strip()
-        shift = start if is_last else start + len(line) - len(line.lstrip())
-        tokens = tuple(
-            Token(token.text, token.start - shift, token.end - shift)
-            for token in document.tokens[bisect_left(starts, start) : bisect_left(starts, start + len(line))]
-        )
-        if text.strip():
-            ids += units.encode(Document(text=text, tokens=tokens))
-            ids += [] if is_last else [EOS_ID]
-        start += len(line) + 1
-    return ids
+    for line in whole:
+        ids += [*units.encode(line), EOS_ID]
+    return ids + (units.encode(last) if last.text.strip() else [])
 
 
 def fit(units: Units, beginning: str, pieces: Iterable[str]) -> Iterator[str]:
@@ -114,60 +123,59 @@ def fit(units: Units, beginning: str, pieces: Iterable[str]) -> Iterator[str]:
 
 
 def generate(
-    model: LanguageModel, units: Units, prompts: Sequence[Sequence[int]], options: GenerationOptions
+    start: Start, units: Units, prompts: Sequence[Sequence[int]], options: GenerationOptions
 ) -> list[Generated]:
     """Write a text on each beginning, up to the end of its line.
 
     Args:
-        model: the network in evaluation mode.
-        units: what its ids stand for.
+        start: what `start_writing` gave for the beginnings.
+        units: what the ids stand for.
         prompts: the ids of each beginning; none begins a line.
         options: how.
     """
-    states, first = _read_prompts(model, prompts)
     num_texts = options.num_return_sequences
     if options.num_beams > 1:
         found = beam_search(
-            _step(model),
-            states,
-            first,
+            start.step,
+            start.states,
+            start.last_tokens,
             num_beams=options.num_beams,
             eos_id=EOS_ID,
             max_steps=options.max_new_tokens,
             no_repeat_ngram_size=options.no_repeat_ngram_size,
             num_return=num_texts,
-            excluded_ids=NEVER_WRITTEN,
+            excluded_ids=start.excluded_ids,
         )
         ids = [[list(hypothesis.ids) for hypothesis in row] for row in found]
     else:
         repeated = torch.arange(len(prompts)).repeat_interleave(num_texts)
         written: list[list[int]] = [[] for _ in repeated]
         for step in sample(
-            _step(model),
-            tuple(type(state)(*(part[repeated] for part in state)) for state in states),
-            first[repeated],
+            start.step,
+            select_rows(start.states, repeated),
+            start.last_tokens[repeated],
             options,
             eos_id=EOS_ID,
             max_steps=options.max_new_tokens,
             seeds=[options.seed + number for _ in prompts for number in range(num_texts)],
-            excluded_ids=NEVER_WRITTEN,
+            excluded_ids=start.excluded_ids,
             prompt_history=[_without_ends(prompt) for prompt in prompts for _ in range(num_texts)],
         ):
             for row, token in zip(step.rows.tolist(), step.tokens.tolist(), strict=True):
                 written[row].append(token)
-        ids = [written[start : start + num_texts] for start in range(0, len(written), num_texts)]
+        ids = [written[row : row + num_texts] for row in range(0, len(written), num_texts)]
     return [
         Generated(texts=tuple(_written(units, prompt, row) for row in rows))
         for prompt, rows in zip(prompts, ids, strict=True)
     ]
 
 
-def stream_text(model: LanguageModel, units: Units, prompt: Sequence[int], options: GenerationOptions) -> Iterator[str]:
+def stream_text(start: Start, units: Units, prompt: Sequence[int], options: GenerationOptions) -> Iterator[str]:
     """Yield a text piece by piece as it is written, in memory that does not grow.
 
     Args:
-        model: the network in evaluation mode.
-        units: what its ids stand for.
+        start: what `start_writing` gave for the beginning.
+        units: what the ids stand for.
         prompt: the ids of the beginning.
         options: how; beams do not stream.
 
@@ -176,21 +184,20 @@ def stream_text(model: LanguageModel, units: Units, prompt: Sequence[int], optio
     """
     if options.num_beams > 1 or options.num_return_sequences > 1:
         raise ConfigError("a stream is one text that is drawn; leave out num_beams and num_return_sequences")
-    return _stream(model, units, prompt, options)  # apart, so that the complaint does not wait for the first piece
+    return _stream(start, units, prompt, options)  # apart, so that the complaint does not wait for the first piece
 
 
-def _stream(model: LanguageModel, units: Units, prompt: Sequence[int], options: GenerationOptions) -> Iterator[str]:
-    states, first = _read_prompts(model, [prompt])
+def _stream(start: Start, units: Units, prompt: Sequence[int], options: GenerationOptions) -> Iterator[str]:
     writer = TextWriter(units, _last_line(prompt))
     for step in sample(
-        _step(model),
-        states,
-        first,
+        start.step,
+        start.states,
+        start.last_tokens,
         options,
         eos_id=EOS_ID,
         max_steps=options.max_new_tokens,
         seeds=[options.seed],
-        excluded_ids=NEVER_WRITTEN,
+        excluded_ids=start.excluded_ids,
         prompt_history=[_without_ends(prompt)],
     ):
         yield writer.write(int(step.tokens[0]))
@@ -214,10 +221,14 @@ def _without_ends(prompt: Sequence[int]) -> list[int]:
 
 
 @torch.inference_mode()
-def _read_prompts(model: LanguageModel, prompts: Sequence[Sequence[int]]) -> tuple[Any, Tensor]:
-    """Read each beginning but its last token, one by one, and return the states and the last tokens.
+def start_writing(model: LanguageModel, prompts: Sequence[Sequence[int]]) -> Start:
+    """Read each beginning but its last token, one by one.
 
     A long one is read in stretches, so that memory does not grow with it.
+
+    Args:
+        model: the network in evaluation mode.
+        prompts: the ids of each beginning; none begins a line.
     """
     rows = []
     for prompt in prompts:
@@ -229,10 +240,11 @@ def _read_prompts(model: LanguageModel, prompts: Sequence[Sequence[int]]) -> tup
     joined = tuple(
         type(layer[0])(*(torch.cat(parts) for parts in zip(*layer, strict=True))) for layer in zip(*rows, strict=True)
     )
-    return joined, torch.tensor([prompt[-1] if len(prompt) else EOS_ID for prompt in prompts])
+    last_tokens = torch.tensor([prompt[-1] if len(prompt) else EOS_ID for prompt in prompts])
+    return Start(_step(model), joined, last_tokens)
 
 
-def _step(model: LanguageModel) -> Any:
+def _step(model: LanguageModel) -> Step:
     @torch.no_grad()
     def step(tokens: Tensor, states: Any) -> tuple[Tensor, Any]:
         read = model.read(tokens[:, None], states)

@@ -28,15 +28,18 @@ from nlp_lstm.evaluation.perplexity import END, ScoredLine
 from nlp_lstm.evaluation.report import Report, Section
 from nlp_lstm.nn.language_model import LanguageModel, StreamOutput, pack_states
 from nlp_lstm.nn.softmax import usual_cutoffs
+from nlp_lstm.settings import Settings
 from nlp_lstm.tasks.adaptation import ADAPTATIONS, score_adaptively, tune_adaptation
-from nlp_lstm.tasks.base import Task
+from nlp_lstm.tasks.base import DataKind, Task
 from nlp_lstm.tasks.generation import (
     Generated,
     GenerationOptions,
+    Start,
     encode_beginning,
     fit,
     generate,
     generation_options,
+    start_writing,
     stream_text,
 )
 from nlp_lstm.tasks.language import (
@@ -87,8 +90,9 @@ class LanguageTask(Task):
         "views, names and errors of its training text. Text of another kind or time surprises it more than it should."
     )
     settings_type = LanguageSettings
-    data_kind = "running"
-    reading_type = SideSettings
+    data_kind: ClassVar[DataKind] = "running"
+    is_language_model = True
+    reading_type: ClassVar[type[Settings]] = SideSettings
     option_names: ClassVar[tuple[str, ...]] = tuple(GenerationOptions.model_fields)
 
     def __init__(self, settings: LanguageSettings, units: Units) -> None:
@@ -186,6 +190,14 @@ class LanguageTask(Task):
     def _is_backward(self) -> bool:
         return self.settings.direction == "backward"
 
+    def _scored_ids(self, example: Any) -> list[int]:
+        """The ids of a text that count in its perplexity, in its order, the end of each line among them."""
+        return [*self.units.encode(example.document), EOS_ID]
+
+    def _are_scored(self, ids: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which ids of a stream, or of rows of it, count."""
+        return np.ones(ids.shape, bool)
+
     def _lines(self, examples: Iterable[TextExample]) -> Iterator[list[int]]:
         return (self.units.encode(example.document) for example in examples)
 
@@ -245,20 +257,23 @@ class LanguageTask(Task):
                 batch = self.training_batch(stream, part, carried)
                 outputs = model(batch)
                 carried = self.carry(outputs)
-                total += float(outputs.log_probability.sum(dtype=torch.float64))
-                count += batch.num_tokens
+                is_scored = torch.from_numpy(self._are_scored(batch.next_ids.numpy()))
+                total += float(outputs.log_probability[is_scored].sum(dtype=torch.float64))
+                count += int(is_scored.sum())
         return {"log_probability": total / count, "perplexity": _perplexity(total, count)}
 
     def predict_in_context(self, model: nn.Module, examples: Sequence[TextExample]) -> list[LinePrediction]:
         """Score every token of a text in order; the states go on from line to line."""
         network = network_of(model)
-        lengths = [len(self.units.encode(example.document)) + 1 for example in examples]
+        lengths = [len(self._scored_ids(example)) for example in examples]
         if self._is_backward:
             lengths.reverse()
         stream = self._collect(examples)
         scores = {"": score_stream(network, stream)}
         if self.settings.adapt and network.is_tuned:
             scores |= score_adaptively(network, stream)
+        is_scored = self._are_scored(stream.ids[1:])
+        scores = {name: values[is_scored] for name, values in scores.items()}
         ends = np.cumsum(lengths)[:-1]
         lines = {name: np.split(values, ends) for name, values in scores.items()}
         predictions = [
@@ -290,10 +305,11 @@ class LanguageTask(Task):
             return []
         first = next(iter(examples)).document
         beginning = self.units.encode(first)[:5]
+        prompts: list[list[int]] = [[], beginning]
         samples = []
         for temperature in SAMPLED_TEMPERATURES:
             options = GenerationOptions(temperature=temperature, max_new_tokens=60)
-            written = generate(network_of(model), self.units, [[], beginning], options)
+            written = generate(self._start(model, prompts, options), self.units, prompts, options)
             heading = f"Temperature {temperature}, from nothing and from “{self.units.decode(beginning).strip()}”"
             samples.append((heading, [text for row in written for text in row.texts]))
         return [samples_section(samples)]
@@ -317,7 +333,8 @@ class LanguageTask(Task):
     def predict_batch(self, model: nn.Module, batch: PromptBatch, **options: Any) -> list[Generated]:
         """Write on from each beginning."""
         self._check_forward()
-        found = generate(network_of(model), self.units, batch.prompts, generation_options(options))
+        settings = self._options(options)
+        found = generate(self._start(model, batch.prompts, settings), self.units, batch.prompts, settings)
         return [
             Generated(texts=tuple("".join(fit(self.units, document.text, [text])) for text in written.texts))
             for document, written in zip(batch.documents, found, strict=True)
@@ -353,7 +370,7 @@ class LanguageTask(Task):
             return {"tokens": [], "log_probability": 0.0, "perplexity": None}
         with torch.inference_mode():
             stream = self._collect(examples)
-            scores = score_stream(network_of(model), stream)
+            scores = score_stream(network_of(model), stream)[self._are_scored(stream.ids[1:])]
         if self._is_backward:
             scores = scores[::-1]
         tokens: list[dict[str, Any]] = []
@@ -380,7 +397,8 @@ class LanguageTask(Task):
         """Yield what is written on a beginning, piece by piece; see `nlp_lstm.tasks.generation`."""
         self._check_forward()
         ids = encode_beginning(self.units, tokenizer.tokenize(prompt))
-        pieces = stream_text(network_of(model), self.units, ids, generation_options(options))
+        settings = self._options(options)
+        pieces = stream_text(self._start(model, [ids], settings), self.units, ids, settings)
         return fit(self.units, prompt, pieces)
 
     def score_pieces(self, model: nn.Module, pieces: Iterable[str], tokenizer: Tokenizer) -> Iterator[dict[str, Any]]:
@@ -390,6 +408,14 @@ class LanguageTask(Task):
                 "this model reads from the end of a text to its beginning; it cannot read one as it comes"
             )
         return score_pieces(network_of(model), self.units, tokenizer, pieces)
+
+    def _options(self, values: Mapping[str, Any]) -> GenerationOptions:
+        """Check options of writing given by name."""
+        return generation_options(values)
+
+    def _start(self, model: nn.Module, prompts: Sequence[Sequence[int]], options: GenerationOptions) -> Start:
+        """Return where writing on some beginnings begins."""
+        return start_writing(network_of(model), prompts)
 
     def _check_forward(self) -> None:
         if self._is_backward:
@@ -402,13 +428,13 @@ class LanguageTask(Task):
             yield TextExample(document=tokenizer.tokenize(text))
 
     def check_options(self, **options: Any) -> None:
-        generation_options(options)
+        self._options(options)
 
     def format(
         self, answers: Iterable[tuple[TextExample, Generated]], **options: Any
     ) -> dict[str, Any] | list[dict[str, Any]]:
         """Return what was written, in the shape of Hugging Face's text generation."""
-        settings = generation_options(options)
+        settings = self._options(options)
         example, written = next(iter(answers))
         beginning = example.document.text if settings.return_full_text else ""
         results = [{"generated_text": beginning + text} for text in written.texts]
@@ -480,10 +506,10 @@ class LanguageTask(Task):
         """Return lines in the order of the text, with what was said of them in the order that it was read."""
         lines = []
         for example, values in zip(examples, scores, strict=True):
-            names = [self.units.token(id) for id in self.units.encode(example.document)]
+            *names, end = (self.units.token(id) for id in self._scored_ids(example))
             lines.append(
                 ScoredLine(
-                    tokens=(*(reversed(names) if self._is_backward else names), END),
+                    tokens=(*(reversed(names) if self._is_backward else names), end),
                     log_probabilities=values,
                     has_end=True,
                     num_characters=len(example.document.text),

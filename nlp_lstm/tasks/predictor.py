@@ -43,6 +43,7 @@ tasks: Registry[type[Task]] = Registry(
         "pos": "nlp_lstm.tasks.pos",
         "sentiment": "nlp_lstm.tasks.sentiment",
         "series": "nlp_lstm.tasks.series",
+        "topics": "nlp_lstm.tasks.topics",
         "translate": "nlp_lstm.tasks.translate",
     },
 )

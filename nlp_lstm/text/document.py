@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -62,3 +63,26 @@ class Document:
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+
+def split_lines(document: Document, *, goes_on: bool = False) -> list[Document]:
+    r"""Return the lines of a document, without white space around them and without empty ones.
+
+    Args:
+        document: its lines end with ``\n``.
+        goes_on: whether the last line stays as it is, as what follows is written on it.
+    """
+    starts = [token.start for token in document.tokens]
+    found = []
+    start = 0
+    lines = document.text.split("\n")
+    for number, line in enumerate(lines):
+        is_last = goes_on and number == len(lines) - 1
+        text = line if is_last else line.strip()
+        if text or is_last:
+            shift = start if is_last else start + len(line) - len(line.lstrip())
+            of_line = document.tokens[bisect_left(starts, start) : bisect_left(starts, start + len(line))]
+            tokens = tuple(Token(token.text, token.start - shift, token.end - shift) for token in of_line)
+            found.append(Document(text=text, tokens=tokens))
+        start += len(line) + 1
+    return found

@@ -134,6 +134,24 @@ SAMPLES = {
         rounding=1e-5,
         use_options={"max_new_tokens": 10},
     ),
+    "topics": Sample(
+        examples=review_examples,
+        recipe="topics",
+        overrides=(
+            *SMALL_LANGUAGE_MODEL,
+            "model.hidden=64",
+            "model.embed=48",
+            "training.batch_tokens=40",
+            "training.learning_rate=0.02",
+        ),
+        texts=("The bread is", "Zzyzx qwrtplk 👍🏽 नाव Ω", "Late"),
+        empty_result=lambda pipeline, text: {
+            "generated_text": text + "".join(pipeline.stream("", topic=None)),
+        },
+        is_fitted=lambda scores: scores["perplexity"] < 1.3,
+        rounding=1e-5,
+        use_options={"max_new_tokens": 10, "topic": "POSITIVE", "guidance": 1.0},
+    ),
     "bilm": Sample(
         examples=running_examples,
         recipe="bilm",

@@ -29,7 +29,7 @@ from nlp_lstm.pipeline import Pipeline
 from nlp_lstm.recipes import load_recipe
 from nlp_lstm.tasks import LanguageTask, adaptation, generation, language, lm, predict_examples
 from nlp_lstm.tasks.adaptation import ADAPTATIONS, BOTH, CACHE, DYNAMIC, Adaptation, score_adaptively, tune_adaptation
-from nlp_lstm.tasks.generation import NEVER_WRITTEN, GenerationOptions, generate
+from nlp_lstm.tasks.generation import NEVER_WRITTEN, GenerationOptions, generate, start_writing
 from nlp_lstm.tasks.ngrams import NgramModel
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.tokenize import Tokenizer
@@ -585,7 +585,7 @@ def test_beams_find_more_probable_texts_the_best_first():
     assert found == [one["generated_text"] for one in tiny_language_model().predict("The", seed=9, **options)]
     prompt = task.units.encode(Tokenizer("en").tokenize("The"))
     single = GenerationOptions(num_beams=6, max_new_tokens=6)
-    assert generate(model, task.units, [prompt], single)[0].texts == (found[0],)
+    assert generate(start_writing(model, [prompt]), task.units, [prompt], single)[0].texts == (found[0],)
 
 
 def test_the_beginning_can_be_left_out():
@@ -623,7 +623,7 @@ def test_the_lines_of_a_beginning_are_read_as_in_training(unit):
         ("\n  The ferry left. \r\n\nOld Marek", [*whole, EOS_ID, *last]),
         ("The ferry left.\n", [*whole, EOS_ID]),
     ):
-        expected = generate(pipeline._model, units, [ids], options)[0].texts[0]
+        expected = generate(start_writing(pipeline._model, [ids]), units, [ids], options)[0].texts[0]
         found = pipeline.predict(beginning, do_sample=False, max_new_tokens=8, no_repeat_ngram_size=1)
         assert found == {"generated_text": beginning + expected}
         streamed = pipeline.stream(beginning, do_sample=False, max_new_tokens=8, no_repeat_ngram_size=1)
