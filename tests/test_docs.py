@@ -113,6 +113,7 @@ def run_nlp_lstm(arguments: list[str], text: str = "") -> None:
             "pos": (TINY, TAGGED),
             "runs/tune-pos/best.yaml": (TINY, TAGGED),
             "lm": (TINY_LANGUAGE_MODEL, Path("my_text.txt")),
+            "topics": ([*TINY_LANGUAGE_MODEL, "training.tokens=1_500"], REVIEWS),
             "lm-characters": (TINY_LANGUAGE_MODEL, Path("my_text.txt")),
             "bilm": (TINY_BIDIRECTIONAL_MODEL, Path("my_text.txt")),
             "bilm-sentiment": ([*TINY_BIDIRECTIONAL_MODEL, "model.embedding.words=learned"], Path("my_text.txt")),
@@ -151,6 +152,8 @@ def make_commands(*arguments: str) -> list[str]:
 
 def run_line(line: str) -> None:
     """Run one line of shell in tiny form."""
+    if "runs/topics/model" in line:
+        run_nlp_lstm(["run", "topics", "--output", "runs/topics"])
     if "runs/lm/model" in line:
         shutil.copytree(tiny_language_run() / "model", "runs/lm/model")
     if "runs/tune-pos/best.yaml" in line:

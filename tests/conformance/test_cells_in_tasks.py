@@ -33,6 +33,7 @@ SAMPLES = {
     "pos": (tagged_examples, SMALL_NETWORK),
     "sentiment": (review_examples, SMALL_CLASSIFIER),
     "lm": (running_examples, SMALL_LANGUAGE_MODEL),
+    "topics": (review_examples, (*SMALL_LANGUAGE_MODEL, "model.input_dropout=0", "model.embedding_dropout=0")),
     "bilm": (running_examples, SMALL_BIDIRECTIONAL_MODEL),
     "translate": (pair_examples, SMALL_TRANSLATOR),
     "series": (letter_series, SMALL_SERIES),
@@ -88,7 +89,7 @@ def test_every_cell_trains_is_saved_and_answers_in_every_task(name: str, cell_na
     opened = open_model(tmp_path / "model")
     weights = opened.model.state_dict()
     assert all(torch.equal(weights[key], tensor) for key, tensor in model.state_dict().items())
-    options = {"max_new_tokens": 3} if name == "lm" else None
+    options = {"max_new_tokens": 3} if name in ("lm", "topics") else None
     found = predict_examples(opened.task, opened.model, examples[:1], options=options)
     expected = predict_examples(task, model, examples[:1], options=options)
     assert_same(plain(opened.task, examples[:1], found), plain(task, examples[:1], expected))

@@ -143,7 +143,7 @@ def test_odd_requests_say_what_is_known():
         predict_examples(task, model, example, options={"topic": "warm", "guidance": 21})
     with pytest.raises(ConfigError, match="unit=word and direction=forward"):
         recipe("model.unit=character")
-    with pytest.raises(DataError, match="the texts have one label, .cold.; topics need two or more"):
+    with pytest.raises(DataError, match=r"the texts have one label, .cold.; topics need two or more"):
         TopicTask.prepare(recipe().model, [one for one in colour_examples() if one.label == "cold"])
     with pytest.raises(ConfigError, match="leave out the marks of topics"):
         TopicTask.prepare(recipe("model.vocabulary=2").model, colour_examples())
