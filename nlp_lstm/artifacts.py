@@ -95,13 +95,20 @@ class ModelFolder:
     vocabulary_files: dict[str, bytes]
 
 
-def copy_model(source: Path, target: Path, documents: Mapping[str, str | bytes] | None = None) -> None:
+def copy_model(
+    source: Path,
+    target: Path,
+    documents: Mapping[str, str | bytes] | None = None,
+    *,
+    precision: Precision | None = None,
+) -> None:
     """Copy a model folder, all of it or nothing.
 
     Args:
         source: the model folder.
         target: where to; an earlier model there is replaced.
         documents: files by name that are added or take the place of the copied ones, such as README.md.
+        precision: how the weights among the documents are stored; default as they were.
 
     Raises:
         CheckpointError: the source is damaged.
@@ -128,7 +135,8 @@ def copy_model(source: Path, target: Path, documents: Mapping[str, str | bytes] 
                 raise CheckpointError(
                     f"{source / name} is not the file that {CONFIG_NAME} describes; nothing was saved"
                 )
-        write_text(draft / CONFIG_NAME, config.model_copy(update={"files": files}).model_dump_json(indent=1) + "\n")
+        changed = config.model_copy(update={"files": files, "precision": precision or config.precision})
+        write_text(draft / CONFIG_NAME, changed.model_dump_json(indent=1) + "\n")
         put_folder(draft, target)
 
 

@@ -48,6 +48,14 @@ class OutputFormat(str, Enum):
     text = "text"
 
 
+class StoredPrecision(str, Enum):
+    """How a model's weights are stored."""
+
+    fp32 = "fp32"
+    fp16 = "fp16"
+    int8 = "int8"
+
+
 class VectorKind(str, Enum):
     """Which model gensim trains."""
 
@@ -270,15 +278,19 @@ def export(
 
 @app.command()
 def trim(
-    model: Annotated[str, typer.Argument(help="A tagger, a classifier or a bidirectional language model.")],
-    words_of: Annotated[str, typer.Option(help="The model whose words are kept.")],
+    model: Annotated[str, typer.Argument(help="A model's name or folder.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the smaller copy goes.")],
+    words_of: Annotated[
+        str | None, typer.Option(help="A model: words that it does not know are left out (of models that read words).")
+    ] = None,
+    precision: Annotated[StoredPrecision | None, typer.Option(help="How the weights are stored.")] = None,
 ) -> None:
-    """Copy a model without the words that another one does not know, so that it takes less room."""
+    """Copy a model into less room."""
     from nlp_lstm.pipeline import find_folder
     from nlp_lstm.trimming import trim_model
 
-    trim_model(find_folder(model, language="en"), find_folder(words_of, language="en"), output)
+    other = None if words_of is None else find_folder(words_of)
+    trim_model(find_folder(model), output, words_of=other, precision=precision.value if precision else None)
     size = sum(path.stat().st_size for path in output.iterdir())
     Console().print(f"{output}: {size / 1e6:.2f} MB", highlight=False, markup=False, soft_wrap=True)
 

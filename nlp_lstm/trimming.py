@@ -1,4 +1,4 @@
-"""Making a model smaller by the words that another one does not know."""
+"""Making a model smaller: by the words that another one does not know, and by how its weights are stored."""
 
 from __future__ import annotations
 
@@ -8,52 +8,75 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from safetensors.torch import load_file, save
+from torch import Tensor
 
-from nlp_lstm.artifacts import GRAPH_NAME, VOCABULARY_NAME, WEIGHTS_NAME, copy_model
+from nlp_lstm.artifacts import GRAPH_NAME, VOCABULARY_NAME, WEIGHTS_NAME, Precision, copy_model
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.inference.opening import OpenModel, open_model
 from nlp_lstm.stored import CODES_SUFFIX, SCALES_SUFFIX
 from nlp_lstm.tasks.words import WordTask
 from nlp_lstm.text.vocabulary import Vocabulary
+from nlp_lstm.weights import pack_weights, unpack_weights
 
 _TABLE = "| data | measure |"  # where a card has its figures
 
 
-def trim_model(folder: Path, other: Path, target: Path) -> None:
-    """Copy a model without the words, and the pretrained vectors of words, that another model does not know.
-
-    Those that stay keep their numbers to the bit, so a network that begins as the copy, and knows no more words than
-    the other model, begins as it would from the whole. In texts the words left out are read as unknown ones.
+def trim_model(folder: Path, target: Path, *, words_of: Path | None = None, precision: Precision | None = None) -> None:
+    """Copy a model into less room. Its card says what was done, and that its figures are of the model before.
 
     Args:
         folder: the model.
-        other: whose words are kept.
         target: where the copy goes; an earlier model there is replaced.
+        words_of: another model: words, and pretrained vectors of words, that it does not know are left out. What
+            stays keeps its numbers to the bit, so a network that begins as the copy, and knows no more words than the
+            other model, begins as it would from the whole. In texts the words left out are read as unknown ones.
+        precision: how the weights are stored; default as they were.
 
     Raises:
-        ConfigError: one of them has no words with numbers of their own, or the model has a graph.
+        ConfigError: there is nothing to do, the model has a graph, or one of the two has no words to trim.
         CheckpointError: one of them is damaged.
     """
+    if words_of is None and precision is None:
+        raise ConfigError("nothing to trim: say --words-of MODEL, --precision, or both")
     opened = open_model(folder)
-    task, known = _word_task(opened, folder), _word_task(open_model(other), other).words
     if GRAPH_NAME in opened.config.files:
-        raise ConfigError(f"{folder} has a {GRAPH_NAME}, which needs all its words; trim what a run left in its model/")
+        raise ConfigError(f"{folder} has a {GRAPH_NAME}, which fits it as it is; trim what a run left in its model/")
+    weights = load_file(folder / WEIGHTS_NAME)
+    documents: dict[str, str | bytes] = {}
+    notes = []
+    if words_of is not None:
+        weights, vocabulary, note = _trim_words(opened, folder, words_of, weights)
+        documents[VOCABULARY_NAME] = vocabulary
+        notes.append(note)
+    if precision is not None and precision != opened.config.precision:
+        weights = pack_weights(unpack_weights(weights), precision)
+        notes.append(f"Stored in {precision} instead of {opened.config.precision}.")
+    documents[WEIGHTS_NAME] = save({name: tensor.contiguous() for name, tensor in weights.items()})
+    told = " ".join([*notes, "The figures are of the model before."])
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    documents["README.md"] = card.replace(_TABLE, f"{told}\n\n{_TABLE}", 1)
+    copy_model(folder, target, documents, precision=precision)
+
+
+def _trim_words(
+    opened: OpenModel, folder: Path, words_of: Path, weights: dict[str, Tensor]
+) -> tuple[dict[str, Tensor], str, str]:
+    """Return the weights and the vocabulary of the common words, and a line about them."""
+    task, known = _word_task(opened, folder), _word_task(open_model(words_of), words_of).words
     whole = task.words
     words, vectors = _common_ids(whole.words, known.words), _common_ids(whole.vectors, known.vectors)
     task.words = dataclasses.replace(whole, words=_chosen(whole.words, words), vectors=_chosen(whole.vectors, vectors))
     rows = {"words.weight": words, "changes.weight": words, "vectors.codes": vectors, "vectors.scales": vectors}
     rows = {f"{task.embedding_name}.{name}": ids for name, ids in rows.items()}
-    weights = {
-        name: tensor[rows[base]].contiguous() if (base := _without_suffix(name)) in rows else tensor
-        for name, tensor in load_file(folder / WEIGHTS_NAME).items()
+    kept = {
+        name: tensor[rows[base]] if (base := _without_suffix(name)) in rows else tensor
+        for name, tensor in weights.items()
     }
     note = (
-        f"Trimmed to the words that {other.name} knows: {len(words):,} of {len(whole.words):,} words with numbers of "
-        f"their own, {len(vectors):,} of {len(whole.vectors):,} pretrained vectors. The figures are of the whole model."
+        f"Trimmed to the words that {words_of.name} knows: {len(words):,} of {len(whole.words):,} words with numbers "
+        f"of their own, {len(vectors):,} of {len(whole.vectors):,} pretrained vectors."
     )
-    card = (folder / "README.md").read_text(encoding="utf-8").replace(_TABLE, f"{note}\n\n{_TABLE}", 1)
-    vocabulary = json.dumps(task.vocabulary(), ensure_ascii=False, separators=(",", ":"))
-    copy_model(folder, target, {WEIGHTS_NAME: save(weights), VOCABULARY_NAME: vocabulary, "README.md": card})
+    return kept, json.dumps(task.vocabulary(), ensure_ascii=False, separators=(",", ":")), note
 
 
 def _word_task(opened: OpenModel, folder: Path) -> WordTask:
