@@ -7,7 +7,7 @@ bootstrap over the sentences.
 A run that was stopped goes on where it was; finished models are not trained again. The output folder gets report.html
 and metrics.json.
 
-    python benchmarks/transfer.py pos --with "init=[runs/bilm/model]"
+    python benchmarks/transfer.py pos --with "init=[bilm-en]"
     python benchmarks/transfer.py sentiment --with "init=[bilm-en-sentiment]"
 """
 
