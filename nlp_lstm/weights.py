@@ -32,7 +32,7 @@ from nlp_lstm.artifacts import (
 )
 from nlp_lstm.errors import CheckpointError, shorten
 from nlp_lstm.settings import Settings
-from nlp_lstm.stored import CODES_SUFFIX, SCALES_SUFFIX
+from nlp_lstm.stored import CODES_SUFFIX, SCALES_SUFFIX, read_header
 
 SMALLEST_QUANTISED = 1024  # numbers; smaller tensors keep their type
 
@@ -207,6 +207,7 @@ def unpack_weights(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
+    read_header(path)  # refuses types and shapes that no network here has
     try:
         packed = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
