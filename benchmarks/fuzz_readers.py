@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import io
 import json
@@ -115,7 +116,7 @@ CONLLU = (
     b"1-2\tCan't\t_\t_\t_\t_\t_\t_\t_\t_\n1\tCa\tcan\tAUX\tMD\t_\t0\troot\t_\t_\n2\tn't\tnot\tPART\tRB\t_\t1\tx\t_\t_\n"
     b"2.1\tsee\tsee\tVERB\t_\t_\t_\t_\t_\t_\n3\tit\tit\tPRON\tPRP\t_\t1\tobj\t_\t_\n",
 )
-COLUMNS = (b"Anna\tB-PER\nruns\tO\n\n-DOCSTART- -X-\nThe DT O\nend NN O\n", b"a X B\n\nb Y I\nc Z O\n")
+COLUMNS = (b"Anna\tB-PER\nruns\tO\n\n-DOCSTART- -X-\nThe O\nend O\n", b"a X B\n\nb Y I\nc Z O\n")
 TAGGED_LINES = (b'{"tokens": ["A", "dog"], "labels": ["DET", "NOUN"], "x": ["1", "2"], "id": 7}\n{"tokens": ["B"]}',)
 BROWN = (b"the/at dog/nn barks/vbz ./.\n``/`` 1/2/cd ''/''\n\nhe/pps+bez isn't/bez* here/rb-hl\n",)
 PLAIN = ("The old man sleeps.\nA dog barks.\r\n\n10 @,@ 000 of <unk> @-@ s\nLändlich — ja\n".encode(),)
@@ -238,7 +239,7 @@ def numbers_file(array: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-VECTORS = (b"3 2\na 1 2\nb 0.5 -1e-3\nc nan 0\n", b"2 3\nx 1 2 3\ny 4 5 6\n")
+VECTORS = (b"3 2\na 1 2\nb 0.5 -1e-3\nc 1 0\n", b"2 3\nx 1 2 3\ny 4 5 6\n")
 HEADLESS = (b"a 1 2\nb 0.5 -1e-3\nc 1 0\n",)
 BINARY = (b"2 2\na " + struct.pack("<2f", 1, 2) + b"\nb " + struct.pack("<2f", 3, 4) + b"\n",)
 WINK = (b'{"dimensions": 2, "words": ["a", "b"], "vectors": {"a": [1, 2, 3, 0], "b": [0.5, 1e-3, 1, 1]}}',)
@@ -496,13 +497,24 @@ def parquet_files() -> list[bytes]:
     return found
 
 
-BODIES = (
-    b'{"inputs": "the old man", "label": "upos"}',
-    b'{"inputs": ["a dog", 5, "", "x y"], "pretokenized": false}',
-    b'{"inputs": [["a", "dog"], ["b"]], "pretokenized": true, "top_k": null, "explain": true}',
-    b'{"inputs": "the", "max_new_tokens": 3, "temperature": 0.8, "num_beams": 2, "seed": 1}',
-    b'{"inputs": {"1": [1, 2.5, null], "x": ["a"]}}',
-)
+TEXTS = b'{"inputs": ["a dog", 5, "", "x y"]}'
+WRITING = b'{"inputs": "the", "max_new_tokens": 3, "num_beams": 2, "num_return_sequences": 2}'
+BODIES = {
+    "pos": (
+        b'{"inputs": "the old man", "label": "upos"}',
+        b'{"inputs": [["a", "dog"], ["b"], [5]], "pretokenized": true}',
+        TEXTS,
+    ),
+    "sentiment": (
+        b'{"inputs": "the old man", "top_k": null}',
+        b'{"inputs": ["a dog", "b"], "explain": true, "pretokenized": false}',
+        TEXTS,
+    ),
+    "lm": (WRITING, b'{"inputs": "the", "max_new_tokens": 3, "temperature": 0.8, "top_p": 0.9, "seed": 1}', TEXTS),
+    "series": (b'{"inputs": {"1": [1, 2.5, null]}}', b'{"inputs": [{"1": ["1", "?"]}, {"x": [1]}, "ab"]}'),
+    "translate": (WRITING, b'{"inputs": "the old man", "attention": true, "max_new_tokens": 3}', TEXTS),
+    "caption": (b'{"inputs": "%s", "max_new_tokens": 3}' % base64.b64encode(to_png(np.zeros((4, 4, 3), np.uint8))),),
+}
 
 
 class BodyChecker:
@@ -663,7 +675,7 @@ def make_readers(folder: Path) -> dict[str, Reader]:
             examples_reader(
                 "series-table",
                 "a.csv",
-                SERIES_TABLE,
+                SERIES_TABLE[:1],
                 tables,
                 "series",
                 SeriesReading(series="kind", time="day", numbers={"price": "log-change"}, ahead="price", horizon=2),
@@ -702,7 +714,7 @@ def make_readers(folder: Path) -> dict[str, Reader]:
             ("binary", "a.bin", BINARY, with_words(b" ", b"\n"), lambda folder: None),
             ("gz", "a.txt.gz", [*VECTORS, *BINARY], packed(spoil_bytes), lambda folder: None),
             ("wink", "a.json", WINK, spoil_json, lambda folder: None),
-            ("npy", "a.npy", MATRIX, with_words(*NPY_WORDS), partial(give, "a.txt", b"x\ny\n")),
+            ("npy", "a.npy", MATRIX[:1], with_words(*NPY_WORDS), partial(give, "a.txt", b"x\ny\n")),
         )
     ]
     images = [
@@ -816,7 +828,7 @@ def make_readers(folder: Path) -> dict[str, Reader]:
         Reader(
             name=f"body-{name}",
             file_name="a.json",
-            sounds=BODIES,
+            sounds=BODIES[name],
             read=BodyChecker(models[name]).split,
             spoil=spoil_json,
             refusals=(RefusedError,),
@@ -827,12 +839,12 @@ def make_readers(folder: Path) -> dict[str, Reader]:
         Reader(
             name=f"served-{name}",
             file_name="a.json",
-            sounds=BODIES,
+            sounds=BODIES[name],
             read=BodyChecker(models[name]).read,
             spoil=spoil_json,
             refusals=(RefusedError,),
         )
-        for name in ("pos", "sentiment", "series", "lm")
+        for name in models
     ]
     archives = [
         Reader(name="package-tar", file_name="a.tgz", sounds=archive_files(), read=unpack, spoil=packed(spoil_bytes)),

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import yaml
 from pydantic import Field, model_validator
 from rich.console import Console
 

@@ -292,6 +292,7 @@ def _facts(values: Mapping[str, Any]) -> ShardFacts:
     numbers = (facts.first, facts.rows, facts.errors, facts.bytes)
     if not re.fullmatch(_SHARD, facts.name) or any(type(number) is not int or number < 0 for number in numbers):
         raise ValueError(f"{shorten(facts.name)} is no shard, or a count is no number")
+    _line(asdict(facts))  # refuses half characters, which could not be written again
     return facts
 
 
