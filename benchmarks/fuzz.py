@@ -45,7 +45,7 @@ from nlp_lstm.files import write_whole
 SECONDS = 1.0  # of processor time for an input
 MEMORY = 1 << 30  # bytes of address space above what the process has
 LONGEST_MESSAGE = 20_000  # characters
-SECONDS_IN_TURN = 1.0  # of processor time
+SECONDS_IN_TURN = 2.5  # of processor time
 STALLED = 120.0  # seconds by the clock, after which an input hangs in code that is not Python's
 KEPT = 2  # cases of each fault
 PACKAGE = "nlp_lstm"

@@ -225,7 +225,8 @@ def _unpack(image: Image, size: int, where: str) -> Pixels:
         image.load()
         image = ImageOps.exif_transpose(image)
         if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-            image = image.convert("RGBA").resize((size, size), PillowImage.Resampling.BOX)
+            image = image if image.mode in ("RGBA", "LA") else image.convert("RGBA")
+            image = image.resize((size, size), PillowImage.Resampling.BOX).convert("RGBA")
             ground = PillowImage.new("RGBA", image.size, "white")
             image = PillowImage.alpha_composite(ground, image)
         return _fit(image.convert("RGB"), size)

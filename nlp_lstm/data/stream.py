@@ -58,7 +58,7 @@ class TokenStream:
         try:
             with draft.open("wb") as file:
                 for piece in _pieces(lines, end_id):
-                    file.write(piece)  # tofile would not say why it failed
+                    file.write(piece.tobytes())  # tofile would not say why it failed
             draft.replace(path)
         except BaseException:
             draft.unlink(missing_ok=True)
