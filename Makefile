@@ -7,7 +7,7 @@ TASK   ?= pos
 RUN    := $(BIN)/nlp-lstm
 
 .DEFAULT_GOAL := help
-.PHONY: help pipeline test test-all lint bench report
+.PHONY: help pipeline test test-all lint bench report audit wheel
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,3 +38,12 @@ bench: $(VENV)/installed ## speed, as ratios in one run, with accuracy beside it
 
 report: $(VENV)/installed ## evaluate the bundled model of TASK and write runs/report-TASK
 	$(RUN) evaluate $(TASK) --output runs/report-$(TASK)
+
+audit: $(VENV)/installed ## known faults in what is installed; strict: what cannot be looked up fails
+	$(PYTHON) -m venv $(VENV)-audit
+	$(VENV)-audit/bin/python -m pip install --quiet pip-audit
+	$(BIN)/python -m pip freeze --exclude-editable > $(VENV)-audit/installed.txt
+	$(VENV)-audit/bin/pip-audit --strict --no-deps --disable-pip --requirement $(VENV)-audit/installed.txt
+
+wheel: $(VENV)/installed ## build the wheel twice and compare: the same bytes, under 95 MB
+	$(BIN)/python benchmarks/same_wheel.py

@@ -67,6 +67,10 @@ def _complain(message: str) -> NoReturn:
     """Print a message as one line, without characters that would steer a terminal, and end."""
     line = "".join(character for character in " ".join(message.split()) if character.isprintable())
     print(line, file=sys.stderr)  # noqa: T201
+    try:
+        sys.stdout.flush()
+    except OSError:  # a full disk: Python would say so a second time when it flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(2)
 
 

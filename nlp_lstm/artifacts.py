@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from nlp_lstm.errors import CheckpointError, ConfigError, NotTrainedError, shorten
 from nlp_lstm.files import sha256_of
@@ -35,6 +35,10 @@ FORMAT = 1
 CONFIG_NAME, VOCABULARY_NAME, WEIGHTS_NAME = "config.json", "vocab.json", "model.safetensors"
 GRAPH_NAME = "model.onnx"
 LARGEST_FILE = 512 * 2**20  # bytes
+LARGEST_CONFIG = 2**20  # bytes
+LARGEST_BY_ENDING = {".json": 32 * 2**20, ".log": 32 * 2**20, ".md": 32 * 2**20, ".model": 2**24, ".onnx": 2**22}
+"""Bytes of the other files, as what is read into memory takes many times its size there."""
+MOST_FILES = 64
 REPLACED_SUFFIX = ".replaced"
 
 Precision = Literal["fp32", "fp16", "int8"]
@@ -74,8 +78,17 @@ class ModelConfig(Settings):
     """How the weights are stored; arithmetic on them is in fp32 whatever this says."""
     model: dict[str, Any]
     """The task's model settings."""
-    files: dict[FileName, FileFacts]
+    files: dict[FileName, FileFacts] = Field(max_length=MOST_FILES)
     """The other files."""
+
+    @field_validator("files")
+    @classmethod
+    def _sizes_are_bounded(cls, value: dict[str, FileFacts]) -> dict[str, FileFacts]:
+        for name, facts in value.items():
+            most = LARGEST_BY_ENDING.get(Path(name).suffix, LARGEST_FILE)
+            if facts.size > most:
+                raise ValueError(f"{name} has {facts.size:,} bytes; at most {most:,} are read")
+        return value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +218,7 @@ def read_folder(folder: Path) -> ModelFolder:
                 f"{path} is not the file that {CONFIG_NAME} describes ({path.stat().st_size} bytes, expected "
                 f"{facts.size}; or its sha256 differs); copy the model folder again, or train anew"
             )
-    vocabulary = _read_json(folder / VOCABULARY_NAME)
+    vocabulary = _read_json(folder / VOCABULARY_NAME, LARGEST_BY_ENDING[".json"])
     return ModelFolder(
         path=folder,
         config=config,
@@ -269,12 +282,12 @@ def read_config(folder: Path) -> ModelConfig:
     path = folder / CONFIG_NAME
     if not path.is_file():
         raise CheckpointError(f"{folder} is not a model folder: it has no {CONFIG_NAME}")
-    return parse_settings(ModelConfig, _read_json(path), str(path), error_type=CheckpointError)
+    return parse_settings(ModelConfig, _read_json(path, LARGEST_CONFIG), str(path), error_type=CheckpointError)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    if path.stat().st_size > LARGEST_FILE:
-        raise CheckpointError(f"{path} has {path.stat().st_size} bytes; at most {LARGEST_FILE} are read")
+def _read_json(path: Path, most: int) -> dict[str, Any]:
+    if path.stat().st_size > most:
+        raise CheckpointError(f"{path} has {path.stat().st_size:,} bytes; at most {most:,} are read")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:

@@ -16,12 +16,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from nlp_lstm.artifacts import CONFIG_NAME, FILE_NAME, LARGEST_FILE, copy_model, read_config
+from nlp_lstm.artifacts import CONFIG_NAME, FILE_NAME, LARGEST_FILE, MOST_FILES, copy_model, read_config
 from nlp_lstm.errors import CheckpointError, shorten
 from nlp_lstm.inference.engines import EngineName
 from nlp_lstm.pipeline import Pipeline, find_folder
-
-MOST_FILES = 64
 
 
 class CarriedModel:

@@ -16,9 +16,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST_MESSAGE = 8_000  # characters
+
 
 class NlpLstmError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """Base of every error that this package raises on purpose.
+
+    Args:
+        message: what is wrong. It may hold parts of files, so a very long one is cut.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]}…")
 
 
 class ConfigError(NlpLstmError, ValueError):
@@ -49,5 +58,8 @@ def nearest_hint(name: str, known: Iterable[str]) -> str:
 
 def shorten(value: object, limit: int = 60) -> str:
     """Return ``value`` quoted for an error message, cut to ``limit`` characters."""
-    text = repr(value[: limit + 1] if isinstance(value, (str, bytes)) else value)
+    try:
+        text = repr(value[: limit + 1] if isinstance(value, (str, bytes)) else value)
+    except (RecursionError, ValueError):  # too deeply nested, or a number of thousands of digits
+        text = f"a {type(value).__name__} too large to be shown"
     return text if len(text) <= limit else text[: limit - 1] + "…"

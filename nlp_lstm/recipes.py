@@ -14,7 +14,7 @@ from nlp_lstm.artifacts import Precision
 from nlp_lstm.data.reading import ParallelSettings, SideSettings
 from nlp_lstm.errors import ConfigError, nearest_hint
 from nlp_lstm.paths import bundled_folder
-from nlp_lstm.settings import Settings, apply_overrides, dotted, parse_settings
+from nlp_lstm.settings import Settings, apply_overrides, dotted, parse_settings, read_yaml_file
 from nlp_lstm.tasks import Task, tasks
 from nlp_lstm.training import TrainingSettings
 
@@ -96,10 +96,7 @@ def load_recipe(name_or_path: str, overrides: Iterable[str] | Mapping[str, Any] 
         ConfigError: the recipe is not known, not YAML, or has faults; all faults are reported together.
     """
     path = find_recipe(name_or_path)
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    values = read_yaml_file(path)
     if not isinstance(values, dict) or not isinstance(values.get("task"), str):
         raise ConfigError(f'{path} is not a recipe: it needs "task:" with one of {", ".join(tasks)}')
     return make_recipe(values, overrides, where=str(path))

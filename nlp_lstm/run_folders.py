@@ -43,7 +43,7 @@ def read_status(folder: Path) -> RunStatus:
     path = folder / STATUS_NAME
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read ({error}); start a new run without --resume") from error
     return parse_settings(RunStatus, values, str(path), CheckpointError)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import yaml
@@ -11,6 +12,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from nlp_lstm.errors import ConfigError, NlpLstmError, nearest_hint, shorten
 
 SettingsType = TypeVar("SettingsType", bound="Settings")
+
+MOST_FAULTS = 20  # that one message names
+LARGEST_YAML = 1 << 20  # bytes
+LONGEST_KEY = 200  # characters that a message shows
 
 
 class Settings(BaseModel):
@@ -42,8 +47,54 @@ def parse_settings(
     try:
         return settings_type.model_validate(values)
     except ValidationError as error:
-        faults = [_describe_fault(settings_type, fault) for fault in error.errors(include_url=False)]
+        found = error.errors(include_url=False)
+        faults = [_describe_fault(settings_type, fault) for fault in found[:MOST_FAULTS]]
+        if len(found) > MOST_FAULTS:
+            faults.append(f"and {len(found) - MOST_FAULTS:,} more")
         raise error_type(f"{where}: " + "; ".join(faults)) from None
+
+
+def read_yaml(text: str, where: str) -> Any:
+    """Return what YAML holds.
+
+    Aliases and tags are refused: a few aliases can stand for more than the memory holds, and no file here needs tags.
+
+    Raises:
+        ConfigError: it is no YAML, or has an alias or a tag; says ``where``.
+    """
+    try:
+        return yaml.load(text, Loader=_PlainLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # such as a date in month 13, or deep nesting
+        raise ConfigError(f"{where} is not valid YAML: {error}") from error
+
+
+def read_yaml_file(path: Path) -> Any:
+    """Return what a file of YAML holds.
+
+    Raises:
+        ConfigError: it cannot be read, is too large, or what `read_yaml` raises.
+    """
+    try:
+        if path.stat().st_size > LARGEST_YAML:
+            raise ConfigError(f"{path} has {path.stat().st_size:,} bytes; at most {LARGEST_YAML:,} are read")
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror or error})") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    return read_yaml(text, str(path))
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Reads YAML without aliases and tags."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "tag", None) is not None:
+            raise yaml.composer.ComposerError(
+                None, None, "aliases (*name) and tags (!name) are not read", event.start_mark
+            )
+        return super().compose_node(parent, index)
 
 
 def apply_overrides(values: Mapping[str, Any], overrides: Iterable[str] | Mapping[str, Any]) -> dict[str, Any]:
@@ -82,8 +133,8 @@ def _read_override(override: str) -> tuple[str, Any]:
     if not equals or not all(path.split(".")):
         raise ConfigError(f'override "{override}" is not of the form section.key=value, as in model.hidden=256')
     try:
-        return path, yaml.safe_load(right)
-    except yaml.YAMLError as error:
+        return path, read_yaml(right, path)
+    except ConfigError as error:
         raise ConfigError(f'override "{override}": the value is not valid YAML; quote it') from error
 
 
@@ -94,6 +145,8 @@ def _copy_nested(values: Mapping[str, Any]) -> dict[str, Any]:
 def _describe_fault(settings_type: type[BaseModel], fault: Any) -> str:
     path = [str(part) for part in fault["loc"]]
     name = ".".join(path)
+    if len(name) > LONGEST_KEY:
+        name, path = f"{name[:LONGEST_KEY]}…", [*path[:-1], path[-1][:LONGEST_KEY]]
     if fault["type"] == "extra_forbidden":
         known = _fields_at(settings_type, path[:-1])
         return f'unknown key "{name}"; known keys: {", ".join(sorted(known))}.{nearest_hint(path[-1], known)}'

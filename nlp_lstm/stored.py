@@ -19,6 +19,7 @@ from nlp_lstm.errors import CheckpointError, shorten
 
 CODES_SUFFIX, SCALES_SUFFIX = "//codes", "//scales"
 LARGEST_HEADER = 8 * 2**20  # bytes
+MOST_DIMENSIONS = 8
 TYPES = {
     "F32": "float32",
     "F16": "float16",
@@ -78,8 +79,12 @@ def count_weights(header: Mapping[str, StoredTensor]) -> int:
 
 def _stored_tensor(entry: Any, first: int, size: int) -> StoredTensor:
     start, end = entry["data_offsets"]
+    if entry["dtype"] not in TYPES:
+        raise ValueError(f"a tensor has the type {shorten(entry['dtype'])}; known types: {', '.join(TYPES)}")
     dtype, shape = TYPES[entry["dtype"]], tuple(entry["shape"])
-    if any(type(number) is not int or number < 0 for number in (start, end, *shape)):
+    if len(shape) > MOST_DIMENSIONS or any(
+        type(number) is not int or not 0 <= number <= size for number in (start, end, *shape)
+    ):
         raise ValueError(f"a tensor has the shape {shorten(shape)} and the place {shorten((start, end))}")
     num_bytes = prod(shape) * np.dtype(dtype).itemsize
     if end - start != num_bytes or first + end > size:

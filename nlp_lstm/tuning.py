@@ -26,7 +26,7 @@ from nlp_lstm.recipes import Recipe, make_recipe, recipe_yaml
 from nlp_lstm.run_data import RunData, read_run_data
 from nlp_lstm.run_folders import RECIPE_NAME, RunStatus, begin_run, write_status
 from nlp_lstm.runs import load_recipe_vectors, take_models
-from nlp_lstm.settings import Settings, parse_settings
+from nlp_lstm.settings import Settings, parse_settings, read_yaml_file
 from nlp_lstm.tasks import tasks
 from nlp_lstm.text.vectors import WordVectors
 from nlp_lstm.training import train
@@ -129,10 +129,7 @@ def read_space(path: Path, recipe: Recipe) -> Space:
     Raises:
         ConfigError: it is no YAML, or a key or one of its values is none of the recipe's; all faults together.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read as YAML: {error}") from error
+    values = read_yaml_file(path)
     if not isinstance(values, dict) or not values:
         raise ConfigError(f"{path} holds {shorten(values)}; give keys with ranges, as in model.hidden: [128, 256]")
     space: dict[str, Range | tuple[Any, ...]] = {}

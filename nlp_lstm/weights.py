@@ -5,6 +5,7 @@ The weights must be finite and have exactly the names and shapes that the settin
 
 from __future__ import annotations
 
+import errno
 import json
 import tempfile
 from collections.abc import Mapping
@@ -32,7 +33,7 @@ from nlp_lstm.artifacts import (
 )
 from nlp_lstm.errors import CheckpointError, shorten
 from nlp_lstm.settings import Settings
-from nlp_lstm.stored import CODES_SUFFIX, SCALES_SUFFIX
+from nlp_lstm.stored import CODES_SUFFIX, SCALES_SUFFIX, read_header
 
 SMALLEST_QUANTISED = 1024  # numbers; smaller tensors keep their type
 
@@ -92,7 +93,7 @@ def save_model(
         draft = Path(made) / folder.name
         draft.mkdir()
         packed = pack_weights(weights, precision)
-        save_file({name: tensor.contiguous() for name, tensor in packed.items()}, draft / WEIGHTS_NAME)
+        write_tensors({name: tensor.contiguous() for name, tensor in packed.items()}, draft / WEIGHTS_NAME)
         (draft / WEIGHTS_NAME).chmod(0o644)  # safetensors makes files that only their owner can read
         write_text(draft / VOCABULARY_NAME, json.dumps(vocabulary, ensure_ascii=False, separators=(",", ":")))
         for name, content in (vocabulary_files or {}).items():
@@ -114,6 +115,21 @@ def save_model(
         )
         write_text(draft / CONFIG_NAME, config.model_dump_json(indent=1) + "\n")
         put_folder(draft, folder)
+
+
+def write_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file, and nothing where it cannot be written whole.
+
+    Raises:
+        OSError: it cannot be written, as on a full disk.
+    """
+    try:
+        save_file(tensors, path, metadata=metadata)
+    except BaseException as error:
+        path.unlink(missing_ok=True)
+        if isinstance(error, SafetensorError):
+            raise OSError(errno.EIO, f"cannot be written ({error})", str(path)) from error
+        raise
 
 
 def load_model(folder: Path) -> LoadedModel:
@@ -207,6 +223,7 @@ def unpack_weights(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
+    read_header(path)  # refuses types and shapes that no network here has
     try:
         packed = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:

@@ -424,7 +424,7 @@ def first_vector(weights: dict[str, torch.Tensor]) -> str:
             lambda weights: weights.update(
                 {n: t.double() for n, t in weights.items() if t.dim() == 1 and "//" not in n}
             ),
-            "float64",
+            "F64",
         ),
     ],
 )

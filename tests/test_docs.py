@@ -213,9 +213,11 @@ def run_tool(line: str) -> None:
     if tool == "nlp-lstm":
         run_nlp_lstm(words[1:])
     elif tool == "python" and words[1] == "-m":
-        assert words[2] == "pytest"
+        assert words[2] in ("pytest", "pip")
     elif tool == "python":
         compile((ROOT / words[1]).read_text(encoding="utf-8"), words[1], "exec")
+    elif tool == "pip-audit":
+        assert "--strict" in words  # else what cannot be looked up passes
     else:
         assert tool in ("ruff", "mypy", "lint-imports")
         settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")

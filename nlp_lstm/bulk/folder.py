@@ -136,7 +136,7 @@ class OutputFolder:
             begun, *records = map(json.loads, lines)
             begun = dict(begun)
             numbered = [(int(record.pop("index")), record) for record in records]
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             raise CheckpointError(f"{path} is damaged ({error}); annotate anew, into another folder") from error
         self._check_same(begun)
         self.done = self._whole(numbered, path)
@@ -145,7 +145,7 @@ class OutputFolder:
         """Return those of the shards that a file tells of which are there as it says."""
         try:
             facts = {index: _facts(values) for index, values in numbered}
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, OverflowError) as error:
             raise CheckpointError(f"{path} is damaged ({error}); annotate anew, into another folder") from error
         return {index: one for index, one in facts.items() if self._is_whole(one)}
 
@@ -281,8 +281,19 @@ def _lock(path: Path) -> Any:
 
 
 def _facts(values: Mapping[str, Any]) -> ShardFacts:
+    """Return what a line of the journal or the manifest says of a shard.
+
+    Raises:
+        ValueError: it says something else.
+        TypeError: likewise.
+    """
     pairs = tuple((int(place), str(error)) for place, error in values.get("bad_rows", ()))
-    return ShardFacts(**{**values, "bad_rows": pairs})
+    facts = ShardFacts(**{**values, "bad_rows": pairs})
+    numbers = (facts.first, facts.rows, facts.errors, facts.bytes)
+    if not re.fullmatch(_SHARD, facts.name) or any(type(number) is not int or number < 0 for number in numbers):
+        raise ValueError(f"{shorten(facts.name)} is no shard, or a count is no number")
+    _line(asdict(facts))  # refuses half characters, which could not be written again
+    return facts
 
 
 def _line(values: Mapping[str, Any]) -> bytes:
@@ -294,6 +305,6 @@ def _read_object(path: Path) -> dict[str, Any]:
         values = json.loads(path.read_bytes())
         if isinstance(values, dict) and isinstance(values.get("shards"), list):
             return values
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read ({error}); choose another folder") from error
     raise CheckpointError(f"{path} is no manifest of an annotation; choose another folder")

@@ -8,6 +8,7 @@ import datetime
 import decimal
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -77,9 +78,9 @@ def check_names(path: Path, names: Sequence[str]) -> None:
     Raises:
         DataError: two have.
     """
-    twice = [name for place, name in enumerate(names) if name in names[:place]]
-    if twice:
-        raise DataError(f'{path}: two columns are called "{twice[0]}"; rename one')
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise DataError(f"{path}: two columns are called {shorten(twice)}; rename one")
 
 
 class _CsvRows(Rows):
@@ -207,7 +208,7 @@ def _open_parquet(path: Path) -> Any:
 
     try:
         return parquet.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20, memory_map=False)
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: is no whole Parquet file ({_first_line(error)}); fetch or write it again") from error
 
 

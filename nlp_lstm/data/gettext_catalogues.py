@@ -43,6 +43,8 @@ _DEFAULT = re.compile(r'#\.\s*Default:\s*(".*")\s*')
 _ONE, _MANY = 1, 100  # numbers whose plural forms are taken
 _TRANSLATION_COLUMN = 2
 _LONGEST_RULE = 1000  # characters
+_PLAIN_CHARACTERS = 'ABCXYZabcxyz0189 .:;<>=!?()[]{}+-*/%&"\\\n'  # are the same bytes in every encoding that is read
+_MOST_SHARED = 4  # times the file's bytes that the strings of a .mo file may have together
 _MO_ORDERS = {b"\xde\x12\x04\x95": "<", b"\x95\x04\x12\xde": ">"}
 _MO_HEADER_BYTES = 28
 
@@ -95,19 +97,18 @@ def _once(pairs: Iterator[Pair]) -> Iterator[Pair]:
 def _read_pairs(path: Path, reading: ParallelSettings) -> Iterator[Pair]:
     is_mo = path.name.lower().removesuffix(".gz").endswith(".mo")
     is_turned = reading.columns.get(reading.source) == _TRANSLATION_COLUMN
-    rule = "n != 1"
+    one_form, many_forms = 0, 1
     for message in _mo_messages(path) if is_mo else _po_messages(path):
         if not message.source:
             header = message.forms.get(0, "")
             is_turned = _is_turned(header, reading, message.where, unless_stated=is_turned)
-            rule = _plural_rule(header, message.where) or rule
+            one_form, many_forms = _plural_forms(header, message.where) or (one_form, many_forms)
             continue
         if not message.is_usable:
             continue
         texts = [(message.source, message.forms.get(0, ""))]
         if message.plural is not None:
-            number_to_form = c2py(rule)
-            one, many = (message.forms.get(number_to_form(number), "") for number in (_ONE, _MANY))
+            one, many = (message.forms.get(form, "") for form in (one_form, many_forms))
             texts = [(message.source, one), (message.plural, many)]
         for source, target in texts:
             if target.strip():
@@ -130,8 +131,8 @@ def _is_turned(header: str, reading: ParallelSettings, where: str, *, unless_sta
     )
 
 
-def _plural_rule(header: str, where: str) -> str | None:
-    """The expression of the number n that gives the plural form, as the header has it."""
+def _plural_forms(header: str, where: str) -> tuple[int, int] | None:
+    """The plural forms for one thing and for many, by the expression of the number n that the header has."""
     line = re.search(r"^Plural-Forms:(.*)$", header, re.MULTILINE)
     rule = line and _PLURAL.search(line[1])
     if not rule:
@@ -140,14 +141,12 @@ def _plural_rule(header: str, where: str) -> str | None:
         if len(rule[1]) > _LONGEST_RULE:
             raise ValueError("it is too long")
         number_to_form = c2py(rule[1])
-        for number in (_ONE, _MANY):
-            number_to_form(number)
+        return number_to_form(_ONE), number_to_form(_MANY)
     except (ValueError, ArithmeticError, RecursionError) as error:
         raise DataError(
             f"{where}: the plural rule {shorten(rule[1].strip())} is no expression of n ({error}); it looks like "
             "nplurals=2; plural=n != 1;"
         ) from error
-    return rule[1]
 
 
 # ---- .po
@@ -155,10 +154,10 @@ def _plural_rule(header: str, where: str) -> str | None:
 
 @dataclass(slots=True)
 class _Draft:
-    """An entry of a ``.po`` file that is being read: its first line and its strings by keyword."""
+    """An entry of a ``.po`` file that is being read: its first line and, by keyword, its strings line by line."""
 
     line: int = 0
-    strings: dict[str, str] = field(default_factory=dict)
+    strings: dict[str, list[str]] = field(default_factory=dict)
     default: str = ""
     is_fuzzy: bool = False
 
@@ -185,7 +184,7 @@ def _po_messages(path: Path) -> Iterator[_Message]:
         if line.startswith('"'):
             if not keyword:
                 raise DataError(f"{where}: the string {shorten(line)} belongs to no msgid or msgstr before it")
-            draft.strings[keyword] += _unquote(line, where)
+            draft.strings[keyword].append(_unquote(line, where))
             continue
         found = _KEYWORD.fullmatch(line)
         if found is None:
@@ -199,7 +198,7 @@ def _po_messages(path: Path) -> Iterator[_Message]:
             draft = _Draft()
         _check_order(keyword, draft, where)
         draft.line = draft.line or number
-        draft.strings[keyword] = _unquote(found[2], where)
+        draft.strings[keyword] = [_unquote(found[2], where)]
     if draft.strings:
         yield _finish(draft, path)
 
@@ -221,13 +220,14 @@ def _finish(draft: _Draft, path: Path) -> _Message:
     if not draft.is_complete or "msgid" not in draft.strings:
         missing = "msgid" if draft.is_complete else "msgstr"
         raise DataError(f"{where}: the entry that begins here has no {missing}; is the file cut off?")
-    plural = draft.strings.get("msgid_plural")
+    strings = {keyword: "".join(lines) for keyword, lines in draft.strings.items()}
+    plural = strings.get("msgid_plural")
     forms = {
         int(form[1] or 0): string
-        for keyword, string in draft.strings.items()
+        for keyword, string in strings.items()
         if (form := _FORM.fullmatch(keyword)) is not None
     }
-    source = draft.default or draft.strings["msgid"]
+    source = draft.default or strings["msgid"]
     return _Message(where=where, source=source, plural=plural, forms=forms, is_usable=not draft.is_fuzzy)
 
 
@@ -260,7 +260,8 @@ def _known_encoding(header: str, where: str) -> str:
     if stated is None or stated[1].lower() == _NO_CHARSET:
         return "utf-8"
     try:
-        "".encode(stated[1])
+        if _PLAIN_CHARACTERS.encode(stated[1]) != _PLAIN_CHARACTERS.encode("ascii"):
+            raise LookupError(stated[1])
     except (LookupError, ValueError) as error:
         raise DataError(f"{where}: the encoding {shorten(stated[1])} is not known; save the file as UTF-8") from error
     return stated[1]
@@ -279,10 +280,14 @@ def _mo_messages(path: Path) -> Iterator[_Message]:
         )
     num_messages, sources, targets = struct.unpack_from(f"{order}3I", data, 8)
     encoding = "utf-8"
+    num_bytes = 0
     for index in range(num_messages):
         (start, source), (target_start, target) = (
             _mo_string(data, table + 8 * index, order, path) for table in (sources, targets)
         )
+        num_bytes += len(source) + len(target)
+        if num_bytes > _MOST_SHARED * len(data):
+            raise DataError(f"{path}: byte {start}: its strings lie in one another; compile the file again with msgfmt")
         if not source:
             encoding = _known_encoding(target.decode("latin-1"), f"{path}: byte {target_start}")
         text = _decode(source, encoding, start, path).rpartition("\4")[2]

@@ -87,6 +87,8 @@ def _items(path: Path) -> Iterator[Any]:
             is_at_end = not more
             text, place = text[place:] + more, 0
             continue
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits, or deep nesting
+            raise DataError(f"{path}:{number + 1}: no review ({error}); fetch the file again") from error
         number += 1
         yield value
 

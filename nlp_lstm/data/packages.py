@@ -268,6 +268,13 @@ class _Members:
     open: Callable[[str], IO[bytes]]
 
 
+def _open_zipped(zipped: zipfile.ZipFile, member: str) -> IO[bytes]:
+    try:
+        return zipped.open(member)
+    except OSError as error:  # it is said to lie before the beginning of the file
+        raise zipfile.BadZipFile(f"{member} cannot be opened") from error
+
+
 @contextlib.contextmanager
 def _open_members(archive: Path) -> Iterator[_Members]:
     if archive.suffix in (".whl", ".zip"):
@@ -278,7 +285,7 @@ def _open_members(archive: Path) -> Iterator[_Members]:
                 for info in zipped.infolist()
                 if not info.is_dir()
             }
-            yield _Members(names=files, open=lambda member: zipped.open(member))
+            yield _Members(names=files, open=lambda member: _open_zipped(zipped, member))
         return
     with tarfile.open(archive, "r:gz") as tarred:
         files = {info.name: info.isreg() for info in tarred if not info.isdir()}

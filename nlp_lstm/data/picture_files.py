@@ -96,10 +96,11 @@ class _Finder:
         parts = PurePosixPath(name).parts
         if ".." in parts or PurePosixPath(name).is_absolute() or "\0" in name:
             raise DataError(f"{where}: the name {shorten(name)} leads out of the folder of the pictures")
+        if not parts:
+            raise DataError(f"{where}: {shorten(name)} names no picture")
         if isinstance(self.features, Path):
-            found = self.features / f"{name}.npy"
-            found = found if found.is_file() else self.features / PurePosixPath(name).with_suffix(".npy")
-            if found.is_file():
+            found = _first_file(self.features / f"{name}.npy", self.features / PurePosixPath(name).with_suffix(".npy"))
+            if found is not None:
                 return found
             raise DataError(f"{where}: {self.features} has no features {shorten(name)}.npy")
         if self.features is not None:
@@ -107,10 +108,21 @@ class _Finder:
                 if known in self.features:
                     return self.features[known]
             raise DataError(f"{where}: the file of features has none of {shorten(name)}")
-        for found in (self.folder / name, self.folder / PurePosixPath(name).name):
-            if found.is_file():
-                return found
+        found = _first_file(self.folder / name, self.folder / PurePosixPath(name).name)
+        if found is not None:
+            return found
         raise DataError(f"{where}: there is no picture {shorten(name)} in {self.folder}; reading.images says where")
+
+
+def _first_file(*paths: Path) -> Path | None:
+    """The first path that is a file; a name that the system refuses, such as one that is too long, is none."""
+    for path in paths:
+        try:
+            if path.is_file():
+                return path
+        except (OSError, ValueError):
+            continue
+    return None
 
 
 def _read_safetensors(path: Path) -> Mapping[str, Any]:
@@ -119,7 +131,7 @@ def _read_safetensors(path: Path) -> Mapping[str, Any]:
 
     try:
         return load_file(path)
-    except (OSError, SafetensorError, ValueError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:  # the last two: types numpy lacks
         raise DataError(f"{path}: is no safetensors file ({error})") from error
 
 

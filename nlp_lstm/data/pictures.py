@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import struct
 import warnings
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
@@ -17,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from nlp_lstm.arrays import read_npy
 from nlp_lstm.errors import DataError, shorten
 from nlp_lstm.settings import Settings
 
@@ -32,6 +35,12 @@ LONGEST_SIDE = 30_000
 MOST_FEATURES = 1 << 24  # numbers of one picture
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
 """The formats that are read; others, such as PostScript, would start programs."""
+
+_PILLOW_FAULTS = (
+    *(OSError, ValueError, SyntaxError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError),
+    *(MemoryError, EOFError, RuntimeError, struct.error, zlib.error),
+)
+"""What Pillow raises at damaged pictures: each of its readers what its own slip leads to."""
 
 
 @runtime_checkable
@@ -149,7 +158,7 @@ def load_pixels(source: Any, size: int, where: str = "picture") -> Pixels:
             image = Image.open(io.BytesIO(source), formats=FORMATS)
         except Image.DecompressionBombError as error:
             raise DataError(f"{where}: is far too large a picture; at most {MOST_PIXELS:,} pixels are read") from error
-        except (OSError, ValueError, SyntaxError, TypeError, OverflowError, MemoryError) as error:
+        except _PILLOW_FAULTS as error:
             raise DataError(f"{where}: is no picture in one of the formats {', '.join(FORMATS)}") from error
         _check_sides(image, where)
         image.draft("RGB", (2 * size, 2 * size))  # a JPEG is unpacked smaller
@@ -169,10 +178,7 @@ def load_features(source: Any, num_features: int | None, where: str = "picture")
     """
     if isinstance(source, (str, Path)):
         where = str(source)
-        try:
-            source = np.load(source, allow_pickle=False, mmap_mode="r")
-        except (OSError, ValueError, EOFError) as error:
-            raise DataError(f"{where}: is no .npy file of numbers ({error})") from error
+        source = read_npy(Path(source))
     if not isinstance(source, np.ndarray) or source.dtype.kind not in "fiu" or source.ndim not in (1, 2, 3):
         raise DataError(f"{where}: is {shorten(source)}; features are an array of numbers, `place feature`")
     if source.size > MOST_FEATURES or not source.size:
@@ -219,11 +225,12 @@ def _unpack(image: Image, size: int, where: str) -> Pixels:
         image.load()
         image = ImageOps.exif_transpose(image)
         if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-            image = image.convert("RGBA").resize((size, size), PillowImage.Resampling.BOX)
+            image = image if image.mode in ("RGBA", "LA") else image.convert("RGBA")
+            image = image.resize((size, size), PillowImage.Resampling.BOX).convert("RGBA")
             ground = PillowImage.new("RGBA", image.size, "white")
             image = PillowImage.alpha_composite(ground, image)
         return _fit(image.convert("RGB"), size)
-    except (OSError, ValueError, SyntaxError, TypeError, OverflowError, MemoryError, EOFError) as error:
+    except _PILLOW_FAULTS as error:
         raise DataError(f"{where}: the picture is damaged or cut off ({error}); save it again") from error
 
 

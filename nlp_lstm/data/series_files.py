@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -124,7 +125,7 @@ def read_series_jsonl(path: Path | str, reading: SeriesReading) -> list[SeriesEx
         where = f"{path}:{number}"
         try:
             value = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{where}: is not JSON ({error})") from error
         known = ("name", "numbers", "symbols", "labels", "label")
         unknown = [key for key in value if key not in known] if isinstance(value, dict) else [value]
@@ -145,7 +146,7 @@ def read_modlamp(path: Path | str, reading: SeriesReading) -> list[SeriesExample
     path = Path(path)
     lines = read_lines(path)
     head = [cell.strip() for cell in next(lines, (1, ""))[1].split(",")]
-    if len(head) < 4 or not head[0].isdigit():
+    if len(head) < 4 or not re.fullmatch(r"\d{1,9}", head[0], re.ASCII):
         raise DataError(f"{path}:1: the header is {shorten(','.join(head))}; expected as in 5200,1,UniProt,AMP")
     examples = []
     for number, line in lines:
@@ -305,7 +306,7 @@ def _as_number(value: Any) -> float | None:
         return math.nan
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # the last: a whole number larger than any float
         return None
     return None if math.isinf(number) else number
 

@@ -55,10 +55,14 @@ class TokenStream:
             is_backward: whether the stream is read from the end of the text.
         """
         draft = path.with_suffix(".part")
-        with draft.open("wb") as file:
-            for piece in _pieces(lines, end_id):
-                piece.tofile(file)
-        draft.replace(path)
+        try:
+            with draft.open("wb") as file:
+                for piece in _pieces(lines, end_id):
+                    file.write(piece.tobytes())  # tofile would not say why it failed
+            draft.replace(path)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
         ids = np.memmap(path, dtype=np.int32, mode="r")
         return cls(ids[::-1] if is_backward else ids)
 

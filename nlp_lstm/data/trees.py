@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +19,7 @@ from nlp_lstm.text.tokenize import Tokenizer
 
 _PIECES = re.compile(r"[()]|[^\s()]+")
 _LOOK = "a tree looks like (3 (2 Quiet) (4 wonder))"
+MOST_WORDS = 1_000_000  # in all phrases of a tree together
 
 
 class Phrase(NamedTuple):
@@ -58,10 +59,10 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def _rows(trees: list[tuple[str, list[Phrase]]], with_phrases: bool, tokenizer: Tokenizer) -> Iterator[LabelledRow]:
     seen = {phrases[-1].words for _, phrases in trees}
-    labels: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
+    labels: defaultdict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
     for _, phrases in trees if with_phrases else ():
         for phrase in phrases[:-1]:
-            labels[phrase.words].append(phrase.label)
+            labels[phrase.words][phrase.label] += 1
     for where, phrases in trees:
         root = phrases[-1]
         sentence = _Sentence(root.words, tokenizer)
@@ -71,7 +72,7 @@ def _rows(trees: list[tuple[str, list[Phrase]]], with_phrases: bool, tokenizer: 
             if phrase.words not in seen:
                 seen.add(phrase.words)
                 of_phrase = labels[phrase.words]
-                label = max(sorted(set(of_phrase)), key=of_phrase.count)
+                label = max(sorted(of_phrase), key=of_phrase.__getitem__)
                 document = sentence.part(phrase.start, phrase.start + len(phrase.words))
                 yield LabelledRow(where, document.text, label, is_phrase=True, document=document)
 
@@ -126,9 +127,11 @@ def parse_tree(line: str, where: str) -> list[Phrase]:
         where: file and line, for the message.
 
     Raises:
-        DataError: the brackets do not match, or one of them has no label or nothing in it.
+        DataError: the brackets do not match, one of them has no label or nothing in it, or the phrases have more than
+            ``MOST_WORDS`` words.
     """
     phrases: list[Phrase] = []
+    num_words = 0
     words: list[str] = []
     open_nodes: list[tuple[str, int]] = []  # label, and number of words before it
     previous = ""
@@ -141,6 +144,11 @@ def parse_tree(line: str, where: str) -> list[Phrase]:
                 fault = "closes a bracket with no word in it" if open_nodes else "closes a bracket that was not opened"
                 raise DataError(f"{where}: the ) at character {piece.start()} {fault}; {_LOOK}")
             label, start = open_nodes.pop()
+            num_words += len(words) - start
+            if num_words > MOST_WORDS:
+                raise DataError(
+                    f"{where}: the phrases of this tree have more than {MOST_WORDS:,} words together; cut it"
+                )
             phrases.append(Phrase(label, tuple(words[start:]), start))
         elif previous == "(":
             if text == "(":

@@ -7,10 +7,14 @@ import contextlib
 import gzip
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 from nlp_lstm.errors import DataError
+
+LONGEST_LINE = 1 << 26  # bytes
+LARGEST_CONTENT = 1 << 30  # bytes of a file that is read whole, unpacked
 
 
 def read_lines(
@@ -27,7 +31,7 @@ def read_lines(
 
     Raises:
         DataError: the file is missing or cannot be read, its compression is damaged or cut off, or a line is not
-            in the encoding; with the line.
+            in the encoding or too long; with the line.
     """
     name = name or str(source)
     for number, line in read_raw_lines(source, name):
@@ -44,13 +48,17 @@ def read_raw_lines(source: Path | str | IO[bytes], name: str | None = None) -> I
         name: what complaints call it; None takes the path.
 
     Raises:
-        DataError: the file is missing or cannot be read, or its compression is damaged or cut off.
+        DataError: the file is missing or cannot be read, its compression is damaged or cut off, or a line has more than
+            ``LONGEST_LINE`` bytes.
     """
     name = name or str(source)
     number = 0
     try:
         with _open(source) as file:
-            for number, line in enumerate(file, start=1):  # bytes: U+2028 or a form feed ends no line
+            lines = iter(partial(file.readline, LONGEST_LINE + 1), b"")  # bytes: U+2028 or a form feed ends no line
+            for number, line in enumerate(lines, start=1):
+                if len(line) > LONGEST_LINE:
+                    raise DataError(f"{name}:{number}: has more than {LONGEST_LINE:,} bytes; cut the line")
                 yield number, line if number > 1 else line.removeprefix(codecs.BOM_UTF8)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(
@@ -64,15 +72,19 @@ def read_bytes(path: Path) -> bytes:
     """Return what a file holds, unpacked if its name ends in ``.gz``.
 
     Raises:
-        DataError: the file is missing or cannot be read, or its compression is damaged or cut off.
+        DataError: the file is missing or cannot be read, its compression is damaged or cut off, or it holds more than
+            ``LARGEST_CONTENT`` bytes.
     """
     try:
         with _open(path) as file:
-            return file.read()
+            content = file.read(LARGEST_CONTENT + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: the gzip data is damaged or cut off ({error}); fetch or pack it again") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error}); give the path of a file") from error
+    if len(content) > LARGEST_CONTENT:
+        raise DataError(f"{path}: holds more than {LARGEST_CONTENT:,} bytes; cut it into several files")
+    return content
 
 
 def _open(source: Path | str | IO[bytes]) -> contextlib.AbstractContextManager[IO[bytes] | gzip.GzipFile]:

@@ -22,6 +22,7 @@ from typing import Any, Literal, cast
 import numpy as np
 import numpy.typing as npt
 
+from nlp_lstm.arrays import read_npy
 from nlp_lstm.errors import ConfigError, DataError, shorten
 
 Table = tuple[list[str], npt.NDArray[np.float32]]
@@ -32,7 +33,7 @@ Kind = Literal["npy", "json", "pickle", "text", "headless", "binary"]
 _MAX_EMBED = 10_000
 _SNIFF_BYTES = 1 << 18
 _WINK_ROW = re.compile(rb'\s*("(?:[^"\\]|\\.)*")\s*:\s*\[([^\]]*)\]\s*([,}])')
-_NUMBER = re.compile(rb"[-+]?((\d+\.?\d*|\.\d+)(e[-+]?\d+)?|nan|inf|infinity)", re.IGNORECASE)
+_NUMBER = re.compile(rb"[-+]?((\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?|nan|inf|infinity)", re.IGNORECASE)
 _READABLE = "word2vec text or binary, GloVe text, fastText .vec (each also .gz), .npy with .parquet or .txt, wink JSON"
 
 
@@ -93,7 +94,7 @@ def sniff_kind(path: Path) -> Kind:
     if head.startswith(b"\x80") or path.suffix.lower() in (".kv", ".model", ".pkl", ".pickle"):
         return "pickle"
     first, _, rest = head.partition(b"\n")
-    header = re.fullmatch(rb"(\d+) (\d+)\s*", first)
+    header = re.fullmatch(rb"(\d{1,12}) (\d{1,12})\s*", first)
     if header and rest:
         _check_header(path, int(header[1]), int(header[2]))
         return "text" if _looks_like_text(rest[:4096]) else "binary"
@@ -203,26 +204,32 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 def _read_pair(path: Path) -> Table:
     """A matrix in ``.npy`` with its words in a Parquet file (its first column of strings) or a text file."""
     _, words_path = source_files(path)
-    try:
-        matrix = np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
-        raise DataError(f"{path}: no .npy file of numbers, or cut off ({error})") from error
+    matrix = read_npy(path)
     if matrix.ndim != 2 or matrix.dtype.kind != "f":
         raise DataError(f"{path}: holds {matrix.dtype} of shape {matrix.shape}; vectors are a 2-D array of floats")
     if words_path.suffix.lower() == ".txt":
-        words = words_path.read_text("utf-8").removesuffix("\n").split("\n")
+        try:
+            words = words_path.read_text("utf-8").removesuffix("\n").split("\n")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{words_path}: is not UTF-8 ({error})") from error
     else:
         import pyarrow
         import pyarrow.parquet
 
         try:
-            table = pyarrow.parquet.read_table(words_path)
-        except pyarrow.ArrowException as error:
+            file = pyarrow.parquet.ParquetFile(words_path)
+            columns = [field.name for field in file.schema_arrow if pyarrow.types.is_string(field.type)]
+            if not columns:
+                names = ", ".join(file.schema_arrow.names)
+                raise DataError(f"{words_path}: has no column of strings; its columns: {shorten(names)}")
+            column = "index" if "index" in columns else columns[0]
+            words = []
+            for batch in file.iter_batches(columns=[column], use_threads=False):
+                words += batch.column(0).to_pylist()
+                if len(words) > len(matrix):
+                    break
+        except (pyarrow.ArrowException, UnicodeDecodeError) as error:
             raise DataError(f"{words_path}: no Parquet file, or damaged ({error})") from error
-        columns = [field.name for field in table.schema if pyarrow.types.is_string(field.type)]
-        if not columns:
-            raise DataError(f"{words_path}: has no column of strings; its columns: {', '.join(table.schema.names)}")
-        words = table.column("index" if "index" in columns else columns[0]).to_pylist()
     if len(words) != len(matrix):
         raise DataError(f"{words_path}: has {len(words)} words for the {len(matrix)} vectors of {path.name}")
     return words, matrix
@@ -247,8 +254,12 @@ def _read_wink(path: Path) -> Table:
         try:
             text = data[words_start.end() - 1 : vectors_start.start()].decode("utf-8")
             words, _ = json.JSONDecoder().raw_decode(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f'{path}: "words" is damaged ({error})') from error
+        _check_words(path, words)
+        smallest = 2 * embed * len(words)  # "0," in text
+        if smallest > len(data):
+            raise DataError(f"{path}: {len(words)} words of {embed} numbers, which {len(data)} bytes cannot hold")
         rows = {word: row for row, word in enumerate(words)}
         matrix = np.full((len(words), embed), np.nan, dtype=np.float32)
         position, ending = vectors_start.end(), b","
@@ -260,8 +271,8 @@ def _read_wink(path: Path) -> Table:
                 )
             position, ending = match.end(), match[3]
             values = match[2].split(b",")
-            row = rows.get(json.loads(match[1]))
             try:
+                row = rows.get(json.loads(match[1]))
                 if row is None or len(values) < embed:
                     raise ValueError("not in words" if row is None else f"{len(values)} numbers, expected {embed}")
                 matrix[row] = np.array(values[:embed], dtype=np.float32)
@@ -274,9 +285,7 @@ def _check(path: Path, words: list[str], matrix: npt.NDArray[np.float32]) -> Tab
     """Refuse what is no usable table; drop the later ones of words that stand twice."""
     if not words:
         raise DataError(f"{path}: holds no words")
-    for word in words:
-        if not isinstance(word, str) or not word or "\n" in word:
-            raise DataError(f"{path}: {shorten(word)} is no word; words are non-empty strings without line breaks")
+    _check_words(path, words)
     finite = np.isfinite(matrix).all(axis=1)
     if not finite.all():
         row = int(np.argmin(finite))
@@ -286,3 +295,9 @@ def _check(path: Path, words: list[str], matrix: npt.NDArray[np.float32]) -> Tab
         rows = sorted(first.values())
         return [words[row] for row in rows], matrix[rows]
     return words, matrix
+
+
+def _check_words(path: Path, words: list[Any]) -> None:
+    for word in words:
+        if not isinstance(word, str) or not word or "\n" in word:
+            raise DataError(f"{path}: {shorten(word)} is no word; words are non-empty strings without line breaks")

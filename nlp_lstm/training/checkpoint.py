@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from nlp_lstm.errors import CheckpointError
 from nlp_lstm.training.optim import WeightAverage
+from nlp_lstm.weights import write_tensors
 
 _GROUPS = ("model", "average", "best", "carried", "optimizer")
 
@@ -78,8 +79,6 @@ def save_checkpoint(
         best: the best weights so far.
         carried: what the next batch begins with, such as recurrent states.
     """
-    from safetensors.torch import save_file
-
     tensors: dict[str, Tensor] = {"random": torch.get_rng_state()}
     tensors |= {f"model/{name}": tensor for name, tensor in model.named_parameters()}
     tensors |= {f"average/{name}": tensor for name, tensor in average.tensors.items()}
@@ -89,7 +88,7 @@ def save_checkpoint(
         tensors |= {f"optimizer/{number}/{key}": value for key, value in values.items()}
     counters = {"state": json.dumps(vars(state))}
     draft = path.with_suffix(".part")
-    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, draft, metadata=counters)
+    write_tensors({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, draft, counters)
     os.replace(draft, path)
 
 

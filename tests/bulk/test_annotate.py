@@ -545,6 +545,23 @@ def test_kills_at_any_place_lose_double_and_reorder_nothing(critic, text_file, t
     assert contents(out) == expected
 
 
+def test_a_clock_that_is_put_back_or_forward_changes_nothing(critic, text_file, tmp_path):
+    given = {"model": critic, "form": "jsonl", "shard_rows": 12, "workers": 1}
+    annotate(text_file, tmp_path / "whole", **given)
+    out = tmp_path / "out"
+
+    def work() -> None:
+        die_at(16)
+        annotate(text_file, out, **given)
+
+    assert os.WIFSIGNALED(in_child(work))
+    for time_of_change in (1, 4_000_000_000 * 10**9):
+        for path in (text_file, out, *out.iterdir()):
+            os.utime(path, ns=(time_of_change, time_of_change))
+    assert annotate(text_file, out, resume=True, **given).rows_before > 0
+    assert contents(out) == contents(tmp_path / "whole")
+
+
 def test_a_full_disk_is_one_error_and_what_was_done_is_kept(critic, tmp_path):
     path = tmp_path / "in.txt"
     path.write_text("Good.\n" * 4 + "Bad, so bad. " * 400 + "\n", encoding="utf-8")

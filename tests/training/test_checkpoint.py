@@ -120,7 +120,7 @@ def test_a_failed_save_leaves_the_old_checkpoint(path, monkeypatch):
         raise OSError("disk full")
 
     with monkeypatch.context() as patch:
-        patch.setattr("safetensors.torch.save_file", fail)
+        patch.setattr("nlp_lstm.weights.save_file", fail)
         with pytest.raises(OSError, match="disk full"):
             Parts(seed=1).save(path, state(step=2))
     assert Parts(seed=2).load(path)[0].step == 1
