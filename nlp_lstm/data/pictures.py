@@ -56,8 +56,10 @@ class PictureReading(Settings):
     null reads the pictures themselves."""
     scenes: int = Field(14_000, ge=10, le=1_000_000)
     """Of drawn scenes: how many."""
+    clips: int = Field(8_000, ge=10, le=1_000_000)
+    """Of drawn clips: how many."""
     seed: int = Field(1, ge=0)
-    """Of drawn scenes: what they are drawn by."""
+    """Of drawn scenes and clips: what they are drawn by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
