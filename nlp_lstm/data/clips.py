@@ -23,7 +23,9 @@ from nlp_lstm.data.scenes import GROUNDS, NOUNS, SIDE, Group, Placed, Scene, Spr
 
 NUM_FRAMES = range(6, 9)
 ANIMALS = NOUNS[: NOUNS.index("rose")]
-VEHICLES = NOUNS[NOUNS.index("locomotive") : NOUNS.index("anchor")] + NOUNS[NOUNS.index("sailboat") : NOUNS.index("necktie")]
+VEHICLES = (
+    NOUNS[NOUNS.index("locomotive") : NOUNS.index("anchor")] + NOUNS[NOUNS.index("sailboat") : NOUNS.index("necktie")]
+)
 MOVERS = ANIMALS + VEHICLES
 """The drawings that are used: those of what moves."""
 
@@ -149,7 +151,7 @@ def make_clip(generator: random.Random, sprites: Sprites, name: str) -> PictureE
 
 
 def _choose_actions(generator: random.Random, count: int, *, is_same: bool) -> list[str]:
-    """What happens, in order; one drawing never does the same twice, nor anything before it appears or once it is gone."""
+    """What happens, in order; one drawing never does the same twice, and nothing before it is there or after."""
     while True:
         chosen = [generator.choice(list(ACTIONS)) for _ in range(count)]
         if count == 1 or not is_same:
@@ -168,9 +170,7 @@ def _choose_paths(
             return paths
 
 
-def _choose_path(
-    generator: random.Random, stretches: Sequence[_Stretch], num_frames: int, sides: range
-) -> list[_Pose]:
+def _choose_path(generator: random.Random, stretches: Sequence[_Stretch], num_frames: int, sides: range) -> list[_Pose]:
     """Return the pose of one drawing in each frame, inside the frame."""
     side = generator.choice(sides)
     changes = [stretch.action for stretch in stretches if stretch.action in _SIZES]

@@ -3,7 +3,8 @@
     Karpathy's JSON    {"images": [{"filename": "a.jpg", "split": "train", "sentences": [{"raw": "A dog runs."}]}]}
     token file         a.jpg#0<tab>A dog runs .
 
-The pictures lie in the folder of the file, in ``images`` beside it, or where ``reading.images`` says.
+The pictures lie in the folder of the file, in ``images`` beside it, or where ``reading.images`` says. Clips are listed
+in the same forms: a name is that of a file, or of a folder of frames.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ class _Finder:
                     return self.features[known]
             raise DataError(f"{where}: the file of features has none of {shorten(name)}")
         for found in (self.folder / name, self.folder / PurePosixPath(name).name):
-            if found.is_file():
+            if found.is_file() or (found.is_dir() and found != self.folder):  # a clip may be a folder of frames
                 return found
         raise DataError(f"{where}: there is no picture {shorten(name)} in {self.folder}; reading.images says where")
 

@@ -44,6 +44,7 @@ tasks: Registry[type[Task]] = Registry(
         "sentiment": "nlp_lstm.tasks.sentiment",
         "series": "nlp_lstm.tasks.series",
         "translate": "nlp_lstm.tasks.translate",
+        "video": "nlp_lstm.tasks.video",
     },
 )
 predictors: Registry[type[ArrayPredictor]] = Registry(
