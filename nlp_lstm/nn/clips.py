@@ -1,6 +1,6 @@
 """A network that watches a clip and writes a sentence: frames, an LSTM over time, and the decoder of translation.
 
-    seen    = encoder(pixels of each frame), weighed over its places    batch time weight*features
+    seen    = encoder(pixels of each frame), weighed over its places    batch time 4*features
     frames  = relu(linear([seen, seen - seen in the frame before]))     batch time hidden
     read    = LSTM(frames)                                              batch time direction*hidden
     memory  = [read, frames]                                            what the decoder looks at, by frame
@@ -41,7 +41,7 @@ class PlaceWeights(nn.Module):
         ways = [torch.outer(down, right) for down, right in ((one, one), (one, line), (line, one), (line, line))]
         self.weight = nn.Parameter(torch.stack(ways).flatten(1) / PLACES**2)
 
-    def forward(self, places: Float[Tensor, "picture place features"]) -> Float[Tensor, "picture way*features"]:
+    def forward(self, places: Float[Tensor, "picture place features"]) -> Float[Tensor, "picture 4*features"]:
         return (self.weight @ places).flatten(1)
 
 
