@@ -54,7 +54,7 @@ def load_frames(source: Any, size: int, num_frames: int, where: str = "clip") ->
     if isinstance(source, Drawable):
         source = source.draw()
     if isinstance(source, np.ndarray):
-        frames: Sequence[Any] = source if source.ndim == 4 else [source]
+        frames = source if source.ndim == 4 else source[None]
         _check_length(len(frames), (1, 1), where)
         return np.stack([load_pixels(frames[place], size, where) for place in _kept(len(frames), num_frames)])
     if isinstance(source, Image.Image):

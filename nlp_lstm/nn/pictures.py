@@ -153,7 +153,7 @@ class Describer(Decoder, ABC):
 
     def see_pixels(self, pixels: UInt8[Tensor, "picture height width 3"]) -> Float[Tensor, "picture place features"]:
         """Return what the encoder makes of pictures."""
-        return self.encoder(pixels.permute(0, 3, 1, 2).float() / 127.5 - 1)  # type: ignore[misc, no-any-return]
+        return self.encoder(pixels.permute(0, 3, 1, 2).float() / 127.5 - 1)  # type: ignore[misc]
 
     def look_at_nothing(self, num_rows: int, size: int, start_size: int) -> DecoderState:
         """Return what the decoder begins with where there is no encoder: one place of zeros."""

@@ -57,7 +57,7 @@ class CaptionTask(DescriptionTask):
     def load_pixels(self, item: Any, where: str) -> Pixels:
         return load_pixels(item, self.settings.image_size, where)
 
-    def stack(self, contents: Sequence[Pixels], pad_to: int) -> tuple[Tensor, Tensor]:
+    def stack(self, contents: Sequence[Any], pad_to: int) -> tuple[Tensor, Tensor]:
         pixels = torch.from_numpy(np.stack(contents))
         return pixels, torch.ones(len(contents), PLACES * PLACES, dtype=torch.bool)
 

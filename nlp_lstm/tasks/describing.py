@@ -99,7 +99,7 @@ class DescriptionTask(Task):
         """
 
     @abstractmethod
-    def stack(self, contents: Sequence[Pixels], pad_to: int) -> tuple[Tensor, Tensor]:
+    def stack(self, contents: Sequence[Any], pad_to: int) -> tuple[Tensor, Tensor]:
         """Return the pixels of several as one tensor, and the mask of the places or frames that are looked at."""
 
     @abstractmethod

@@ -58,7 +58,7 @@ class VideoTask(DescriptionTask):
     def load_pixels(self, item: Any, where: str) -> Pixels:
         return load_frames(item, self.settings.image_size, self.settings.frames, where)
 
-    def stack(self, contents: Sequence[Pixels], pad_to: int) -> tuple[Tensor, Tensor]:
+    def stack(self, contents: Sequence[Any], pad_to: int) -> tuple[Tensor, Tensor]:
         most = max(pad_to, *map(len, contents))
         pixels = torch.zeros(len(contents), most, *contents[0].shape[1:], dtype=torch.uint8)
         for row, frames in enumerate(contents):
