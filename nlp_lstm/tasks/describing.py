@@ -1,7 +1,7 @@
 """What describing pictures and describing clips share: looked at once, then written word by word.
 
 The decoder and the search are those of translation; what it looks at are the places of a picture, or the frames of a
-clip.
+clip. What using such a model takes is in `nlp_lstm.tasks.description_answers`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nlp_lstm.data.pictures import Drawable, PictureExample, PictureReading, Pixels, load_features
+from nlp_lstm.data.pictures import PictureExample, PictureReading, Pixels, load_features
 from nlp_lstm.data.sampling import shuffled_batches
 from nlp_lstm.decoding.beam import beam_search
 from nlp_lstm.decoding.ensemble import join_steps
-from nlp_lstm.errors import CheckpointError, ConfigError, DataError, shorten
+from nlp_lstm.errors import ConfigError, DataError, shorten
 from nlp_lstm.evaluation.caption_report import attention_plot, caption_report
 from nlp_lstm.evaluation.captions import Captioned, Shown, corpus_bleu, split_caption
 from nlp_lstm.evaluation.report import Report, Section
@@ -29,7 +29,6 @@ from nlp_lstm.nn.pictures import Describer
 from nlp_lstm.nn.translator import Written
 from nlp_lstm.tasks.base import Task, predict_examples
 from nlp_lstm.tasks.captioning import (
-    CaptionOptions,
     Described,
     DescriptionSettings,
     Seen,
@@ -37,11 +36,11 @@ from nlp_lstm.tasks.captioning import (
     caption_options,
     pad_ids,
 )
+from nlp_lstm.tasks.description_answers import DescriptionPredictor
 from nlp_lstm.text.detokenize import detokenise
-from nlp_lstm.text.tokenize import Tokenizer
 from nlp_lstm.text.units import BOS_ID, EOS_ID, PAD_ID, SPECIALS, UNK_ID
 from nlp_lstm.text.vectors import WordVectors
-from nlp_lstm.text.vocabulary import EOS, Vocabulary, check_keys
+from nlp_lstm.text.vocabulary import EOS, Vocabulary
 
 DescriptionTaskType = TypeVar("DescriptionTaskType", bound="DescriptionTask")
 
@@ -57,46 +56,17 @@ class TrainingPart(NamedTuple):
     seed: str
 
 
-class DescriptionTask(Task):
-    """Descriptions of what is seen; a subclass says how that is loaded, put into a batch, and shown.
+class DescriptionTask(DescriptionPredictor, Task):
+    """Descriptions of what is seen; a subclass says how that is loaded, put into a batch, and shown."""
 
-    Args:
-        settings: the model.
-        words: those that are written.
-        objects: the words for objects that the training data names; empty where it names none.
-        num_features: of a place or frame, where these come as features; else 0.
-    """
-
-    thing: ClassVar[str]
-    """What is described, in messages and reports; its plural has an s."""
-    weight: ClassVar[int]
-    """Tokens that one counts as where batches are filled by tokens."""
     word_kinds: ClassVar[Mapping[str, frozenset[str]]]
     """The words that are compared by their kind, besides the objects, which the data names."""
     attention_rows: ClassVar[int]
     """Rows of the places that the decoder looks at, as they lie in what is shown."""
     data_kind = "pictures"
     reading_type = PictureReading
-    option_names: ClassVar[tuple[str, ...]] = tuple(CaptionOptions.model_fields)
-    needs_tokenizer: ClassVar[bool] = False
-
-    def __init__(
-        self, settings: DescriptionSettings, words: Vocabulary, objects: Iterable[str] = (), num_features: int = 0
-    ) -> None:
-        self.settings: Any = settings
-        self.words = words
-        self.objects = tuple(objects)
-        self.num_features = num_features
 
     # ---- what a subclass adds
-
-    @abstractmethod
-    def load_pixels(self, item: Any, where: str) -> Pixels:
-        """Return the pixels of one; ``where`` is for messages.
-
-        Raises:
-            DataError: it cannot be read.
-        """
 
     @abstractmethod
     def stack(self, contents: Sequence[Any], pad_to: int) -> tuple[Tensor, Tensor]:
@@ -139,24 +109,6 @@ class DescriptionTask(Task):
         say(f"vocabulary: {len(words) - len(SPECIALS):,} words of {len(counts):,}")
         return cls(settings, words, sorted(objects), num_features)
 
-    @classmethod
-    def from_vocabulary(
-        cls: type[DescriptionTaskType], settings: DescriptionSettings, values: Mapping[str, Any]
-    ) -> DescriptionTaskType:
-        check_keys(values, ("words", "objects", "num_features"))
-        words, objects, size = (
-            Vocabulary.from_dict(values.get("words")),
-            values.get("objects"),
-            values.get("num_features"),
-        )
-        if words.tokens[: len(SPECIALS)] != SPECIALS or words.num_specials != len(SPECIALS):
-            raise CheckpointError("damaged vocabulary: the words do not begin with the specials")
-        if not isinstance(objects, list) or any(not isinstance(word, str) for word in objects):
-            raise CheckpointError(f"damaged vocabulary: objects is {shorten(objects)}, expected words")
-        if type(size) is not int or not 0 <= size <= 1 << 20 or (size > 0) != (settings.encoder == "features"):
-            raise CheckpointError(f"damaged vocabulary: num_features is {shorten(size)} for {settings.encoder}")
-        return cls(settings, words, objects, size)
-
     def vocabulary(self) -> dict[str, Any]:
         return {"words": self.words.to_dict(), "objects": list(self.objects), "num_features": self.num_features}
 
@@ -173,9 +125,6 @@ class DescriptionTask(Task):
                 f"{where}: the {self.thing} {shorten(missing)} has no sentence; every one needs one at least"
             )
         return []
-
-    def size(self, example: PictureExample) -> int:
-        return self.weight
 
     def encode(self, examples: Sequence[PictureExample], folder: Path) -> list[Seen]:
         return [self.see(example) for example in examples]
@@ -199,14 +148,9 @@ class DescriptionTask(Task):
             split=example.split,
             key=example.key,
             facts=example.facts,
-            content=self._content(example.picture, example.name),
+            content=self.content(example.picture, example.name),
             caption_ids=tuple(tuple(self.words.ids(words)) for words in split),
         )
-
-    def _content(self, item: Any, where: str) -> Any:
-        if self.settings.encoder == "features":
-            return load_features(item, self.num_features, where)
-        return self.load_pixels(item, where)
 
     def identify(self, examples: Sequence[Seen]) -> Iterator[bytes]:
         for example in examples:
@@ -310,47 +254,6 @@ class DescriptionTask(Task):
     @property
     def predicts_together(self) -> bool:
         return True
-
-    # ---- use
-
-    @property
-    def reads_files(self) -> bool:
-        return True
-
-    def is_one(self, given: Any, *, is_pretokenized: bool) -> bool:
-        return isinstance(given, (str, Path, bytes, np.ndarray, Drawable)) or not isinstance(given, Iterable)
-
-    def check_input(self, item: Any, where: str, *, is_pretokenized: bool) -> None:
-        if is_pretokenized:
-            raise DataError(f"{where}: a {self.thing} has no tokens; leave out pretokenized")
-        if not _is_blank(item):
-            self._content(item, where)
-
-    def read_text(self, text: Any, tokenizer: Tokenizer | None, *, is_pretokenized: bool) -> Iterator[Seen]:
-        if not _is_blank(text):
-            yield Seen(name=self.thing, picture=text, content=self._content(text, self.thing))
-
-    def check_options(self, **options: Any) -> None:
-        asked = caption_options(options)
-        if asked.num_return_sequences > 1 and asked.attention:
-            raise ConfigError("attention is shown for one sentence; leave out num_return_sequences")
-
-    def format(self, answers: Iterable[tuple[PictureExample, Described]], **options: Any) -> Any:
-        """Return the sentence in the shape of Hugging Face's image to text, of several each with its score."""
-        asked = caption_options(options)
-        found = next((described for _, described in answers), None) or Described(texts=("",), scores=(0.0,))
-        results: list[dict[str, Any]] = [{"generated_text": text} for text in found.texts]
-        if asked.attention:
-            weights = [list(row) for row in found.weights]
-            results[0]["attention"] = {"words": list(found.words), "weights": weights}
-        if asked.num_return_sequences > 1:
-            return [{**result, "score": score} for result, score in zip(results, found.scores, strict=True)]
-        return results[0]
-
-    def as_line(self, result: Any) -> str:
-        """Return the sentence, of several the best."""
-        best: dict[str, Any] = result[0] if isinstance(result, list) else result
-        return str(best["generated_text"])
 
     # ---- evaluation
 
@@ -458,10 +361,6 @@ def _where_it_looked(networks: Sequence[Describer], one: SeenBatch) -> tuple[tup
 def _mean_length(example: Seen) -> int:
     """The words of a sentence and its end, in the mean over the example's sentences."""
     return 1 + round(sum(map(len, example.caption_ids)) / max(1, len(example.caption_ids)))
-
-
-def _is_blank(item: Any) -> bool:
-    return isinstance(item, (str, bytes)) and not item.strip()
 
 
 def _describer(model: nn.Module) -> Describer:
