@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import io
 import json
 import math
 import os
@@ -17,9 +18,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from nlp_lstm.data.clips import make_clip
 from nlp_lstm.data.example import LabelledExample, ParallelExample, TaggedExample, TextExample
-from nlp_lstm.data.pictures import PictureExample, load_pixels, to_png
+from nlp_lstm.data.pictures import PictureExample, Pixels, load_pixels, to_png
 from nlp_lstm.data.readers import read_conllu, read_examples
 from nlp_lstm.data.reading import ParallelSettings
 from nlp_lstm.data.scenes import Sprites, make_scene
@@ -168,6 +171,13 @@ SMALL_CAPTIONER = (
 """The same for pictures."""
 
 
+SMALL_VIDEO = tuple(
+    "training.learning_rate=0.006" if setting.startswith("training.learning_rate") else setting
+    for setting in SMALL_CAPTIONER
+)
+"""The same for clips."""
+
+
 def tiny_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
     """Return the tagging recipe in its tiny form, further changed by ``overrides``."""
     return load_recipe("pos", [*SMALL_NETWORK, f"training.tokens={tokens}", *overrides])
@@ -201,6 +211,11 @@ def tiny_series_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
 def tiny_caption_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
     """Return the recipe of descriptions in its tiny form, further changed by ``overrides``."""
     return load_recipe("caption", [*SMALL_CAPTIONER, f"training.tokens={tokens}", *overrides])
+
+
+def tiny_video_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
+    """Return the recipe of descriptions of clips in its tiny form, further changed by ``overrides``."""
+    return load_recipe("video", [*SMALL_VIDEO, f"training.tokens={tokens}", *overrides])
 
 
 @contextlib.contextmanager
@@ -410,6 +425,50 @@ def tiny_caption_run() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="nlp-lstm-tests-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return _run_once(tiny_caption_recipe(tokens=1_000), write_pictures(folder / "pictures"))
+
+
+@lru_cache(maxsize=1)
+def clip_examples() -> tuple[PictureExample, ...]:
+    """Return clips of the shapes, with their sentences."""
+    generator = random.Random(5)
+    return tuple(make_clip(generator, shapes(), f"clip {number}") for number in range(40))
+
+
+def gif(frames: Pixels) -> bytes:
+    """Return frames as a moving GIF."""
+    stream = io.BytesIO()
+    first, *others = map(Image.fromarray, frames)
+    first.save(stream, "GIF", save_all=True, append_images=others, duration=100, loop=0)
+    return stream.getvalue()
+
+
+def write_clips(folder: Path, count: int = 20) -> Path:
+    """Write clips in ``images``, by turns as folders of frames and as GIF files, and Karpathy's JSON beside it."""
+    listed = []
+    for number, example in enumerate(clip_examples()[:count]):
+        frames = example.picture.draw()
+        name = f"{number}.gif" if number % 2 else f"{number}"
+        path = folder / "images" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if number % 2:
+            path.write_bytes(gif(frames))
+        else:
+            path.mkdir()
+            for place, frame in enumerate(frames):
+                (path / f"{place}.png").write_bytes(to_png(frame))
+        split = ("train", "restval", "train", "val", "test")[number % 5]
+        sentences = [{"raw": caption} for caption in example.captions]
+        listed.append({"filename": name, "split": split, "sentences": sentences})
+    (folder / "clips.json").write_text(json.dumps({"images": listed}), encoding="utf-8")
+    return folder / "clips.json"
+
+
+@lru_cache(maxsize=1)
+def tiny_video_run() -> Path:
+    """Return the folder of a finished tiny run on a few clips. Read only."""
+    folder = Path(tempfile.mkdtemp(prefix="nlp-lstm-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return _run_once(tiny_video_recipe(tokens=1_000), write_clips(folder / "clips"))
 
 
 @lru_cache(maxsize=1)

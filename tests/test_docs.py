@@ -24,6 +24,7 @@ from samples import (
     SMALL_NETWORK,
     SMALL_SERIES,
     SMALL_TRANSLATOR,
+    SMALL_VIDEO,
     TAGGED,
     bundled_model,
     tiny_bidirectional_run,
@@ -34,6 +35,8 @@ from samples import (
     tiny_sentiment_run,
     tiny_series_run,
     tiny_translation_run,
+    tiny_video_run,
+    write_clips,
     write_pictures,
 )
 from typer.testing import CliRunner
@@ -61,6 +64,7 @@ TINY_CLASSIFIER = [*SMALL_CLASSIFIER, "model.hidden=8", "training.tokens=400"]
 TINY_BIDIRECTIONAL_MODEL = [*SMALL_BIDIRECTIONAL_MODEL, "model.hidden=8", "training.tokens=400"]
 TINY_LANGUAGE_MODEL = [*SMALL_LANGUAGE_MODEL, "training.tokens=400"]
 TINY_CAPTIONER = [*SMALL_CAPTIONER, "training.tokens=400"]
+TINY_VIDEO = [*SMALL_VIDEO, "training.tokens=400"]
 TINY_SERIES = [*SMALL_SERIES, "training.tokens=400"]
 AHEAD = ["reading.time=day", "reading.numbers={price: log-change}", "reading.ahead=price"]
 TINY_TRANSLATOR = [*SMALL_TRANSLATOR, "training.tokens=400"]
@@ -94,6 +98,9 @@ def workplace(tmp_path, monkeypatch) -> Path:
     shutil.copy(PAIRS, folder / "my_pairs.tsv")
     write_pictures(folder / "my_pictures")
     shutil.copy(folder / "my_pictures" / "images" / "0.png", folder / "my_photo.png")
+    write_clips(folder / "my_clips")
+    shutil.copy(folder / "my_clips" / "images" / "1.gif", folder / "my_clip.gif")
+    shutil.copytree(folder / "my_clips" / "images" / "2", folder / "my_frames")
     (folder / "my_space.yaml").write_text("model.hidden: {low: 4, high: 8}\n", encoding="utf-8")
     (folder / "my_prices.csv").write_text(PRICES, encoding="utf-8")
     symbols = (f'{{"symbols": "{number:b}", "label": "{number % 2}"}}' for number in range(1, 60))
@@ -119,6 +126,7 @@ def run_nlp_lstm(arguments: list[str], text: str = "") -> None:
             "bilm-sentiment": ([*TINY_BIDIRECTIONAL_MODEL, "model.embedding.words=learned"], Path("my_text.txt")),
             "translate": (TINY_TRANSLATOR, PAIRS),
             "caption": (TINY_CAPTIONER, Path("my_pictures/pictures.json")),
+            "video": (TINY_VIDEO, Path("my_clips/clips.json")),
             "series": ([*TINY_SERIES, *AHEAD], Path("my_prices.csv")),
             "series-vowels": (TINY_SERIES, Path("my_symbols.jsonl")),
             "series-peptides": (TINY_SERIES, Path("my_symbols.jsonl")),
@@ -161,6 +169,8 @@ def run_line(line: str) -> None:
         shutil.copy(bundled_folder("pipelines") / "pos.yaml", "runs/tune-pos/best.yaml")
     if "runs/caption/model" in line:
         shutil.copytree(tiny_caption_run() / "model", "runs/caption/model")
+    if "runs/video/model" in line:
+        shutil.copytree(tiny_video_run() / "model", "runs/video/model")
     if "runs/series/model" in line:
         shutil.copytree(tiny_series_run() / "model", "runs/series/model")
     if "runs/sentiment/model" in line:

@@ -3,7 +3,8 @@
     Karpathy's JSON    {"images": [{"filename": "a.jpg", "split": "train", "sentences": [{"raw": "A dog runs."}]}]}
     token file         a.jpg#0<tab>A dog runs .
 
-The pictures lie in the folder of the file, in ``images`` beside it, or where ``reading.images`` says.
+The pictures lie in the folder of the file, in ``images`` beside it, or where ``reading.images`` says. Clips are listed
+in the same forms: a name is that of a file, or of a folder of frames.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ class _Finder:
                 if known in self.features:
                     return self.features[known]
             raise DataError(f"{where}: the file of features has none of {shorten(name)}")
-        found = _first_file(self.folder / name, self.folder / PurePosixPath(name).name)
+        found = _first_place(self.folder, self.folder / name, self.folder / PurePosixPath(name).name)
         if found is not None:
             return found
         raise DataError(f"{where}: there is no picture {shorten(name)} in {self.folder}; reading.images says where")
@@ -119,6 +120,20 @@ def _first_file(*paths: Path) -> Path | None:
     for path in paths:
         try:
             if path.is_file():
+                return path
+        except (OSError, ValueError):
+            continue
+    return None
+
+
+def _first_place(folder: Path, *paths: Path) -> Path | None:
+    """The first path that is a file, or a folder of frames inside of ``folder``."""
+    for path in paths:
+        found = _first_file(path)
+        if found is not None:
+            return found
+        try:
+            if path.is_dir() and path != folder:
                 return path
         except (OSError, ValueError):
             continue

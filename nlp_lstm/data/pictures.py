@@ -1,4 +1,4 @@
-"""Pictures and the sentences that describe them, and how a picture becomes pixels.
+"""Pictures and the sentences that describe them, and how a picture becomes pixels; for clips see `clip_files`.
 
 A picture may come from anywhere, so before one is unpacked its file and its sides are looked at, and what is damaged,
 too large or no picture is refused with a reason. Pixels are 8-bit red, green and blue, `height width channel`.
@@ -36,7 +36,7 @@ MOST_FEATURES = 1 << 24  # numbers of one picture
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
 """The formats that are read; others, such as PostScript, would start programs."""
 
-_PILLOW_FAULTS = (
+PILLOW_FAULTS = (
     *(OSError, ValueError, SyntaxError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError),
     *(MemoryError, EOFError, RuntimeError, struct.error, zlib.error),
 )
@@ -45,14 +45,15 @@ _PILLOW_FAULTS = (
 
 @runtime_checkable
 class Drawable(Protocol):
-    """A picture that is drawn when it is needed."""
+    """A picture or clip that is drawn when it is needed."""
 
     def draw(self) -> Pixels:
-        """Return its pixels."""
+        """Return its pixels, of a clip `time height width 3`."""
 
 
 PictureSource: TypeAlias = "Path | str | bytes | Drawable | Image | Pixels | Features"
-"""A file, its content, a drawing, an open picture, pixels, or features that another network made of a picture."""
+"""A file, its content, a drawing, an open picture, pixels, or features that another network made of a picture; of a
+clip also the folder of its frames."""
 
 
 class PictureReading(Settings):
@@ -65,8 +66,10 @@ class PictureReading(Settings):
     null reads the pictures themselves."""
     scenes: int = Field(14_000, ge=10, le=1_000_000)
     """Of drawn scenes: how many."""
+    clips: int = Field(8_000, ge=10, le=1_000_000)
+    """Of drawn clips: how many."""
     seed: int = Field(1, ge=0)
-    """Of drawn scenes: what they are drawn by."""
+    """Of drawn scenes and clips: what they are drawn by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,38 +134,60 @@ def load_pixels(source: Any, size: int, where: str = "picture") -> Pixels:
             raise DataError(
                 f"{where} has shape {list(source.shape)} of {source.dtype}; pixels are uint8, height width 3"
             )
-        return _fit(Image.fromarray(source), size)
+        return fit(Image.fromarray(source), size)
     if isinstance(source, Image.Image):
-        _check_sides(source, where)
-        return _unpack(source, size, where)
+        check_sides(source.size, where)
+        return unpack(source, size, where)
+    content, where = read_content(source, where)
+    image = open_picture(content, where)
+    image.draft("RGB", (2 * size, 2 * size))  # a JPEG is unpacked smaller
+    return unpack(image, size, where)
+
+
+def read_content(source: Any, where: str) -> tuple[bytes, str]:
+    """Return what is in a file, given by its path or as its bytes, and what messages call it.
+
+    Raises:
+        DataError: it cannot be read, or is too large.
+    """
     if isinstance(source, (str, Path)):
         path = Path(source)
-        where = str(path) if where == "picture" else f"{where}, {path}"
+        where = f"{where}, {path}" if where not in ("picture", "clip") else str(path)
         try:
             if path.stat().st_size > LARGEST_FILE:
                 raise DataError(f"{where} has {path.stat().st_size:,} bytes; at most {LARGEST_FILE:,} are read")
             source = path.read_bytes()
         except OSError as error:
-            raise DataError(f"{where}: cannot be read ({error.strerror or error}); give a picture's path") from error
+            raise DataError(f"{where}: cannot be read ({error.strerror or error}); give a file's path") from error
         except ValueError as error:  # a NUL in a path
             raise DataError(f"{shorten(where)} is no path ({error})") from error
     if not isinstance(source, bytes):
         raise DataError(
-            f"{where} is {shorten(source)} ({type(source).__name__}); give a picture's path, its bytes, or pixels"
+            f"{where} is {shorten(source)} ({type(source).__name__}); give a path, the bytes of a file, or pixels"
         )
     if len(source) > LARGEST_FILE:
         raise DataError(f"{where} has {len(source):,} bytes; at most {LARGEST_FILE:,} are read")
+    return source, where
+
+
+def open_picture(content: bytes, where: str) -> Image:
+    """Return a picture in one of the ``FORMATS``, not unpacked yet.
+
+    Raises:
+        DataError: it is none, or too large.
+    """
+    from PIL import Image
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what Pillow warns of, a large picture, is checked here
         try:
-            image = Image.open(io.BytesIO(source), formats=FORMATS)
+            image = Image.open(io.BytesIO(content), formats=FORMATS)
         except Image.DecompressionBombError as error:
             raise DataError(f"{where}: is far too large a picture; at most {MOST_PIXELS:,} pixels are read") from error
-        except _PILLOW_FAULTS as error:
+        except PILLOW_FAULTS as error:
             raise DataError(f"{where}: is no picture in one of the formats {', '.join(FORMATS)}") from error
-        _check_sides(image, where)
-        image.draft("RGB", (2 * size, 2 * size))  # a JPEG is unpacked smaller
-        return _unpack(image, size, where)
+        check_sides(image.size, where)
+        return image
 
 
 def load_features(source: Any, num_features: int | None, where: str = "picture") -> Features:
@@ -208,8 +233,13 @@ def to_png(pixels: Pixels) -> bytes:
     return stream.getvalue()
 
 
-def _check_sides(image: Image, where: str) -> None:
-    width, height = image.size
+def check_sides(sides: tuple[int, int], where: str) -> None:
+    """Check the width and the height of a picture.
+
+    Raises:
+        DataError: it is too large, or has no pixels at all.
+    """
+    width, height = sides
     if width * height > MOST_PIXELS or max(width, height) > LONGEST_SIDE or not width * height:
         raise DataError(
             f"{where} has {width:,} x {height:,} pixels; at most {MOST_PIXELS:,} in all and {LONGEST_SIDE:,} a side "
@@ -217,11 +247,18 @@ def _check_sides(image: Image, where: str) -> None:
         )
 
 
-def _unpack(image: Image, size: int, where: str) -> Pixels:
+def unpack(image: Image, size: int, where: str, frame: int | None = None) -> Pixels:
+    """Return an open picture, or one of its frames, as ``size`` by ``size`` pixels; what is transparent is white.
+
+    Raises:
+        DataError: it is damaged or cut off.
+    """
     from PIL import Image as PillowImage
     from PIL import ImageOps
 
     try:
+        if frame is not None:
+            image.seek(frame)
         image.load()
         image = ImageOps.exif_transpose(image)
         if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
@@ -229,12 +266,13 @@ def _unpack(image: Image, size: int, where: str) -> Pixels:
             image = image.resize((size, size), PillowImage.Resampling.BOX).convert("RGBA")
             ground = PillowImage.new("RGBA", image.size, "white")
             image = PillowImage.alpha_composite(ground, image)
-        return _fit(image.convert("RGB"), size)
-    except _PILLOW_FAULTS as error:
+        return fit(image.convert("RGB"), size)
+    except PILLOW_FAULTS as error:
         raise DataError(f"{where}: the picture is damaged or cut off ({error}); save it again") from error
 
 
-def _fit(image: Image, size: int) -> Pixels:
+def fit(image: Image, size: int) -> Pixels:
+    """Return a picture of red, green and blue squeezed to ``size`` by ``size`` pixels."""
     from PIL import Image as PillowImage
 
     if image.size != (size, size):

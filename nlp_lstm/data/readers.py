@@ -3,9 +3,9 @@
 There are six kinds of data: sentences with a label on every token ("tagged"; see ``nlp_lstm.data.tagged``), texts with
 one label ("labelled"; see ``nlp_lstm.data.labelled``), text as such ("running"; see ``nlp_lstm.data.running``),
 which is not held but read anew in every pass, texts with their translations ("parallel"; see
-``nlp_lstm.data.parallel``), series of numbers or symbols ("series"; see ``nlp_lstm.data.series``), and pictures with
-sentences ("pictures"; see ``nlp_lstm.data.pictures``). Formats are known by name. Each reader takes plain files and, by
-the ending ``.gz``, gzip files. All files are UTF-8, but for gettext catalogues that say otherwise.
+``nlp_lstm.data.parallel``), series of numbers or symbols ("series"; see ``nlp_lstm.data.series``), and pictures or
+clips with sentences ("pictures"; see ``nlp_lstm.data.pictures``). Formats are known by name. Each reader takes plain
+files and, by the ending ``.gz``, gzip files. All files are UTF-8, but for gettext catalogues that say otherwise.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from nlp_lstm.data.clips import read_clips
 from nlp_lstm.data.example import Example, LabelledExample, ParallelExample, TaggedExample
 from nlp_lstm.data.gettext_catalogues import read_gettext
 from nlp_lstm.data.imdb import imdb_paragraphs, read_imdb
@@ -49,7 +50,7 @@ from nlp_lstm.text.tokenize import Tokenizer, tokenizer_for
 
 Kind: TypeAlias = Literal["tagged", "labelled", "running", "parallel", "series", "pictures"]
 """What a data set holds: sentences with a label per token, texts with one label, text as such, line by line, texts with
-their translations, series, or pictures with sentences."""
+their translations, series, or pictures or clips with sentences."""
 
 TaggedReader: TypeAlias = Callable[[Path], list[TaggedExample]]
 LabelledReader: TypeAlias = Callable[[Path, ReadingSettings, Tokenizer], list[LabelledExample]]
@@ -264,6 +265,7 @@ def _register_pictures(name: str, read: PictureReader) -> None:
 _register_pictures("karpathy", read_karpathy)
 _register_pictures("picture-tokens", read_tokens)
 _register_pictures("openmoji-scenes", read_scenes)
+_register_pictures("openmoji-clips", read_clips)
 
 
 def _plain_line(language: str) -> LineReader:

@@ -1,4 +1,7 @@
-"""The report on descriptions of pictures: figures, words of each kind, and pictures with what was written of them."""
+"""The report on descriptions: figures, words of each kind, and pictures or clips with what was written of them.
+
+A clip is shown as a strip of its frames.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,13 @@ import base64
 import html
 from collections.abc import Mapping, Sequence
 
-from nlp_lstm.evaluation.captions import Captioned, CaptionMetrics, caption_metrics
+from nlp_lstm.evaluation.captions import Captioned, CaptionMetrics, Shown, caption_metrics
 from nlp_lstm.evaluation.report import Block, Cell, Figure, Plot, Report, Section, Table, format_share
 
 NUM_SHOWN = 8
-_SIDE = 128  # of a picture as it is shown
-_SMALL = 84  # of one beside a word
-_PER_ROW = 8
+_SIDE = 128  # of a picture as it is shown, and half of it of a frame
+_SMALL = 84  # of a picture below a word, and half of it of a frame
+_WIDTH = 736  # of what is shown for words side by side
 
 
 def caption_report(
@@ -22,6 +25,7 @@ def caption_report(
     title: str,
     subtitle: str = "",
     task: str,
+    things: str = "pictures",
     rivals: Mapping[str, Sequence[Captioned]] | None = None,
 ) -> Report:
     """Build the whole report.
@@ -32,10 +36,11 @@ def caption_report(
         title: what was done.
         subtitle: model and data in a few words.
         task: the task's name.
-        rivals: what other systems wrote of the same pictures, by name.
+        things: what is described.
+        rivals: what other systems wrote of the same things, by name.
     """
     metrics = caption_metrics(captions, kinds)
-    figures = caption_figures(metrics)
+    figures = caption_figures(metrics, things)
     others = {name: caption_metrics(found, kinds) for name, found in (rivals or {}).items()}
     sections = []
     if others:
@@ -43,10 +48,10 @@ def caption_report(
         columns = ["System", "Exact", "95 % interval", "BLEU-4", "chrF"]
         sections.append(Section(title="Beside simpler systems", blocks=[Table(columns=columns, rows=rows)]))
     sections.append(Section(title="Measures", blocks=_measure_blocks(metrics)))
-    sections += _by_number(captions, kinds)
+    sections += _by_number(captions, kinds, things)
     sections += _examples(captions)
     lead = (
-        f"{format_share(metrics.exact)} of {metrics.num_captions:,} pictures are described in exactly the words of one "
+        f"{format_share(metrics.exact)} of {metrics.num_captions:,} {things} are described in exactly the words of one "
         f"of their references (95 % interval {figures[1].interval_text}); BLEU-4 {metrics.bleu[4]:.1f}."
     )
     return Report(
@@ -60,7 +65,7 @@ def caption_report(
     )
 
 
-def caption_figures(metrics: CaptionMetrics) -> list[Figure]:
+def caption_figures(metrics: CaptionMetrics, things: str) -> list[Figure]:
     """Return the headline numbers."""
     figures = [
         Figure(
@@ -68,7 +73,7 @@ def caption_figures(metrics: CaptionMetrics) -> list[Figure]:
             value=metrics.bleu[4],
             interval=metrics.bleu_interval,
             sample_size=metrics.num_captions,
-            sample_unit="pictures",
+            sample_unit=things,
             note=metrics.signatures[0],
         ),
         Figure(
@@ -76,7 +81,7 @@ def caption_figures(metrics: CaptionMetrics) -> list[Figure]:
             value=metrics.exact,
             interval=metrics.exact_interval,
             sample_size=metrics.num_captions,
-            sample_unit="pictures",
+            sample_unit=things,
             is_share=True,
         ),
     ]
@@ -87,25 +92,30 @@ def caption_figures(metrics: CaptionMetrics) -> list[Figure]:
     return figures
 
 
-def attention_plot(png: bytes, words: Sequence[str], weights: Sequence[Sequence[float]], side: int, title: str) -> Plot:
-    """Show the picture once for each word, lit where the decoder looked.
+def attention_plot(
+    shown: Shown, words: Sequence[str], weights: Sequence[Sequence[float]], rows: int, title: str
+) -> Plot:
+    """Show the picture or clip once for each word, lit where the decoder looked.
 
     Args:
-        png: the picture.
+        shown: the picture or clip.
         words: what was written, the end included.
         weights: `word place`, each row summing to 1, places row by row.
-        side: places along each side of the picture.
+        rows: of places; of a clip, whose places are its frames, one.
         title: of the plot.
     """
-    rows = -(-len(words) // _PER_ROW)
-    width, height = min(len(words), _PER_ROW) * (_SMALL + 8), rows * (_SMALL + 22)
-    step = _SMALL / side
+    wide, high = _size(shown, _SMALL)
+    per_row = max(1, _WIDTH // (wide + 8))
+    num_rows = -(-len(words) // per_row)
+    width, height = min(len(words), per_row) * (wide + 8), num_rows * (high + 22)
+    columns = len(weights[0]) // rows
+    step_x, step_y = wide / columns, high / rows
     parts = [
         _open_svg(width, height, f"{title}: where each word looked"),
-        f'<defs><g id="picture">{_image(png, _SMALL)}</g></defs>',
+        f'<defs><g id="picture">{_image(shown, _SMALL)}</g></defs>',
     ]
     for number, (word, row) in enumerate(zip(words, weights, strict=True)):
-        left, top = number % _PER_ROW * (_SMALL + 8), number // _PER_ROW * (_SMALL + 22)
+        left, top = number % per_row * (wide + 8), number // per_row * (high + 22)
         heaviest = max(row) or 1.0
         parts.append(
             f'<g transform="translate({left} {top + 16})"><text x="0" y="-4" font-size="12">{html.escape(word)}</text>'
@@ -114,9 +124,9 @@ def attention_plot(png: bytes, words: Sequence[str], weights: Sequence[Sequence[
         for place, weight in enumerate(row):
             shade = 0.85 * (1 - weight / heaviest)
             if shade > 0.02:
-                x, y = place % side * step, place // side * step
+                x, y = place % columns * step_x, place // columns * step_y
                 parts.append(
-                    f'<rect x="{x:.1f}" y="{y:.1f}" width="{step:.2f}" height="{step:.2f}" fill="#222" '
+                    f'<rect x="{x:.1f}" y="{y:.1f}" width="{step_x:.2f}" height="{step_y:.2f}" fill="#222" '
                     f'opacity="{shade:.2f}"/>'
                 )
         parts.append("</g>")
@@ -143,7 +153,7 @@ def _measure_blocks(metrics: CaptionMetrics) -> list[Block]:
     return blocks
 
 
-def _by_number(captions: Sequence[Captioned], kinds: Mapping[str, frozenset[str]]) -> list[Section]:
+def _by_number(captions: Sequence[Captioned], kinds: Mapping[str, frozenset[str]], things: str) -> list[Section]:
     rows: list[list[Cell]] = []
     for number in sorted({caption.num_pictures for caption in captions} - {0}):
         part = caption_metrics([caption for caption in captions if caption.num_pictures == number], kinds)
@@ -153,27 +163,32 @@ def _by_number(captions: Sequence[Captioned], kinds: Mapping[str, frozenset[str]
         rows.append([*row, *map(format_share, shares)])
     if not rows:
         return []
-    columns = ["Drawings", "Pictures", "Exact", "BLEU-4", "Objects, precision", "Objects, recall"]
+    columns = ["Drawings", things.capitalize(), "Exact", "BLEU-4", "Objects, precision", "Objects, recall"]
     return [Section(title="By number of drawings", blocks=[Table(columns=columns, rows=rows)])]
 
 
 def _examples(captions: Sequence[Captioned]) -> list[Section]:
-    """Show pictures with right and with wrong descriptions."""
+    """Show pictures or clips with right and with wrong descriptions."""
     sections = []
     for title, is_exact in (("Exactly described", True), ("Otherwise described", False)):
-        chosen = [caption for caption in captions if caption.png and caption.is_exact == is_exact][:NUM_SHOWN]
+        chosen = [caption for caption in captions if caption.shown and caption.is_exact == is_exact][:NUM_SHOWN]
         blocks = [
             Plot(
-                svg=f"{_open_svg(_SIDE, _SIDE, caption.output)}{_image(caption.png, _SIDE)}</svg>",
+                svg=f"{_open_svg(*_size(caption.shown, _SIDE), caption.output)}{_image(caption.shown, _SIDE)}</svg>",
                 title=caption.output or "(nothing)",
                 note="" if is_exact else f"right: {caption.references[0]}",
             )
             for caption in chosen
-            if caption.png is not None
+            if caption.shown is not None
         ]
         if blocks:
             sections.append(Section(title=title, blocks=blocks))
     return sections
+
+
+def _size(shown: Shown, side: int) -> tuple[int, int]:
+    """Width and height: of a picture the side, of each frame of a clip half of it."""
+    return (side, side) if shown.num_frames == 1 else (side // 2 * shown.num_frames, side // 2)
 
 
 def _open_svg(width: float, height: float, description: str) -> str:
@@ -183,6 +198,7 @@ def _open_svg(width: float, height: float, description: str) -> str:
     )
 
 
-def _image(png: bytes, side: int) -> str:
-    content = base64.b64encode(png).decode("ascii")
-    return f'<image width="{side}" height="{side}" href="data:image/png;base64,{content}"/>'
+def _image(shown: Shown, side: int) -> str:
+    width, height = _size(shown, side)
+    content = base64.b64encode(shown.png).decode("ascii")
+    return f'<image width="{width}" height="{height}" href="data:image/png;base64,{content}"/>'

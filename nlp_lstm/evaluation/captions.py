@@ -1,4 +1,4 @@
-"""How good descriptions of pictures are, each beside several by people or by rule.
+"""How good descriptions of pictures and clips are, each beside several by people or by rule.
 
     references   two owls above a pear · a pear below two owls
     output       two owls above a peach          exact no; objects 1 of 2 right, counts 1 of 1, relations 1 of 1
@@ -29,21 +29,34 @@ ORDERS = (1, 2, 3, 4)
 _WORD = re.compile(r"\w+(?:['’-]\w+)*|[^\w\s]")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What a report shows of a picture or a clip.
+
+    Attributes:
+        png: a PNG file.
+        num_frames: as many square frames stand in it side by side.
+    """
+
+    png: bytes
+    num_frames: int = 1
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Captioned:
-    """A picture, what was written of it, and what is right.
+    """A picture or clip, what was written of it, and what is right.
 
     Attributes:
         output: what was written.
         references: sentences that are right; at least one.
         num_pictures: how many drawings there are; 0 where that is not known.
-        png: the picture as a PNG file; None where it is not shown.
+        shown: the picture or clip itself; None where it is not shown.
     """
 
     output: str
     references: Sequence[str]
     num_pictures: int = 0
-    png: bytes | None = None
+    shown: Shown | None = None
 
     def __post_init__(self) -> None:
         if not self.references:

@@ -11,7 +11,8 @@ Sources: Vinyals, Toshev, Bengio and Erhan, "Show and Tell: A Neural Image Capti
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from abc import ABC, abstractmethod
+from typing import Any, Literal, TypeAlias
 
 import torch
 from jaxtyping import Bool, Float, UInt8
@@ -88,41 +89,39 @@ class FeatureEncoder(nn.Module):
         return torch.relu(self.linear(self.norm(features)))
 
 
-class Captioner(Decoder):
-    """Encoder of pictures and decoder.
+EncoderName: TypeAlias = Literal["cnn", "grid", "features", "none"]
+
+
+class Describer(Decoder, ABC):
+    """Looks, and then writes: what describes pictures and clips alike.
+
+    A subclass adds what is between the encoder of pictures and the decoder's layers.
 
     Args:
         num_words: words that are written.
         encoder: ``cnn``, ``grid``, ``features`` that were computed before, or ``none``, which sees nothing.
-        channels: of the encoder.
+        channels: of the encoder, whose output has four times as many features.
         num_features: of ``features``, as many as a place has.
         embed_size: features of a word.
-        cell: the recurrent cell's registered name.
         hidden_size: features of the decoder's state.
-        decoder_layers: recurrent layers.
-        attention: the registered name of the kind of attention.
         feeds_input: whether a step also reads the combined vector of the step before.
         embedding_dropout: locked dropout on the word vectors.
-        dropout: locked dropout on the places, between the layers, and on the combined vectors.
+        dropout: locked dropout on what is looked at, between the layers, and on the combined vectors.
     """
 
     def __init__(
         self,
         num_words: int,
         *,
-        encoder: Literal["cnn", "grid", "features", "none"],
+        encoder: EncoderName,
         channels: int,
         num_features: int,
         embed_size: int,
-        cell: str,
         hidden_size: int,
-        decoder_layers: int,
-        attention: str,
         feeds_input: bool,
         embedding_dropout: float,
         dropout: float,
     ) -> None:
-        size = 4 * channels
         super().__init__(
             num_words,
             embed_size=embed_size,
@@ -131,44 +130,72 @@ class Captioner(Decoder):
             embedding_dropout=embedding_dropout,
             dropout=dropout,
         )
+        self.picture_size = 4 * channels
+        self.sees_pixels = encoder in ("cnn", "grid")
         self.encoder: ConvolutionEncoder | GridEncoder | FeatureEncoder | None = None
         if encoder == "cnn":
             self.encoder = ConvolutionEncoder(channels)
         elif encoder == "grid":
             self.encoder = GridEncoder(channels)
         elif encoder == "features":
-            self.encoder = FeatureEncoder(num_features, size)
-        sees_pixels = encoder in ("cnn", "grid")
-        self.places = nn.Parameter(torch.randn(PLACES * PLACES, size) * 0.1) if sees_pixels else None
-        self.memory_size = size
-        self.add_layers(
-            cell=cell,
-            num_layers=decoder_layers,
-            attention=attention,
-            memory_size=size,
-            start_size=4 * size if sees_pixels else size,
-        )
+            self.encoder = FeatureEncoder(num_features, self.picture_size)
 
     def forward(self, batch: Any) -> Written:
-        """Look at the pictures of a batch and write its sentences, whose words are given.
+        """Look at a batch and write its sentences, whose words are given.
 
         The batch has ``pixels`` or ``features`` with ``mask``, and ``target_ids``, which begin with the begin token.
         """
         return self.write(batch.target_ids, self.look(batch))
 
+    @abstractmethod
     def look(self, batch: Any) -> DecoderState:
-        """Look at the pictures of a batch, and return what the decoder begins with."""
+        """Look at the pictures or clips of a batch, and return what the decoder begins with."""
+
+    def see_pixels(self, pixels: UInt8[Tensor, "picture height width 3"]) -> Float[Tensor, "picture place features"]:
+        """Return what the encoder makes of pictures."""
+        return self.encoder(pixels.permute(0, 3, 1, 2).float() / 127.5 - 1)  # type: ignore[misc]
+
+    def look_at_nothing(self, num_rows: int, size: int, start_size: int) -> DecoderState:
+        """Return what the decoder begins with where there is no encoder: one place of zeros."""
+        zeros = torch.zeros(num_rows, 1, size, device=self.combine.weight.device)
+        mask = torch.ones(num_rows, 1, dtype=torch.bool, device=zeros.device)
+        return self.start(self.attention.prepare(zeros, mask), zeros.new_zeros(num_rows, start_size))
+
+
+class Captioner(Describer):
+    """Encoder of pictures and decoder.
+
+    Args:
+        num_words: words that are written.
+        cell: the recurrent cell's registered name.
+        decoder_layers: recurrent layers.
+        attention: the registered name of the kind of attention.
+        seeing: further arguments of `Describer`.
+    """
+
+    def __init__(self, num_words: int, *, cell: str, decoder_layers: int, attention: str, **seeing: Any) -> None:
+        super().__init__(num_words, **seeing)
+        size = self.picture_size
+        self.places = nn.Parameter(torch.randn(PLACES * PLACES, size) * 0.1) if self.sees_pixels else None
+        self.start_size = 4 * size if self.sees_pixels else size
+        self.add_layers(
+            cell=cell,
+            num_layers=decoder_layers,
+            attention=attention,
+            memory_size=size,
+            start_size=self.start_size,
+        )
+
+    def look(self, batch: Any) -> DecoderState:
         if self.encoder is None:
-            device = self.combine.weight.device
-            places = torch.zeros(batch.num_rows, 1, self.memory_size, device=device)
-            return self._begin(places, torch.ones(batch.num_rows, 1, dtype=torch.bool, device=device))
+            return self.look_at_nothing(batch.num_rows, self.picture_size, self.start_size)
         if isinstance(self.encoder, FeatureEncoder):
             return self._begin(self.encoder(batch.features), batch.mask)
         return self.look_at_pixels(batch.pixels)
 
     def look_at_pixels(self, pixels: UInt8[Tensor, "batch height width 3"]) -> DecoderState:
         """Look at pictures."""
-        places = self.encoder(pixels.permute(0, 3, 1, 2).float() / 127.5 - 1)  # type: ignore[misc]
+        places = self.see_pixels(pixels)
         if self.places is not None:
             places = places + self.places
         return self._begin(places, torch.ones(places.shape[:2], dtype=torch.bool, device=places.device))

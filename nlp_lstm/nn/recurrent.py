@@ -189,6 +189,16 @@ class Recurrent(nn.Module):
             outputs = self.dropout(torch.cat(streams, dim=-1))
         return RecurrentOutput(outputs=outputs, states=tuple(final_states) if need_states else None)
 
+    def ends(
+        self, outputs: Float[Tensor, "batch time features"], lengths: Int[Tensor, " batch"]
+    ) -> Float[Tensor, "batch features"]:
+        """Return where each direction of the last layer ended: of the backward one at the first step."""
+        last = outputs[torch.arange(outputs.shape[0], device=outputs.device), lengths - 1]
+        if self.is_bidirectional:
+            half = outputs.shape[2] // 2
+            last = torch.cat((last[:, :half], outputs[:, 0, half:]), dim=1)
+        return last
+
     def carry(self, states: tuple[State, ...]) -> tuple[State, ...]:
         """Return the states to begin the next stretch of the same rows with, cut off from the gradient.
 

@@ -302,14 +302,4 @@ class Translator(Decoder):
         embedded = self.embedding_dropout(self.source_words.embed(ids))
         outputs = self.encoder(embedded, lengths).outputs
         memory = self.attention.prepare(outputs, make_mask(lengths, ids.shape[1]))
-        return self.start(memory, self._last(outputs, lengths))
-
-    def _last(
-        self, outputs: Float[Tensor, "batch time features"], lengths: Int[Tensor, " batch"]
-    ) -> Float[Tensor, "batch features"]:
-        """Where each direction of the encoder ended."""
-        last = outputs[torch.arange(outputs.shape[0], device=outputs.device), lengths - 1]
-        if self.encoder.is_bidirectional:
-            half = outputs.shape[2] // 2
-            last = torch.cat((last[:, :half], outputs[:, 0, half:]), dim=1)
-        return last
+        return self.start(memory, self.encoder.ends(outputs, lengths))

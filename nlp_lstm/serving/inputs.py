@@ -11,7 +11,8 @@ from typing import Any
 from nlp_lstm.errors import DataError, shorten
 from nlp_lstm.tasks.predictor import Predictor
 
-PICTURE_CHARACTERS = 600  # what a picture of any size weighs: the network sees it made small
+FILE_CHARACTERS = {"caption": 600, "video": 2_000}
+"""What a picture or a clip of any size weighs: the network sees it made small."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +49,10 @@ def split_inputs(predictor: Predictor, inputs: Any, *, is_pretokenized: bool) ->
 
 def read_item(predictor: Predictor, value: Any, where: str, *, max_text: int) -> Item:
     """Return an input as an item, with its fault if it is too long or names a file."""
-    if predictor.name == "caption":
+    if predictor.name in FILE_CHARACTERS:
         try:
-            return Item(value=_decode_picture(value, where), where=where, num_characters=PICTURE_CHARACTERS)
+            weight = FILE_CHARACTERS[predictor.name]
+            return Item(value=_decode_file(value, where), where=where, num_characters=weight)
         except DataError as error:
             return Item(value=None, where=where, num_characters=0, fault=str(error))
     if predictor.reads_files and not isinstance(value, Mapping):
@@ -74,12 +76,10 @@ def _num_characters(value: Any) -> int:
     return 1
 
 
-def _decode_picture(value: Any, where: str) -> bytes:
+def _decode_file(value: Any, where: str) -> bytes:
     if not isinstance(value, str) or not value:
-        raise DataError(f"{where} is {shorten(value)}; give a picture as the base64 of its file")
+        raise DataError(f"{where} is {shorten(value)}; give the base64 of a file")
     try:
         return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise DataError(
-            f"{where} is {shorten(value)}, no base64 of a picture ({error}). Paths are not opened"
-        ) from error
+        raise DataError(f"{where} is {shorten(value)}, no base64 of a file ({error}). Paths are not opened") from error

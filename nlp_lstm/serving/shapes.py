@@ -43,6 +43,7 @@ _OPTIONS = {
     "sentiment": "nlp_lstm.serving.shapes:ClassificationOptions",
     "topics": "nlp_lstm.tasks.topics:TopicOptions",
     "translate": "nlp_lstm.tasks.translation:TranslationOptions",
+    "video": "nlp_lstm.tasks.captioning:CaptionOptions",
 }
 """Where the options of a task are, which the tasks of torch alone must not be imported for before one is served."""
 
@@ -51,6 +52,7 @@ _TOKENS = {"type": "array", "items": {"type": "string"}}
 _COLUMNS = {"type": "object", "additionalProperties": {"type": "array", "items": {}}}
 _ONE_INPUT: dict[str, list[dict[str, Any]]] = {
     "caption": [{**_ONE_TEXT, "contentEncoding": "base64", "description": "a picture: the file in base64"}],
+    "video": [{**_ONE_TEXT, "contentEncoding": "base64", "description": "a clip: the file in base64"}],
     "series": [{**_COLUMNS, "description": "a table: its columns"}, {**_ONE_TEXT, "description": "symbols"}, _TOKENS],
 }
 _ONE_TEXT_INPUT: list[dict[str, Any]] = [
@@ -169,7 +171,7 @@ class Generated(_Shape):
 
 
 class Description(_Shape):
-    """A description of a picture."""
+    """A description of a picture or a clip."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
 
@@ -196,6 +198,7 @@ _RESULTS: dict[str, Any] = {
     "series": list[Step] | Label,
     "topics": Generated | list[Generated],
     "translate": Translation | list[Translation],
+    "video": Description | list[Description],
 }
 
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from nlp_lstm.tasks.base import Task, predict_examples
     from nlp_lstm.tasks.bilm import BidirectionalSettings, BidirectionalTask
     from nlp_lstm.tasks.caption import CaptionTask
-    from nlp_lstm.tasks.captioning import CaptionSettings
+    from nlp_lstm.tasks.captioning import CaptionSettings, VideoSettings
     from nlp_lstm.tasks.classification import ClassificationSettings
     from nlp_lstm.tasks.language import LanguageSettings
     from nlp_lstm.tasks.lm import LanguageTask
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nlp_lstm.tasks.topics import TopicTask
     from nlp_lstm.tasks.translate import TranslationTask
     from nlp_lstm.tasks.translation import TranslationSettings
+    from nlp_lstm.tasks.video import VideoTask
 
 _HOMES = {
     "BidirectionalSettings": "bilm",
@@ -38,6 +39,8 @@ _HOMES = {
     "TopicTask": "topics",
     "TranslationSettings": "translation",
     "TranslationTask": "translate",
+    "VideoSettings": "captioning",
+    "VideoTask": "video",
     "predict_examples": "base",
 }
 
@@ -58,6 +61,8 @@ __all__ = [
     "TopicTask",
     "TranslationSettings",
     "TranslationTask",
+    "VideoSettings",
+    "VideoTask",
     "predict_examples",
     "predictors",
     "tasks",

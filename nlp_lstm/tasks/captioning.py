@@ -1,26 +1,27 @@
-"""What the task of describing pictures hands on: settings, options, batches, and what was written."""
+"""What the tasks of describing pictures and clips hand on: settings, options, batches, and what was written."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from nlp_lstm.data.pictures import Features, PictureExample, Pixels
 from nlp_lstm.nn.attention import AttentionName
+from nlp_lstm.nn.pictures import EncoderName
 from nlp_lstm.nn.settings import CellName
 from nlp_lstm.settings import Settings, parse_settings
 from nlp_lstm.text.units import PAD_ID
 
 
-class CaptionSettings(Settings):
+class DescriptionSettings(Settings):
     """The encoder of pictures and the decoder."""
 
-    encoder: Literal["cnn", "grid", "features", "none"] = "cnn"
+    encoder: EncoderName = "cnn"
     """How a picture is read: by convolutions; by a two-dimensional LSTM; as features that another network made of it,
     which the data brings; or, for comparison, not at all."""
     image_size: int = Field(64, ge=32, le=512)
@@ -28,7 +29,7 @@ class CaptionSettings(Settings):
     channels: int = Field(48, ge=8, le=1_024, multiple_of=8)
     """Of the encoder's first layer; each place of its output has four times as many features."""
     cell: CellName = "lstm"
-    """The decoder's recurrent cell, as in every task."""
+    """The recurrent cell, as in every task."""
     hidden: int = Field(256, ge=1)
     """Features of the decoder's state."""
     embed: int = Field(128, ge=1)
@@ -36,14 +37,14 @@ class CaptionSettings(Settings):
     decoder_layers: int = Field(1, ge=1, le=16)
     """Recurrent layers of the decoder."""
     attention: AttentionName = "additive"
-    """Where the decoder looks (Xu et al. 2015): additive, general, multi-head; or none: the picture is its first state
-    alone (Vinyals et al. 2015)."""
+    """Where the decoder looks (Xu et al. 2015): additive, general, multi-head; or none: what was seen is its first
+    state alone (Vinyals et al. 2015)."""
     input_feeding: bool = True
     """Whether each step also reads what the step before has made of its context."""
     embedding_dropout: float = Field(0.0, ge=0, lt=1)
     """Locked dropout on the vectors of the words."""
     dropout: float = Field(0.2, ge=0, lt=1)
-    """Locked dropout on the places of the picture and on what the softmax reads."""
+    """Locked dropout on what is looked at and on what the softmax reads."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     """Share of the target spread over all words."""
     min_count: int = Field(2, ge=1)
@@ -55,6 +56,51 @@ class CaptionSettings(Settings):
     length_penalty: float = Field(0.6, ge=0, le=10)
     """The exponent of the length that scores are divided by, where the options say nothing else."""
 
+    def network(self) -> dict[str, Any]:
+        """Return what the network is built with, by the names of its arguments."""
+        return {
+            "encoder": self.encoder,
+            "channels": self.channels,
+            "cell": self.cell,
+            "hidden_size": self.hidden,
+            "embed_size": self.embed,
+            "decoder_layers": self.decoder_layers,
+            "attention": self.attention,
+            "feeds_input": self.input_feeding,
+            "embedding_dropout": self.embedding_dropout,
+            "dropout": self.dropout,
+        }
+
+
+class CaptionSettings(DescriptionSettings):
+    """The encoder of pictures and the decoder."""
+
+
+class VideoSettings(DescriptionSettings):
+    """The encoder of frames, the layers over time, and the decoder."""
+
+    image_size: int = Field(48, ge=32, le=512)
+    """Pixels along each side that a frame is brought to."""
+    frames: int = Field(8, ge=2, le=256)
+    """The most frames that are looked at; of a longer clip as many as lie evenly in it, the first and the last too."""
+    channels: int = Field(24, ge=8, le=1_024, multiple_of=8)
+    """Of the encoder's first layer; it gives four times as many features."""
+    encoder_layers: int = Field(1, ge=1, le=16)
+    """Recurrent layers over time."""
+    bidirectional: bool = True
+    """Whether a clip is also read from its end; each direction then has half of the features."""
+
+    @model_validator(mode="after")
+    def _halves(self) -> VideoSettings:
+        if self.bidirectional and self.hidden % 2:
+            raise ValueError(f"hidden is {self.hidden}; two directions need an even number, or bidirectional=false")
+        return self
+
+    def network(self) -> dict[str, Any]:
+        """Return what the network is built with, by the names of its arguments."""
+        own = {"encoder_layers": self.encoder_layers, "is_bidirectional": self.bidirectional}
+        return super().network() | own
+
 
 class CaptionOptions(Settings):
     """How a description is searched; the names are those of Hugging Face's text generation."""
@@ -64,7 +110,7 @@ class CaptionOptions(Settings):
     length_penalty: float | None = Field(None, ge=0, le=10)
     """More favours longer sentences. Default: the model's."""
     num_return_sequences: int = Field(1, ge=1, le=100)
-    """Sentences for each picture, the best first, each with its score."""
+    """Sentences for each, the best first, each with its score."""
     no_repeat_ngram_size: int = Field(0, ge=0)
     """No run of this many words comes twice; 0 allows all."""
     max_new_tokens: int = Field(40, ge=1, le=1_000)
@@ -83,8 +129,8 @@ def caption_options(values: Mapping[str, Any]) -> CaptionOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SeenPicture(PictureExample):
-    """A picture that has been read, with its sentences as ids.
+class Seen(PictureExample):
+    """A picture or clip that has been read, with its sentences as ids.
 
     Args:
         content: pixels, or features.
@@ -96,13 +142,13 @@ class SeenPicture(PictureExample):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PictureBatch:
-    """Pictures, and in training a sentence for each, as tensors.
+class SeenBatch:
+    """Pictures or clips, and in training a sentence for each, as tensors.
 
     Args:
-        pixels: uint8, `batch height width 3`; None with features.
-        features: float32, `batch place feature`; None with pixels.
-        mask: bool, `batch place`, True where there is a place.
+        pixels: uint8, `batch height width 3`, of clips `batch time height width 3`; None with features.
+        features: float32, `batch place feature`, of clips `batch time feature`; None with pixels.
+        mask: bool, `batch place` or `batch time`, True where there is a place or a frame.
         target_ids: int64, `batch step`, what the decoder reads: ``<bos>``, then the words.
         next_ids: int64, `batch step`, what it should write: the words, then ``<eos>``; ``<pad>`` beyond.
     """
@@ -115,7 +161,7 @@ class PictureBatch:
 
     @property
     def num_rows(self) -> int:
-        """How many pictures."""
+        """How many pictures or clips."""
         return len(self.mask)
 
     @property
@@ -123,9 +169,18 @@ class PictureBatch:
         """Words to be written, the ends among them."""
         return 0 if self.next_ids is None else int((self.next_ids != PAD_ID).sum())
 
-    def to(self, device: torch.device) -> PictureBatch:
+    def row(self, row: int, target_ids: Sequence[int]) -> SeenBatch:
+        """Return one picture or clip as a batch, with what the decoder reads."""
+        return SeenBatch(
+            pixels=None if self.pixels is None else self.pixels[row : row + 1],
+            features=None if self.features is None else self.features[row : row + 1],
+            mask=self.mask[row : row + 1],
+            target_ids=torch.tensor([target_ids], device=self.mask.device),
+        )
+
+    def to(self, device: torch.device) -> SeenBatch:
         """Return the batch on ``device``."""
-        return PictureBatch(
+        return SeenBatch(
             pixels=None if self.pixels is None else self.pixels.to(device),
             features=None if self.features is None else self.features.to(device),
             mask=self.mask.to(device),
@@ -136,7 +191,7 @@ class PictureBatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Described:
-    """What was written of one picture.
+    """What was written of one picture or clip.
 
     Args:
         texts: the sentences, the best first.

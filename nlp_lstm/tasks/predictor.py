@@ -45,6 +45,7 @@ tasks: Registry[type[Task]] = Registry(
         "series": "nlp_lstm.tasks.series",
         "topics": "nlp_lstm.tasks.topics",
         "translate": "nlp_lstm.tasks.translate",
+        "video": "nlp_lstm.tasks.video",
     },
 )
 predictors: Registry[type[ArrayPredictor]] = Registry(

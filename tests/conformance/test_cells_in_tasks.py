@@ -14,6 +14,8 @@ from samples import (
     SMALL_NETWORK,
     SMALL_SERIES,
     SMALL_TRANSLATOR,
+    SMALL_VIDEO,
+    clip_examples,
     letter_series,
     pair_examples,
     review_examples,
@@ -38,6 +40,7 @@ SAMPLES = {
     "translate": (pair_examples, SMALL_TRANSLATOR),
     "series": (letter_series, SMALL_SERIES),
     "caption": (scene_examples, SMALL_CAPTIONER),
+    "video": (clip_examples, SMALL_VIDEO),
 }
 
 

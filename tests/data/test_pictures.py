@@ -89,7 +89,7 @@ def test_a_file_too_large_is_not_read(tmp_path, monkeypatch):
 
 def test_what_is_no_picture_at_all_is_refused(tmp_path):
     for source, message in (
-        (3, "give a picture's path, its bytes, or pixels"),
+        (3, "give a path, the bytes of a file, or pixels"),
         (np.zeros((4, 4)), "pixels are uint8, height width 3"),
         (tmp_path / "nowhere.png", "cannot be read"),
         (tmp_path, "cannot be read"),

@@ -3,7 +3,7 @@ from sacrebleu.metrics import BLEU, CHRF
 
 from nlp_lstm.errors import DataError
 from nlp_lstm.evaluation.caption_report import attention_plot, caption_report
-from nlp_lstm.evaluation.captions import Captioned, KindScore, caption_metrics, kind_score, split_caption
+from nlp_lstm.evaluation.captions import Captioned, KindScore, Shown, caption_metrics, kind_score, split_caption
 
 KINDS = {
     "objects": frozenset({"owl", "owls", "pear", "peach"}),
@@ -48,7 +48,7 @@ def test_words_of_a_kind_are_counted_as_often_as_they_stand_there():
 
 
 def test_the_report_shows_pictures_and_numbers_of_drawings(tmp_path):
-    shown = [Captioned(**{**vars(caption), "png": b"\x89PNG <&"}) for caption in CAPTIONS]
+    shown = [Captioned(**{**vars(caption), "shown": Shown(png=b"\x89PNG <&")}) for caption in CAPTIONS]
     rival = [Captioned(output="", references=caption.references) for caption in CAPTIONS]
     report = caption_report(shown, KINDS, title="Scenes", task="caption", rivals={"says nothing": rival})
     assert [figure.name for figure in report.figures] == [
@@ -64,7 +64,7 @@ def test_the_report_shows_pictures_and_numbers_of_drawings(tmp_path):
 
 
 def test_attention_lights_the_picture_for_each_word():
-    plot = attention_plot(b"png", ["<owl>", "</s>"], [[1, 0, 0, 0], [0.25] * 4], 2, "owl")
+    plot = attention_plot(Shown(png=b"png"), ["<owl>", "</s>"], [[1, 0, 0, 0], [0.25] * 4], 2, "owl")
     assert plot.svg.count("<rect") == 3
     assert "&lt;owl&gt;" in plot.svg
 

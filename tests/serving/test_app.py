@@ -543,8 +543,9 @@ def test_no_path_in_a_request_is_opened(tmp_path):
     assert read_item(series, {"price": [1.0] * 101}, "input", max_text=100).fault.startswith("input has 101")
 
 
-def test_a_picture_comes_as_base64_and_not_as_a_path(tmp_path):
-    describer = tasks.get("caption")
+@pytest.mark.parametrize("task", ["caption", "video"])
+def test_a_picture_or_clip_comes_as_base64_and_not_as_a_path(task, tmp_path):
+    describer = tasks.get(task)
     content = b"\x89PNG of a sort"
     item = read_item(describer, base64.b64encode(content).decode(), "input", max_text=1)
     assert (item.value, item.fault) == (content, "")

@@ -1,0 +1,369 @@
+"""What describing pictures and describing clips share: looked at once, then written word by word.
+
+The decoder and the search are those of translation; what it looks at are the places of a picture, or the frames of a
+clip. What using such a model takes is in `nlp_lstm.tasks.description_answers`.
+"""
+
+from __future__ import annotations
+
+import random
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nlp_lstm.data.pictures import PictureExample, PictureReading, Pixels, load_features
+from nlp_lstm.data.sampling import shuffled_batches
+from nlp_lstm.decoding.beam import beam_search
+from nlp_lstm.decoding.ensemble import join_steps
+from nlp_lstm.errors import ConfigError, DataError, shorten
+from nlp_lstm.evaluation.caption_report import attention_plot, caption_report
+from nlp_lstm.evaluation.captions import Captioned, Shown, corpus_bleu, split_caption
+from nlp_lstm.evaluation.report import Report, Section
+from nlp_lstm.nn.pictures import Describer
+from nlp_lstm.nn.translator import Written
+from nlp_lstm.tasks.base import Task, predict_examples
+from nlp_lstm.tasks.captioning import (
+    Described,
+    DescriptionSettings,
+    Seen,
+    SeenBatch,
+    caption_options,
+    pad_ids,
+)
+from nlp_lstm.tasks.description_answers import DescriptionPredictor
+from nlp_lstm.text.detokenize import detokenise
+from nlp_lstm.text.units import BOS_ID, EOS_ID, PAD_ID, SPECIALS, UNK_ID
+from nlp_lstm.text.vectors import WordVectors
+from nlp_lstm.text.vocabulary import EOS, Vocabulary
+
+DescriptionTaskType = TypeVar("DescriptionTaskType", bound="DescriptionTask")
+
+NUM_EXPLAINED = 4
+NUM_SHOWN = 100
+NEVER_WRITTEN = (PAD_ID, UNK_ID, BOS_ID)
+
+
+class TrainingPart(NamedTuple):
+    """What one step of training sees, and the seed that the sentences are chosen by."""
+
+    rows: Sequence[int]
+    seed: str
+
+
+class DescriptionTask(DescriptionPredictor, Task):
+    """Descriptions of what is seen; a subclass says how that is loaded, put into a batch, and shown."""
+
+    word_kinds: ClassVar[Mapping[str, frozenset[str]]]
+    """The words that are compared by their kind, besides the objects, which the data names."""
+    attention_rows: ClassVar[int]
+    """Rows of the places that the decoder looks at, as they lie in what is shown."""
+    data_kind = "pictures"
+    reading_type = PictureReading
+
+    # ---- what a subclass adds
+
+    @abstractmethod
+    def stack(self, contents: Sequence[Any], pad_to: int) -> tuple[Tensor, Tensor]:
+        """Return the pixels of several as one tensor, and the mask of the places or frames that are looked at."""
+
+    @abstractmethod
+    def thumbnail(self, example: PictureExample) -> Pixels:
+        """Return small pixels, as many for each example, that it is compared with others by."""
+
+    @abstractmethod
+    def show(self, example: PictureExample) -> Shown:
+        """Return what a report shows of an example."""
+
+    # ---- vocabulary
+
+    @classmethod
+    def prepare(
+        cls: type[DescriptionTaskType],
+        settings: DescriptionSettings,
+        examples: Sequence[PictureExample],
+        vectors: Sequence[WordVectors] = (),
+        say: Callable[[str], None] = lambda line: None,
+    ) -> DescriptionTaskType:
+        counts: Counter[str] = Counter()
+        objects: set[str] = set()
+        for example in examples:
+            for caption in example.captions:
+                counts.update(split_caption(caption, lower_case=settings.lower_case))
+            objects.update(example.facts.objects if example.facts else ())
+        if not counts:
+            raise DataError(f"no training {cls.thing} has a sentence; give some that have")
+        words = Vocabulary.build(counts, specials=SPECIALS, min_count=settings.min_count)
+        if len(words) == len(SPECIALS):
+            raise DataError(
+                f"no word comes {settings.min_count} times in the training sentences; lower model.min_count"
+            )
+        num_features = 0
+        if settings.encoder == "features":
+            num_features = load_features(examples[0].picture, None, examples[0].name).shape[1]
+        say(f"vocabulary: {len(words) - len(SPECIALS):,} words of {len(counts):,}")
+        return cls(settings, words, sorted(objects), num_features)
+
+    def vocabulary(self) -> dict[str, Any]:
+        return {"words": self.words.to_dict(), "objects": list(self.objects), "num_features": self.num_features}
+
+    def facts(self) -> dict[str, str]:
+        found = {"vocabulary": f"{len(self.words) - len(SPECIALS):,} words"}
+        return found | ({"objects": f"{len(self.objects):,} words"} if self.objects else {})
+
+    # ---- batches
+
+    def check_examples(self, examples: Sequence[PictureExample], where: str) -> list[str]:
+        missing = next((example.name for example in examples if not example.captions), None)
+        if missing is not None:
+            raise DataError(
+                f"{where}: the {self.thing} {shorten(missing)} has no sentence; every one needs one at least"
+            )
+        return []
+
+    def encode(self, examples: Sequence[PictureExample], folder: Path) -> list[Seen]:
+        return [self.see(example) for example in examples]
+
+    def encode_development(self, examples: Sequence[PictureExample]) -> list[Seen]:
+        return [self.see(example) for example in examples]
+
+    def see(self, example: PictureExample) -> Seen:
+        """Return an example with its content read and its sentences as ids.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        if isinstance(example, Seen):
+            return example
+        split = (split_caption(caption, lower_case=self.settings.lower_case) for caption in example.captions)
+        return Seen(
+            name=example.name,
+            picture=example.picture,
+            captions=example.captions,
+            split=example.split,
+            key=example.key,
+            facts=example.facts,
+            content=self.content(example.picture, example.name),
+            caption_ids=tuple(tuple(self.words.ids(words)) for words in split),
+        )
+
+    def identify(self, examples: Sequence[Seen]) -> Iterator[bytes]:
+        for example in examples:
+            yield repr((example.name, example.captions)).encode("utf-8", "replace")
+            yield example.content.tobytes()
+
+    def num_tokens(self, examples: Sequence[Seen]) -> int:
+        return sum(_mean_length(example) for example in examples)
+
+    def plan_epoch(
+        self, examples: Sequence[Seen], batch_tokens: int, *, seed: int, epoch: int
+    ) -> Sequence[TrainingPart]:
+        batches = shuffled_batches([_mean_length(one) for one in examples], batch_tokens, seed=seed, epoch=epoch)
+        return [TrainingPart(batch, f"{seed}/{epoch}/{number}") for number, batch in enumerate(batches)]
+
+    def training_batch(self, examples: Sequence[Seen], part: TrainingPart, carried: Mapping[str, Tensor]) -> SeenBatch:
+        """Return what a part sees, each with one of its sentences."""
+        generator = random.Random(part.seed)
+        chosen = [examples[row] for row in part.rows]
+        return self._batch(chosen, [generator.choice(example.caption_ids) for example in chosen])
+
+    def make_batch(
+        self, examples: Sequence[PictureExample], *, pad_to: int = 0, with_labels: bool = False
+    ) -> SeenBatch:
+        seen = [self.see(example) for example in examples]
+        return self._batch(seen, [one.caption_ids[0] for one in seen] if with_labels else None, pad_to=pad_to)
+
+    def _batch(self, seen: Sequence[Seen], captions: Sequence[Sequence[int]] | None, *, pad_to: int = 0) -> SeenBatch:
+        pixels = features = None
+        if self.settings.encoder == "features":
+            most = max(pad_to, *(len(one.content) for one in seen))
+            features = torch.zeros(len(seen), most, self.num_features)
+            for row, one in enumerate(seen):
+                features[row, : len(one.content)] = torch.from_numpy(np.asarray(one.content, dtype=np.float32))
+            mask = torch.arange(most)[None] < torch.tensor([len(one.content) for one in seen])[:, None]
+        else:
+            pixels, mask = self.stack([one.content for one in seen], pad_to)
+        return SeenBatch(
+            pixels=pixels,
+            features=features,
+            mask=mask,
+            target_ids=None if captions is None else pad_ids([[BOS_ID, *ids] for ids in captions]),
+            next_ids=None if captions is None else pad_ids([[*ids, EOS_ID] for ids in captions]),
+        )
+
+    def loss(self, model: nn.Module, outputs: Written, batch: SeenBatch) -> Tensor:
+        """Return the mean negative log-likelihood in nats per word, smoothed."""
+        if batch.next_ids is None:
+            raise DataError("a loss needs the sentences; make the batch with with_labels=True")
+        mask = batch.next_ids != PAD_ID
+        logits = _describer(model).words.logits(outputs.outputs[mask])
+        return nn.functional.cross_entropy(
+            logits.float(), batch.next_ids[mask], label_smoothing=self.settings.label_smoothing
+        )
+
+    # ---- writing
+
+    def decode(self, model: nn.Module, outputs: Any, batch: Any) -> list[Any]:
+        raise ConfigError("descriptions are written word by word; use predict_batch")
+
+    def predict_batch(self, model: nn.Module, batch: SeenBatch, **options: Any) -> list[Described]:
+        return self.predict_together([model], batch, **options)
+
+    @torch.inference_mode()
+    def predict_together(self, models: Sequence[nn.Module], batch: SeenBatch, **options: Any) -> list[Described]:
+        """Search with the mean of the step probabilities of all networks."""
+        asked = caption_options(options)
+        networks = [_describer(model) for model in models]
+        states = tuple(network.look(batch) for network in networks)
+        num_beams = max(asked.num_beams or self.settings.beams, asked.num_return_sequences)
+        found = beam_search(
+            join_steps([network.step for network in networks]),
+            states,
+            torch.full((batch.num_rows,), BOS_ID, device=batch.mask.device),
+            num_beams=num_beams,
+            eos_id=EOS_ID,
+            max_steps=asked.max_new_tokens + 1,
+            length_penalty=self.settings.length_penalty if asked.length_penalty is None else asked.length_penalty,
+            no_repeat_ngram_size=asked.no_repeat_ngram_size,
+            num_return=asked.num_return_sequences,
+            excluded_ids=NEVER_WRITTEN,
+        )
+        described = []
+        for row, hypotheses in enumerate(found):
+            ids = hypotheses[0].ids
+            words: tuple[str, ...] = ()
+            weights: tuple[tuple[float, ...], ...] = ()
+            if asked.attention:
+                words = (*(self.words.tokens[id] for id in ids), EOS)
+                weights = _where_it_looked(networks, batch.row(row, [BOS_ID, *ids]))
+            described.append(
+                Described(
+                    texts=tuple(detokenise([self.words.tokens[id] for id in one.ids]) for one in hypotheses),
+                    scores=tuple(one.normalised_score for one in hypotheses),
+                    words=words,
+                    weights=weights,
+                )
+            )
+        return described
+
+    @property
+    def predicts_together(self) -> bool:
+        return True
+
+    # ---- evaluation
+
+    def score_development(
+        self, model: nn.Module, examples: Sequence[PictureExample], *, use_bf16: bool
+    ) -> dict[str, float]:
+        """Return the scores of greedy descriptions."""
+        found = predict_examples(self, model, examples, use_bf16=use_bf16, options={"num_beams": 1})
+        return self.score(examples, found)
+
+    def score(self, examples: Sequence[PictureExample], predictions: Sequence[Described]) -> dict[str, float]:
+        """Return BLEU-4 against all references, and the share of exact matches."""
+        captions = self._captioned(examples, predictions)
+        exact = sum(caption.is_exact for caption in captions) / max(1, len(captions))
+        return {"bleu": corpus_bleu(captions, 4, with_interval=False)[0], "exact": exact}
+
+    def _captioned(
+        self, examples: Sequence[PictureExample], predictions: Sequence[Described], *, num_shown: int = 0
+    ) -> list[Captioned]:
+        """Return what was written beside what is right, the first ones with what was seen."""
+        num_shown = num_shown if self._can_show else 0
+        return [
+            Captioned(
+                output=found.text,
+                references=example.captions,
+                num_pictures=example.facts.num_pictures if example.facts else 0,
+                shown=self.show(example) if number < num_shown else None,
+            )
+            for number, (example, found) in enumerate(zip(examples, predictions, strict=True))
+        ]
+
+    @property
+    def _can_show(self) -> bool:
+        return bool(self.settings.encoder != "features")
+
+    @property
+    def kinds(self) -> dict[str, frozenset[str]]:
+        """The words that are compared by their kind."""
+        objects = {"objects": frozenset(word for name in self.objects for word in split_caption(name))}
+        return (objects if self.objects else {}) | dict(self.word_kinds)
+
+    def baseline_predictions(
+        self,
+        training: Sequence[PictureExample],
+        development: Sequence[PictureExample],
+        test: Sequence[PictureExample],
+    ) -> dict[str, list[Described]]:
+        """Return the commonest sentence, and the first one of the nearest training example, pixel by pixel."""
+        counts = Counter(example.captions[0] for example in training)
+        commonest = Described(texts=(counts.most_common(1)[0][0],))
+        found = {"most frequent sentence": [commonest] * len(test)}
+        if self._can_show:
+            known, asked = (self._thumbnails(part) for part in (training, test))
+            distances = (known**2).sum(axis=1)[None] - 2 * asked @ known.T
+            nearest = distances.argmin(axis=1).tolist()
+            texts = [Described(texts=(training[place].captions[0],)) for place in nearest]
+            found[f"nearest training {self.thing}"] = texts
+        return found
+
+    def _thumbnails(self, examples: Sequence[PictureExample]) -> Any:
+        return np.stack([self.thumbnail(example).reshape(-1) for example in examples]).astype(np.float32) / 255
+
+    def report(
+        self,
+        examples: Sequence[PictureExample],
+        predictions: Sequence[Described],
+        *,
+        title: str,
+        subtitle: str = "",
+        training: Sequence[PictureExample] | None = None,
+        rivals: Mapping[str, Sequence[Described]] | None = None,
+    ) -> Report:
+        self.check_examples(examples, title)
+        return caption_report(
+            self._captioned(examples, predictions, num_shown=NUM_SHOWN),
+            self.kinds,
+            title=title,
+            subtitle=subtitle,
+            task=self.name,
+            things=f"{self.thing}s",
+            rivals={name: self._captioned(examples, found) for name, found in (rivals or {}).items()},
+        )
+
+    def examine(
+        self, model: nn.Module, examples: Sequence[PictureExample], predictions: Sequence[Described]
+    ) -> list[Section]:
+        """Show where the decoder looks when it writes each word."""
+        if self.settings.encoder in ("features", "none") or not _describer(model).attention.has_weights:
+            return []
+        chosen = examples[:: max(1, len(examples) // NUM_EXPLAINED)][:NUM_EXPLAINED]
+        looked = predict_examples(self, model, chosen, options={"attention": True})
+        blocks = [
+            attention_plot(self.show(example), found.words, found.weights, self.attention_rows, found.text)
+            for example, found in zip(chosen, looked, strict=True)
+        ]
+        return [Section(title="Where each word looked", blocks=blocks)]
+
+
+def _where_it_looked(networks: Sequence[Describer], one: SeenBatch) -> tuple[tuple[float, ...], ...]:
+    """Return `word place`: where decoders look, in the mean, when they write the sentence of a batch of one."""
+    weights = torch.stack([network(one).weights for network in networks]).mean(dim=0)[0]
+    return tuple(map(tuple, weights[:, one.mask[0][: weights.shape[1]]].tolist()))
+
+
+def _mean_length(example: Seen) -> int:
+    """The words of a sentence and its end, in the mean over the example's sentences."""
+    return 1 + round(sum(map(len, example.caption_ids)) / max(1, len(example.caption_ids)))
+
+
+def _describer(model: nn.Module) -> Describer:
+    if not isinstance(model, Describer):
+        raise TypeError(f"expected a Describer, got {type(model).__name__}")
+    return model
