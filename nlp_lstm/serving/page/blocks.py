@@ -42,7 +42,7 @@ def make_page(functions: PageFunctions) -> FastAPI:
     blocks.queue(default_concurrency_limit=None, max_size=MOST_WAITING, api_open=False)
     blocks.state_session_capacity = MOST_SESSIONS
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    here = Path(__file__).parent
+    style, script = (Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     return gr.mount_gradio_app(
         app,
         blocks,
@@ -54,8 +54,7 @@ def make_page(functions: PageFunctions) -> FastAPI:
         mcp_server=False,
         pwa=False,
         theme=_theme(),
-        css=(here / "page.css").read_text(encoding="utf-8"),
-        head=f"<script>{(here / 'page.js').read_text(encoding='utf-8')}</script>",
+        head=f"<style>{style}</style><script>{script}</script>",
     )
 
 

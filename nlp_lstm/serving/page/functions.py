@@ -21,6 +21,7 @@ from nlp_lstm.tasks.series_answers import SeriesPredictor
 
 NOTHING = box(note("Type something first, or click an example."))
 NO_PICTURE = box(note("Choose a picture first, or click an example."))
+EXPLAINED = 2_000  # characters; a text is read 20 times to explain it, and nobody else is answered meanwhile
 NO_MODEL_SERIES = "this model reads no series"
 
 Answering = TypeVar("Answering", bound=Callable[..., Awaitable[str]])
@@ -64,10 +65,9 @@ class PageFunctions:
         if not _given(text):
             return NOTHING
         labels = await self.asker.ask(model, text, top_k=None)
-        try:
-            explained = await self.asker.ask(model, text, explain=True)
-        except RefusedError as refusal:  # too long to be explained
-            return show_opinion(labels, [], f"Word by word it is not explained: {refusal}")
+        if len(text) > EXPLAINED:
+            return show_opinion(labels, [], f"Texts of more than {EXPLAINED:,} characters are not explained by word.")
+        explained = await self.asker.ask(model, text, explain=True)
         return show_opinion(labels, explained["words"])
 
     @_saying_why

@@ -124,7 +124,7 @@ def _text_tab(
         button = gr.Button(tab.button, variant="primary")
         examples = _examples(functions, tab.tasks, tab.examples)
         shown = gr.HTML(elem_classes="nl-out")
-        asked = {"fn": answer, "inputs": [model, text], "outputs": shown, "show_progress": "minimal"}
+        asked: dict[str, Any] = {"fn": answer, "inputs": [model, text], "outputs": shown, "show_progress": "minimal"}
         for event in (button.click, text.submit):
             event(**asked, api_visibility="private")
         for example, given in examples:
@@ -157,7 +157,7 @@ def _write_tab(functions: PageFunctions) -> None:
             "show_progress": "hidden",
             "api_visibility": "private",
         }
-        writing = [event(**asked) for event in (button.click, text.submit)]
+        writing: list[Any] = [event(**asked) for event in (button.click, text.submit)]
         writing += [_fill(example, text, given).then(**asked) for example, given in examples]
         stop.click(None, cancels=writing, api_visibility="private")
 

@@ -63,8 +63,8 @@ def show_tags(text: str, tokens: Sequence[dict[str, Any]]) -> str:
         [token["word"], token["entity"], share(token["score"]), *(str(token[key]) for key in further)]
         for token in tokens
     ]
-    unsure = [token["word"] for token in tokens if token["score"] < UNSURE]
-    remark = note(f"Dashed: less than {share(UNSURE)} sure.") if unsure else ""
+    has_unsure = any(token["score"] < UNSURE for token in tokens)
+    remark = note(f"Dashed: less than {share(UNSURE)} sure.") if has_unsure else ""
     return box(f'<p class="nl-words">{"".join(pieces)}</p>', remark, table(columns, rows, "All of it as a table"))
 
 
@@ -168,8 +168,8 @@ def show_surprise(text: str, scored: dict[str, Any]) -> str:
         for word in words
     )
     summary = (
-        f"On average the model was as unsure of the next word as between {_rounded(scored['perplexity'])} words that are "
-        "equally likely."
+        f"On average the model was as unsure of the next word as between {_rounded(scored['perplexity'])} words "
+        "that are equally likely."
     )
     return box(
         f'<p class="nl-lead">{escape(summary)}</p>',
