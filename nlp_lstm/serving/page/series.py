@@ -51,7 +51,7 @@ def example_table(facts: SeriesFacts) -> str:
         facts: what training has fixed.
     """
     chance = random.Random(7)
-    symbols = None if facts.symbols is None else [token for token in facts.symbols.tokens if not token.startswith("<")]
+    symbols = None if facts.symbols is None else facts.symbols.tokens[facts.symbols.num_specials :]
     if not facts.columns and symbols:
         return "".join(chance.choices(symbols, k=20)) if all(len(symbol) == 1 for symbol in symbols) else ""
     columns: dict[str, list[str]] = {}
