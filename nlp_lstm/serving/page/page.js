@@ -109,6 +109,15 @@ document.addEventListener("change", (event) => {
   if (event.target.id === "nl-picture") nl.take(file);
   if (event.target.id === "nl-table") nl.fill(file);
 });
+document.addEventListener("keydown", (event) => {
+  const tab = event.target.closest?.("#nl-tabs [role=tab]");
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (!tab || !step) return;
+  const tabs = [...tab.parentElement.querySelectorAll("[role=tab]")];
+  const next = tabs[(tabs.indexOf(tab) + step + tabs.length) % tabs.length];
+  next.focus();
+  next.click();
+});
 document.addEventListener("dragover", (event) => {
   if (event.target.closest?.("#nl-drop")) event.preventDefault();
 });
