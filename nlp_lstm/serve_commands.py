@@ -33,6 +33,8 @@ def serve(
     max_texts: Annotated[int, typer.Option(min=1, help="Texts of a request; then 422.")] = 100,
     deadline: Annotated[float, typer.Option(min=0.01, help="Seconds to answer in; then 504.")] = 30.0,
     threads: Annotated[int, typer.Option(min=1, help="Threads of each network.")] = 1,
+    no_page: Annotated[bool, typer.Option("--no-page", help="Leave out the page, even where gradio is here.")] = False,
+    reports: Annotated[Path, typer.Option(help="A folder of runs; the page shows their reports.")] = Path("runs"),
 ) -> None:
     """Serve models over HTTP: POST /v1/pos with {"inputs": "a text"}; see /openapi.json."""
     try:
@@ -53,4 +55,13 @@ def serve(
         max_texts=max_texts,
         deadline=deadline,
     )
-    serve_models(models or [], host=host, port=port, token_file=token_file, threads=threads, limits=limits)
+    serve_models(
+        models or [],
+        host=host,
+        port=port,
+        token_file=token_file,
+        threads=threads,
+        limits=limits,
+        has_page=not no_page,
+        reports=reports,
+    )

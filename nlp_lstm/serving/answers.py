@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from pydantic_core import to_json
 
@@ -15,6 +15,9 @@ from nlp_lstm.serving.inputs import Item
 from nlp_lstm.serving.refusals import error_json
 
 logger = logging.getLogger(__name__)
+
+Use: TypeAlias = Literal["predict", "write", "score", "look"]
+"""What is done with an item: what `Pipeline.predict` does, or for the page what `stream`, `score` and `xray` do."""
 
 _FAULT_OF_OURS = error_json("this input made the model fail; the server's log says how")
 _FAULTS_OF_THE_INPUT = (ConfigError, DataError, VocabularyError)
@@ -38,20 +41,28 @@ class AskedAlike(NamedTuple):
     Args:
         is_pretokenized: whether they are lists of tokens.
         options: of the task, as JSON with sorted names.
+        use: what is done with them.
+        number: of the request, where it is computed by itself; 0 where others may join it.
     """
 
     is_pretokenized: bool
     options: str
+    use: Use = "predict"
+    number: int = 0
 
     @classmethod
-    def of(cls, options: Mapping[str, Any], *, is_pretokenized: bool) -> AskedAlike:
+    def of(
+        cls, options: Mapping[str, Any], *, is_pretokenized: bool, use: Use = "predict", number: int = 0
+    ) -> AskedAlike:
         """Return it for options by name."""
-        return cls(is_pretokenized, json.dumps(options, sort_keys=True) if options else "{}")
+        return cls(is_pretokenized, json.dumps(options, sort_keys=True) if options else "{}", use, number)
 
 
 def answer_items(pipeline: Pipeline, items: Sequence[Item], alike: AskedAlike) -> list[Answer]:
     """Return one answer per item, in order."""
     options: dict[str, Any] = json.loads(alike.options)
+    if alike.use != "predict":
+        return [_use(pipeline, item, alike.use, options) for item in items]
     answers: list[Answer | None] = []
     for item in items:
         answers.append(_check(pipeline, item, alike.is_pretokenized, options))
@@ -60,6 +71,38 @@ def answer_items(pipeline: Pipeline, items: Sequence[Item], alike: AskedAlike) -
     for place, answer in zip(places, found, strict=True):
         answers[place] = answer
     return [answer for answer in answers if answer is not None]
+
+
+def _use(pipeline: Pipeline, item: Item, use: Use, options: dict[str, Any]) -> Answer:
+    """Return the answer to an item that is not predicted."""
+    if item.fault:
+        return Answer(422, error_json(item.fault))
+    try:
+        if use == "score":
+            return _written(pipeline.score(item.value))
+        if use == "look":
+            return _written(_look(pipeline, item.value))
+        return _written({"generated_text": _write(pipeline, item, options)})
+    except Exception as error:  # noqa: BLE001
+        return _failed(error)
+
+
+def _write(pipeline: Pipeline, item: Item, options: dict[str, Any]) -> str:
+    """Write on from an item, telling each piece as it comes, until the text ends or nobody listens."""
+    pieces: list[str] = []
+    for piece in pipeline.stream(item.value, **options):
+        pieces.append(piece)
+        if not item.on_piece(piece):
+            break
+    return "".join(pieces)
+
+
+def _look(pipeline: Pipeline, text: str) -> dict[str, Any]:
+    """Return what `nlp-lstm xray` measures while the model reads a text."""
+    from nlp_lstm.xray import look_into
+
+    views, note = look_into({pipeline.folder.name: pipeline.folder}, text)
+    return {"views": [view.to_dict() for view in views], "note": note}
 
 
 def _check(pipeline: Pipeline, item: Item, is_pretokenized: bool, options: dict[str, Any]) -> Answer | None:

@@ -6,6 +6,7 @@ GET  /healthz       200 while the process serves
 GET  /readyz        200 once every model is open, else 503
 GET  /metrics       Prometheus
 GET  /openapi.json  OpenAPI
+GET  /page/         the page, where it is asked for; / leads there
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
 from nlp_lstm.serving.body import BodyReader, read_json
-from nlp_lstm.serving.guard import OPEN_PATHS, RECORD, Guard, Record
+from nlp_lstm.serving.guard import OPEN_PATHS, PAGE, RECORD, Guard, Record
 from nlp_lstm.serving.limits import ServingLimits
 from nlp_lstm.serving.metrics import ServerMetrics
 from nlp_lstm.serving.models import ServedModel
+from nlp_lstm.serving.page.gate import Page
+from nlp_lstm.serving.page.reports import Reports
 from nlp_lstm.serving.refusals import RefusedError
 from nlp_lstm.serving.shapes import ItemError, result_type
 
@@ -41,6 +44,10 @@ _REASONS = {
     503: "The model is being opened, or the server is stopping.",
     504: "No answer before the deadline.",
 }
+_ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#0062a3"/>'
+    '<path d="M9 23V9m0 4a7 7 0 0 1 14 3v7" fill="none" stroke="#fff" stroke-width="4" stroke-linecap="round"/></svg>'
+)
 _PATHS = ("/v1", "/metrics", "/openapi.json", *OPEN_PATHS)
 
 
@@ -50,6 +57,8 @@ def create_app(
     limits: ServingLimits | None = None,
     token: str | None = None,
     on_failure: Callable[[Exception], None] = lambda error: None,
+    has_page: bool = False,
+    reports: Path | None = None,
 ) -> FastAPI:
     """Return the application of a server.
 
@@ -58,6 +67,8 @@ def create_app(
         limits: the bounds; default those of `ServingLimits`.
         token: what requests have to bear; None where anybody may ask.
         on_failure: told why a model cannot be opened.
+        has_page: whether there is a page; it needs Gradio once it is asked for.
+        reports: the folder of runs whose reports the page shows.
 
     Raises:
         CheckpointError: a folder is no model.
@@ -65,11 +76,14 @@ def create_app(
     limits = limits or ServingLimits()
     metrics = ServerMetrics()
     served = [ServedModel(names, folder, limits, metrics.of_model(names[0])) for folder, names in models.items()]
+    page = _make_page(served, limits, reports) if has_page else None
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         opening = [asyncio.ensure_future(model.open(on_failure)) for model in served]
         yield
+        if page is not None:
+            await page.close()
         await asyncio.gather(*opening)
         await asyncio.gather(*(model.close() for model in served))
 
@@ -86,6 +100,10 @@ def create_app(
         for name in model.names:
             _add_route(app, f"/v1/{name}", model, reader)
     _add_own_routes(app, served, metrics)
+    if page is not None:
+        app.mount(PAGE, page)
+        for path, answer in {"/": _lead_to_page, "/favicon.ico": _show_icon, "/manifest.json": _show_manifest}.items():
+            app.add_api_route(path, answer, include_in_schema=False)
     app.openapi = lambda: _openapi(app, has_token=token is not None)  # type: ignore[method-assign]
     app.add_exception_handler(HTTPException, _not_found(served))
     app.add_exception_handler(Exception, _broken)
@@ -98,6 +116,33 @@ def create_app(
         metrics=metrics,
     )
     return app
+
+
+def _make_page(served: Sequence[ServedModel], limits: ServingLimits, reports: Path | None) -> Page:
+    """Return the page, which is made when it is first asked for."""
+    found = Reports(reports)
+
+    def make() -> FastAPI:
+        from nlp_lstm.serving.page.asking import Asker
+        from nlp_lstm.serving.page.blocks import make_page
+        from nlp_lstm.serving.page.functions import PageFunctions
+
+        asker = Asker({model.name: model for model in served}, limits)
+        return make_page(PageFunctions(asker, found))
+
+    return Page(make, limits, found)
+
+
+async def _lead_to_page() -> Response:
+    return RedirectResponse(f"{PAGE}/")
+
+
+async def _show_icon() -> Response:
+    return Response(_ICON, media_type="image/svg+xml")
+
+
+async def _show_manifest() -> dict[str, Any]:  # browsers ask for it, as Gradio's page names it
+    return {"name": "nlp_lstm", "start_url": f"{PAGE}/", "display": "browser"}
 
 
 def _add_route(app: FastAPI, path: str, model: ServedModel, reader: BodyReader) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 import hashlib
 import hmac
 import logging
@@ -21,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 OPEN_PATHS = ("/healthz", "/readyz")
 """Answered without a token: they say nothing but whether the server is up."""
+PAGE = "/page"
+"""Where the page is. Browsers send its token as the password of HTTP Basic, which they ask for themselves."""
 RECORD = "nlp_lstm.record"
 """The place of the request's `Record` in its scope."""
 
@@ -86,6 +90,8 @@ class Guard:
             record.route, record.model = path, model.name
         elif path in self._routes:
             record.route = path
+        elif _is_of_page(path):
+            record.route = PAGE
 
         async def note_status(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -110,9 +116,15 @@ class Guard:
         """
         if self._digest is not None and scope["path"] not in OPEN_PATHS:
             scheme, _, given = dict(scope["headers"]).get(b"authorization", b"").partition(b" ")
+            is_page = _is_of_page(scope["path"])
+            if is_page and scheme.lower() == b"basic":
+                scheme, given = b"bearer", _password(given)
             is_right = hmac.compare_digest(_digest(given.strip()), self._digest)
             if scheme.lower() != b"bearer" or not is_right:
-                raise RefusedError(401, "the token is missing or wrong; send the header Authorization: Bearer TOKEN")
+                reason = "the token is missing or wrong; send the header Authorization: Bearer TOKEN"
+                if is_page:
+                    raise RefusedError(401, f"{reason}, or the token as password, with any name", challenge="Basic")
+                raise RefusedError(401, reason)
         if model is not None and scope["method"] == "POST" and model.batcher.is_full:
             raise queue_full(model.batcher.retry_after)
 
@@ -127,6 +139,18 @@ class Guard:
         if record.model != NO_MODEL:
             fields |= {"model": record.model, "texts": record.num_texts}
         logger.info("request", extra={"fields": fields})
+
+
+def _is_of_page(path: str) -> bool:
+    return path in ("/", "/favicon.ico", "/manifest.json", PAGE) or path.startswith(f"{PAGE}/")
+
+
+def _password(credentials: bytes) -> bytes:
+    """Return the password of HTTP Basic; nothing where they are none."""
+    try:
+        return base64.b64decode(credentials.strip(), validate=True).partition(b":")[2]
+    except binascii.Error:
+        return b""
 
 
 def _digest(token: bytes) -> bytes:

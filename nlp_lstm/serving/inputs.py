@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,12 +24,14 @@ class Item:
         where: what messages call it.
         num_characters: how much work it is.
         fault: why it is not computed; empty where it is.
+        on_piece: told each piece of a text as it is written, in the model's thread; whether to go on.
     """
 
     value: Any
     where: str
     num_characters: int
     fault: str = ""
+    on_piece: Callable[[str], bool] = lambda piece: True
 
 
 def split_inputs(predictor: Predictor, inputs: Any, *, is_pretokenized: bool) -> tuple[list[Any], bool]:

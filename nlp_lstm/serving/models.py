@@ -6,7 +6,9 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property, partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from nlp_lstm.artifacts import list_models, read_config
 from nlp_lstm.errors import ConfigError, DataError, NlpLstmError, NotTrainedError
 from nlp_lstm.paths import model_roots
 from nlp_lstm.pipeline import Pipeline, find_folder
-from nlp_lstm.serving.answers import Answer, AskedAlike, answer_items
+from nlp_lstm.serving.answers import Answer, AskedAlike, Use, answer_items
 from nlp_lstm.serving.batcher import Batcher, ClosedError, DeadlineError, QueueFullError
 from nlp_lstm.serving.inputs import Item, read_item, split_inputs
 from nlp_lstm.serving.limits import ServingLimits, weigh
@@ -27,6 +29,7 @@ from nlp_lstm.tasks.predictor import Predictor, predictors, tasks
 BATCH_TOKENS = 400  # texts of like length together: with 2,000 padding costs a third more (64 sentences of SST-2)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _USES = {"lm": ("generate",)}  # further names of a task
+_TIMES_THE_WORK = {"look": 16}  # of a prediction: the gradient of each output is taken
 
 
 class ServedModel:
@@ -47,6 +50,7 @@ class ServedModel:
         self.failure: Exception | None = None
         self._limits = limits
         self._pipeline: Pipeline | None = None
+        self._numbers = count(1)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"nlp-lstm-{self.name}")
         self.batcher: Batcher[Item, Answer] = Batcher(
             self._compute, executor=self._executor, limits=limits, on_batch=metrics.count_batch
@@ -62,6 +66,15 @@ class ServedModel:
     def is_ready(self) -> bool:
         """Whether it is open."""
         return self._pipeline is not None
+
+    @property
+    def predictor(self) -> Predictor:
+        """What reads its inputs.
+
+        Raises:
+            RefusedError: the model is not open yet.
+        """
+        return self._open_pipeline().predictor
 
     @cached_property
     def predictor_type(self) -> type[Predictor]:
@@ -92,12 +105,21 @@ class ServedModel:
         await self.batcher.close()
         self._executor.shutdown(wait=True)
 
-    async def answer(self, values: Any, deadline: float) -> tuple[int, bytes, int]:
+    async def answer(
+        self,
+        values: Any,
+        deadline: float,
+        *,
+        use: Use = "predict",
+        on_piece: Callable[[str], bool] = lambda piece: True,
+    ) -> tuple[int, bytes, int]:
         """Return the status and the JSON that answer a request, and how many inputs it had.
 
         Args:
             values: the request, read from JSON.
             deadline: time of the event loop's clock.
+            use: what is done with the inputs. All but predictions are computed one request at a time.
+            on_piece: where a text is written, told each piece in the model's thread; whether to go on.
 
         Raises:
             RefusedError: the request is not computed.
@@ -123,8 +145,12 @@ class ServedModel:
         if is_one and items[0].fault:
             raise RefusedError(422, items[0].fault)
         num_sequences = max(options.get("num_beams") or 1, options.get("num_return_sequences") or 1)
-        weights = [weigh(item.num_characters, num_sequences) for item in items]
-        alike = AskedAlike.of(options, is_pretokenized=is_pretokenized)
+        work = num_sequences * _TIMES_THE_WORK.get(use, 1)
+        weights = [weigh(item.num_characters, work) for item in items]
+        number = 0 if use == "predict" else next(self._numbers)
+        alike = AskedAlike.of(options, is_pretokenized=is_pretokenized, use=use, number=number)
+        if use == "write":
+            items = [replace(item, on_piece=on_piece) for item in items]
         try:
             answers = await self.batcher.submit(items, weights, key=alike, deadline=deadline)
         except QueueFullError as error:

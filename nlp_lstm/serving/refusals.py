@@ -12,19 +12,22 @@ class RefusedError(Exception):
         status: of HTTP.
         reason: what was found, what is accepted, what to do.
         retry_after: seconds after which to try again.
+        challenge: the scheme of HTTP that a token is asked for by, where it is missing.
     """
 
-    def __init__(self, status: int, reason: str, *, retry_after: int | None = None) -> None:
+    def __init__(self, status: int, reason: str, *, retry_after: int | None = None, challenge: str = "Bearer") -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
         self.retry_after = retry_after
+        self.challenge = challenge
 
     @property
     def headers(self) -> dict[str, str]:
         """The headers that go with the status."""
         headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
-        return {**headers, "WWW-Authenticate": "Bearer"} if self.status == 401 else headers
+        realm = ' realm="nlp_lstm", charset="UTF-8"' if self.challenge == "Basic" else ""
+        return {**headers, "WWW-Authenticate": self.challenge + realm} if self.status == 401 else headers
 
     @property
     def body(self) -> bytes:

@@ -8,12 +8,14 @@ import os
 import signal
 import socket
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import uvicorn
 
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.serving.app import create_app
+from nlp_lstm.serving.guard import PAGE
 from nlp_lstm.serving.limits import ServingLimits
 from nlp_lstm.serving.logs import write_logs
 from nlp_lstm.serving.models import choose_models
@@ -27,7 +29,15 @@ GRACE = 5.0  # seconds after the last deadline, when a stop waits no longer
 
 
 def serve(
-    models: Sequence[str], *, host: str, port: int, token_file: Path | None, threads: int, limits: ServingLimits
+    models: Sequence[str],
+    *,
+    host: str,
+    port: int,
+    token_file: Path | None,
+    threads: int,
+    limits: ServingLimits,
+    has_page: bool,
+    reports: Path,
 ) -> None:
     """Serve models until SIGTERM or Ctrl-C, then finish what was accepted.
 
@@ -38,6 +48,8 @@ def serve(
         token_file: holds the token; None takes it from the environment variable NLP_LSTM_TOKEN, if it is set.
         threads: of each network.
         limits: the bounds.
+        has_page: whether the page is wanted; without Gradio there is none, and the log says what to install.
+        reports: the folder of runs whose reports it shows.
 
     Raises:
         ConfigError: the address needs a token and there is none, or the token is too short.
@@ -55,7 +67,15 @@ def serve(
         failures.append(error)
         server.should_exit = True
 
-    app = create_app(chosen, limits=limits, token=token, on_failure=stop)
+    has_gradio = find_spec("gradio") is not None
+    app = create_app(
+        chosen,
+        limits=limits,
+        token=token,
+        on_failure=stop,
+        has_page=has_page and has_gradio,
+        reports=reports,
+    )
     listening = listen(host, port)
     config = uvicorn.Config(
         app,
@@ -73,7 +93,11 @@ def serve(
     names = [name for names in chosen.values() for name in names]
     address = listening.getsockname()
     fields = {"host": address[0], "port": address[1], "models": names, "needs_token": token is not None}
+    if has_page and has_gradio:
+        fields["page"] = f"{PAGE}/"
     logger.info("listening", extra={"fields": fields})
+    if has_page and not has_gradio:
+        logger.info("there is no page, as gradio is not installed; pip install 'nlp-lstm[page]'")
     previous = signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again when it has stopped
     try:
         server.run(sockets=[listening])

@@ -1,0 +1,176 @@
+"""What the boxes of the page do: each takes what was typed and gives HTML, the reason where there is no answer."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from nlp_lstm.errors import DataError
+from nlp_lstm.serving.page.asking import Asker
+from nlp_lstm.serving.page.markup import box, note, problem
+from nlp_lstm.serving.page.pictures import show_description, show_look, show_translation
+from nlp_lstm.serving.page.reports import Reports, show_reports
+from nlp_lstm.serving.page.series import example_table, read_table, show_series
+from nlp_lstm.serving.page.words import show_opinion, show_surprise, show_tags, show_written
+from nlp_lstm.serving.refusals import RefusedError
+from nlp_lstm.tasks.series_answers import SeriesPredictor
+
+NOTHING = box(note("Type something first, or click an example."))
+NO_PICTURE = box(note("Choose a picture first, or click an example."))
+EXPLAINED = 2_000  # characters; a text is read 20 times to explain it, and nobody else is answered meanwhile
+NO_MODEL_SERIES = "this model reads no series"
+
+Answering = TypeVar("Answering", bound=Callable[..., Awaitable[str]])
+
+
+def _saying_why(answering: Answering) -> Answering:
+    """Make a function give the reason where its answer is refused."""
+
+    @wraps(answering)
+    async def answer(*arguments: Any) -> str:
+        try:
+            return await answering(*arguments)
+        except (RefusedError, DataError) as refusal:
+            return problem(str(refusal))
+
+    return answer  # type: ignore[return-value]
+
+
+class PageFunctions:
+    """The functions of the page.
+
+    Args:
+        asker: asks the models.
+        reports: the reports of runs.
+    """
+
+    def __init__(self, asker: Asker, reports: Reports) -> None:
+        self.asker = asker
+        self._reports = reports
+
+    @_saying_why
+    async def tag(self, model: str, text: str) -> str:
+        """Show the class of each word."""
+        if not _given(text):
+            return NOTHING
+        return show_tags(text, await self.asker.ask(model, text))
+
+    @_saying_why
+    async def judge(self, model: str, text: str) -> str:
+        """Show how probable each label is, and the words that moved the decision."""
+        if not _given(text):
+            return NOTHING
+        labels = await self.asker.ask(model, text, top_k=None)
+        if len(text) > EXPLAINED:
+            return show_opinion(labels, [], f"Texts of more than {EXPLAINED:,} characters are not explained by word.")
+        explained = await self.asker.ask(model, text, explain=True)
+        return show_opinion(labels, explained["words"])
+
+    @_saying_why
+    async def translate(self, model: str, text: str) -> str:
+        """Show a translation and where its pieces looked."""
+        if not _given(text):
+            return NOTHING
+        return show_translation(await self.asker.ask(model, text, attention=True))
+
+    async def write(
+        self, model: str, beginning: str, length: float, daring: float, seed: float = 0
+    ) -> AsyncIterator[str]:
+        """Show what is written on a beginning, as it is written.
+
+        Args:
+            model: its name.
+            beginning: may be empty.
+            length: the most tokens.
+            daring: the temperature.
+            seed: of the drawing.
+        """
+        if not isinstance(beginning, str):
+            beginning = ""
+        yield show_written(beginning, "", is_done=False)
+        options = {"max_new_tokens": _whole(length), "temperature": daring, "seed": _whole(seed)}
+        written = ""
+        try:
+            async for written in self.asker.write(model, beginning, **options):
+                yield show_written(beginning, written, is_done=False)
+        except RefusedError as refusal:
+            yield (
+                show_written(beginning, written, is_done=True) + problem(str(refusal))
+                if written
+                else problem(str(refusal))
+            )
+            return
+        remark = "" if written.strip() else "The model would end here. Ask again, or begin otherwise."
+        yield show_written(beginning, written, is_done=True, remark=remark)
+
+    @_saying_why
+    async def surprise(self, model: str, text: str) -> str:
+        """Show how little each word was expected."""
+        if not _given(text):
+            return NOTHING
+        return show_surprise(text, await self.asker.ask(model, text, "score"))
+
+    @_saying_why
+    async def describe(self, model: str, picture: str) -> str:
+        """Show the description of a picture, which comes as the base64 of its file."""
+        if not _given(picture):
+            return NO_PICTURE
+        try:
+            result = await self.asker.ask(model, picture, attention=True)
+        except RefusedError as refusal:
+            if "attention" not in refusal.reason:
+                raise
+            result = await self.asker.ask(model, picture)  # a model that only begins with the picture
+        try:
+            content = base64.b64decode(picture, validate=True)
+        except binascii.Error as error:
+            raise DataError("the picture did not arrive whole; choose it again") from error
+        return await asyncio.to_thread(show_description, result, content)
+
+    @_saying_why
+    async def look(self, model: str, text: str) -> str:
+        """Show what a network remembers of a text."""
+        if not _given(text):
+            return NOTHING
+        return show_look(await self.asker.ask(model, text, "look"))
+
+    @_saying_why
+    async def read_series(self, model: str, text: str) -> str:
+        """Show the answer to a series: a table with a header, or symbols."""
+        if not _given(text):
+            return NOTHING
+        if self._series_predictor(model).reads_symbols_only:
+            symbols = "".join(text.split())
+            return show_series({"": list(symbols)}, await self.asker.ask(model, symbols))
+        columns = read_table(text)
+        return show_series(columns, await self.asker.ask(model, columns))
+
+    async def example_series(self, model: str) -> str:
+        """Return a series of the kind that a model has learnt; nothing while it is being opened."""
+        try:
+            return example_table(self._series_predictor(model).facts_of_training)
+        except RefusedError:
+            return ""
+
+    async def list_reports(self) -> str:
+        """Show the reports of the runs."""
+        return show_reports(await asyncio.to_thread(self._reports.find))
+
+    def _series_predictor(self, model: str) -> SeriesPredictor:
+        predictor = self.asker.predictor(model)
+        if not isinstance(predictor, SeriesPredictor):
+            raise RefusedError(422, NO_MODEL_SERIES)
+        return predictor
+
+
+def _given(text: Any) -> bool:
+    return isinstance(text, str) and bool(text.strip())
+
+
+def _whole(number: Any) -> Any:
+    """Return a slider's number as a whole one; what is none is refused with the request."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number

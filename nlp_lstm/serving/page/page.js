@@ -1,0 +1,134 @@
+// What the page does in the browser alone: pictures are read and made smaller here, so that no file is sent or stored.
+const nl = {
+  LARGEST_SIDE: 1024,
+  LARGEST_FILE: 600000, // bytes; a request may have 1 MiB, and base64 takes a third more
+  chosen: null,
+
+  base64(blob) {
+    return new Promise((found, failed) => {
+      const reader = new FileReader();
+      reader.onload = () => found(reader.result.slice(reader.result.indexOf(",") + 1));
+      reader.onerror = () => failed(reader.error);
+      reader.readAsDataURL(blob);
+    });
+  },
+
+  async fit(file) {
+    if (file.size <= nl.LARGEST_FILE) return file;
+    const image = await createImageBitmap(file);
+    const scale = Math.min(1, nl.LARGEST_SIDE / Math.max(image.width, image.height));
+    const canvas = document.createElement("canvas");
+    canvas.width = Math.max(1, Math.round(image.width * scale));
+    canvas.height = Math.max(1, Math.round(image.height * scale));
+    const context = canvas.getContext("2d");
+    context.fillStyle = "white";
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    context.drawImage(image, 0, 0, canvas.width, canvas.height);
+    return new Promise((found) => canvas.toBlob(found, "image/jpeg", 0.9));
+  },
+
+  show(blob) {
+    nl.chosen = blob;
+    const preview = document.getElementById("nl-preview");
+    if (preview.src) URL.revokeObjectURL(preview.src);
+    preview.src = URL.createObjectURL(blob);
+    preview.hidden = false;
+  },
+
+  // The picture that was chosen, as base64; "" without one, or where it is none that a browser can read.
+  async picture() {
+    if (!nl.chosen) return "";
+    try {
+      return await nl.base64(await nl.fit(nl.chosen));
+    } catch {
+      return nl.base64(nl.chosen.slice(0, nl.LARGEST_FILE));
+    }
+  },
+
+  draw(number) {
+    const canvas = document.createElement("canvas");
+    canvas.width = canvas.height = 256;
+    const context = canvas.getContext("2d");
+    const disc = (x, y, radius, colour) => {
+      context.fillStyle = colour;
+      context.beginPath();
+      context.arc(x, y, radius, 0, 2 * Math.PI);
+      context.fill();
+    };
+    context.fillStyle = number ? "#1b2a52" : "#bfe3c0";
+    context.fillRect(0, 0, 256, 256);
+    if (number) {
+      disc(205, 50, 24, "#fff3b0");
+      context.fillStyle = "#b5482e";
+      context.fillRect(60, 130, 110, 90);
+      context.fillStyle = "#5a2a20";
+      context.beginPath();
+      context.moveTo(45, 132);
+      context.lineTo(115, 70);
+      context.lineTo(185, 132);
+      context.fill();
+      context.fillStyle = "#ffe28a";
+      context.fillRect(78, 152, 28, 28);
+      context.fillRect(124, 152, 28, 28);
+    } else {
+      context.fillStyle = "#f4c20d";
+      context.beginPath();
+      for (let point = 0; point < 10; point++) {
+        const angle = (Math.PI / 5) * point - Math.PI / 2;
+        const radius = point % 2 ? 26 : 62;
+        context.lineTo(82 + radius * Math.cos(angle), 92 + radius * Math.sin(angle));
+      }
+      context.fill();
+      disc(180, 178, 48, "#d43d2a");
+    }
+    return new Promise((found) =>
+      canvas.toBlob((blob) => {
+        nl.show(blob);
+        found(nl.base64(blob));
+      }, "image/png"),
+    );
+  },
+
+  async fill(file) {
+    const box = document.querySelector("#nl-series textarea");
+    const setter = Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value").set;
+    setter.call(box, await file.slice(0, nl.LARGEST_FILE).text());
+    box.dispatchEvent(new Event("input", { bubbles: true }));
+  },
+
+  take(file) {
+    nl.show(file);
+    document.getElementById("nl-describe").click();
+  },
+};
+window.nl = nl;
+
+document.addEventListener("change", (event) => {
+  const [file] = event.target.files ?? [];
+  if (!file) return;
+  if (event.target.id === "nl-picture") nl.take(file);
+  if (event.target.id === "nl-table") nl.fill(file);
+});
+document.addEventListener("keydown", (event) => {
+  const tab = event.target.closest?.("#nl-tabs [role=tab]");
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (!tab || !step) return;
+  const tabs = [...tab.parentElement.querySelectorAll("[role=tab]")];
+  const next = tabs[(tabs.indexOf(tab) + step + tabs.length) % tabs.length];
+  next.focus();
+  next.click();
+});
+document.addEventListener("dragover", (event) => {
+  if (event.target.closest?.("#nl-drop")) event.preventDefault();
+});
+document.addEventListener("drop", (event) => {
+  const [file] = event.dataTransfer?.files ?? [];
+  if (!file || !event.target.closest?.("#nl-drop")) return;
+  event.preventDefault();
+  nl.take(file);
+});
+document.addEventListener("paste", (event) => {
+  const [file] = event.clipboardData?.files ?? [];
+  const preview = document.getElementById("nl-preview");
+  if (file?.type.startsWith("image/") && preview && preview.parentElement.offsetParent) nl.take(file);
+});
