@@ -7,6 +7,7 @@ import hashlib
 from typing import Any
 
 from nlp_lstm.evaluation.caption_report import attention_plot
+from nlp_lstm.evaluation.captions import Shown
 from nlp_lstm.evaluation.plots import prefix_ids
 from nlp_lstm.evaluation.xray_plots import shade_plot, unfolded_plot
 from nlp_lstm.serving.page.markup import box, escape, note, picture, table
@@ -67,7 +68,7 @@ def show_description(result: dict[str, Any], content: bytes) -> str:
     drawn = []
     for number, (word, row) in enumerate(zip(looked["words"], weights, strict=True)):
         shown = "end" if word == _END else word
-        svg = attention_plot(png, [shown], [row], places, shown).svg
+        svg = attention_plot(Shown(png=png), [shown], [row], places, shown).svg
         name = f"p{hashlib.sha256(png).hexdigest()[:8]}-{number}-"
         drawn.append(f'<div class="nl-glance">{prefix_ids(svg, name)}</div>')
     how = note("The picture as the model sees it, once for each word, bright where it looked as it wrote that word.")
