@@ -169,7 +169,7 @@ def _read_film(content: bytes, container: str, size: int, num_frames: int, where
         _check_length(total, (1, 1), where)
         wanted = set(_kept(total, num_frames))
         frames = []
-        with av.open(io.BytesIO(content), format=container) as film:
+        with av.open(io.BytesIO(content), mode="r", format=container) as film:
             for number, frame in enumerate(film.decode(video=0)):
                 if number in wanted:
                     check_sides((frame.width, frame.height), where)
@@ -189,7 +189,7 @@ def _read_film(content: bytes, container: str, size: int, num_frames: int, where
 
 def _film_packets(av: Any, content: bytes, container: str, where: str) -> Iterator[Any]:
     """Yield what the frames of a film are packed in, after a look at its sides."""
-    with av.open(io.BytesIO(content), format=container) as film:
+    with av.open(io.BytesIO(content), mode="r", format=container) as film:
         stream = film.streams.video[0]
         sides = (stream.codec_context.width, stream.codec_context.height)
         check_sides(sides, where)
