@@ -517,6 +517,10 @@ BODIES = {
 }
 
 
+FEW = ServingLimits(max_text=300, max_new_tokens=8, max_sequences=4)
+"""What is computed is not what is tested here, so it is little."""
+
+
 class BodyChecker:
     """What a server makes of a body up to the point where a batch is computed, and the answer.
 
@@ -532,7 +536,7 @@ class BodyChecker:
         """Read the body in a file and predict."""
         if self._pipeline is None:  # not before the fork
             self._pipeline = Pipeline(self._folder, engine="torch")
-            self._served = ServedModel(["x"], self._folder, ServingLimits(), ServerMetrics().of_model("x"))
+            self._served = ServedModel(["x"], self._folder, FEW, ServerMetrics().of_model("x"))
             self._loop = asyncio.new_event_loop()
             self._loop.run_until_complete(self._served.open(lambda error: None))
         values = read_json({"headers": [(b"content-type", b"application/json")]}, path.read_bytes())

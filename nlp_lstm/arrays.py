@@ -25,7 +25,7 @@ def read_npy(path: Path) -> np.ndarray[Any, Any]:
                 raise DataError(f"{path}: is no .npy file of numbers; write it with numpy.save")
         array: np.ndarray[Any, Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise DataError(f"{path}: is no .npy file of numbers ({error.strerror or error})") from error
     except (ValueError, TypeError, SyntaxError, tokenize.TokenError, EOFError, ArithmeticError, MemoryError) as error:
         if isinstance(error, DataError):
             raise

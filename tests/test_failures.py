@@ -185,7 +185,7 @@ def as_anybody() -> None:
         ("predict", "pos", "in.txt", "-o", "closed/new/out.jsonl"),
         ("export", "pos", "--output", "closed/copy"),
         ("annotate", "in.txt", "closed/out", "--model", "pos"),
-        ("run", "pos", "--data", "in.conllu", "--output", "closed/work"),
+        ("run", "pos", *SMALL_NETWORK, "--data", "in.conllu", "--output", "closed/work"),
     ],
     ids=lambda command: f"{command[0]} {command[-1]}",
 )

@@ -145,7 +145,7 @@ class OutputFolder:
         """Return those of the shards that a file tells of which are there as it says."""
         try:
             facts = {index: _facts(values) for index, values in numbered}
-        except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise CheckpointError(f"{path} is damaged ({error}); annotate anew, into another folder") from error
         return {index: one for index, one in facts.items() if self._is_whole(one)}
 
