@@ -1,11 +1,10 @@
-"""The page: what its boxes answer, and what does not pass to Gradio. Browsers are in `benchmarks/page_tour.py`."""
+"""What the boxes of the page answer, without Gradio. Browsers are in `benchmarks/page_tour.py`."""
 
 import asyncio
 import base64
 import html
 import json
 import logging
-import os
 import re
 import time
 from contextlib import asynccontextmanager
@@ -20,7 +19,6 @@ from samples import (
     tiny_series_run,
     tiny_translation_run,
 )
-from serving_client import serving
 
 from nlp_lstm import Pipeline
 from nlp_lstm.data.pictures import load_pixels, to_png
@@ -31,7 +29,6 @@ from nlp_lstm.serving.metrics import ServerMetrics
 from nlp_lstm.serving.models import ServedModel
 from nlp_lstm.serving.page.asking import Asker
 from nlp_lstm.serving.page.functions import NOTHING, PageFunctions
-from nlp_lstm.serving.page.gate import Page
 from nlp_lstm.serving.page.markup import escape, picture, share
 from nlp_lstm.serving.page.reports import Reports
 from nlp_lstm.serving.page.series import example_table, read_table
@@ -329,177 +326,3 @@ def test_reports_are_found_and_only_they_are_given(tmp_path):
     assert "Accuracy 96 %" in words_of(shown)
     assert "There are no reports yet" in answered("list_reports", folders=[], reports=tmp_path / "none")
     assert Reports(None).find() == []
-
-
-# ---- what passes the gate
-
-
-def test_a_server_without_the_page_goes_on_as_before():
-    async def scenario():
-        async with serving({bundled_model("pos-en"): ["pos"]}) as client:
-            return [(await client.get(path)).status_code for path in ("/", "/page/", "/healthz")]
-
-    assert asyncio.run(scenario()) == [404, 404, 200]
-
-
-def gated(*requests, **options):
-    """Return the answers of a gate in front of an application that tells what it got."""
-    seen = []
-
-    async def behind(scope, receive, send):
-        if scope["type"] == "http":
-            seen.append((scope["path"], scope["query_string"], (await receive()).get("body")))
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-            await send({"type": "http.response.body", "body": b"answer"})
-
-    async def scenario():
-        page = Page(lambda: None, ServingLimits(max_body=2_000), Reports(options.get("reports")))
-        page._app = behind
-        found = []
-        for method, path, body, headers in requests:
-            found.append(await asked(page, method, path, body, headers))
-        return found
-
-    return asyncio.run(scenario()), seen
-
-
-async def asked(page, method, path, body, headers):
-    """Return the status and the headers of an answer."""
-    sent = []
-    scope = {
-        "type": "http",
-        "method": method,
-        "path": f"/page{path.partition('?')[0]}",
-        "root_path": "/page",
-        "query_string": path.partition("?")[2].encode(),
-        "headers": [(b"content-type", b"application/json"), (b"host", b"here"), *headers],
-    }
-
-    async def receive():
-        return {"type": "http.request", "body": body}
-
-    async def send(message):
-        sent.append(message)
-
-    await page(scope, receive, send)
-    return sent[0]["status"], dict(sent[0]["headers"])
-
-
-JOIN = "/gradio_api/queue/join"
-GOOD = {"data": ["pos", "A text", 3, None, True], "fn_index": 0, "session_hash": "abc", "trigger_id": 5}
-
-
-def test_only_what_the_page_needs_passes():
-    barred = [
-        ("POST", "/gradio_api/upload", b"", ()),
-        ("GET", "/gradio_api/file=/etc/passwd", b"", ()),
-        ("GET", "/gradio_api/proxy=http://elsewhere", b"", ()),
-        ("POST", "/gradio_api/run/predict", b"{}", ()),
-        ("POST", "/gradio_api/call/tag", b"{}", ()),
-        ("POST", "/gradio_api/component_server", b"{}", ()),
-        ("GET", "/gradio_api/deep_link", b"", ()),
-        ("GET", "/monitoring", b"", ()),
-        ("DELETE", "/", b"", ()),
-    ]
-    found, seen = gated(*barred)
-    assert [status for status, _ in found] == [404] * len(barred)
-    assert not seen
-
-
-def test_what_passes_is_bounded_plain_and_told_to_load_nothing():
-    body = json.dumps({**GOOD, "event_data": {"path": "/etc/passwd"}, "simple_format": True}).encode()
-    found, seen = gated(("POST", JOIN, body, ()), ("GET", "/?deep_link=x", b"", ()))
-    assert [status for status, _ in found] == [200, 200]
-    assert json.loads(seen[0][2]) == GOOD
-    assert seen[1][:2] == ("/page/", b"")
-    policy = found[1][1][b"content-security-policy"].decode()
-    assert "default-src 'self'" in policy
-    assert "http" not in policy
-    beat, _ = gated(("GET", "/gradio_api/heartbeat/abc", b"", ()))
-    assert beat[0][0] == 204
-
-
-@pytest.mark.parametrize(
-    ("changes", "headers", "status"),
-    [
-        ({"data": [{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}]}, (), 422),
-        ({"data": [["nested"]]}, (), 422),
-        ({"data": ["x"] * 11}, (), 422),
-        ({"data": ["x" * 3_000]}, (), 413),
-        ({"session_hash": "x" * 100}, (), 422),
-        ({"session_hash": {"a": 1}}, (), 422),
-        ({}, ((b"sec-fetch-site", b"cross-site"),), 403),
-        ({}, ((b"origin", b"http://elsewhere"),), 403),
-        ({}, ((b"origin", b"http://here"), (b"sec-fetch-site", b"same-origin")), 200),
-    ],
-)
-def test_requests_of_the_page_are_checked(changes, headers, status):
-    found, seen = gated(("POST", JOIN, json.dumps({**GOOD, **changes}).encode(), headers))
-    assert found[0][0] == status
-    assert len(seen) == (status == 200)
-
-
-def test_reports_are_given_without_the_right_to_run_anything(tmp_path):
-    (tmp_path / "pos").mkdir()
-    (tmp_path / "pos" / "report.html").write_text("<p>fine</p>", encoding="utf-8")
-    found, _ = gated(("GET", "/reports/pos", b"", ()), ("GET", "/reports/../pos", b"", ()), reports=tmp_path)
-    assert [status for status, _ in found] == [200, 404]
-    assert "sandbox" in found[0][1][b"content-security-policy"].decode()
-
-
-def test_the_page_asks_for_the_token():
-    def basic(password):
-        return {"Authorization": f"Basic {base64.b64encode(f'me:{password}'.encode()).decode()}"}
-
-    async def scenario():
-        async with serving({bundled_model("pos-en"): ["pos"]}, token=TOKEN, has_page=True) as client:
-            tries = [{}, basic("0123456789abcdee"), {"Authorization": "Basic ?"}, basic(TOKEN)]
-            found = [await client.get("/", headers={"Authorization": "", **headers}) for headers in tries]
-            program = await client.post("/v1/pos", json={"inputs": TEXT}, headers=basic(TOKEN))
-            return found, program.status_code
-
-    found, program = asyncio.run(scenario())
-    assert [answer.status_code for answer in found] == [401, 401, 401, 307]
-    assert found[0].headers["WWW-Authenticate"].startswith("Basic")
-    assert found[3].headers["location"] == "/page/"
-    assert program == 401  # programs send no passwords
-
-
-# ---- Gradio itself
-
-
-@pytest.mark.filterwarnings("ignore")  # those of Gradio
-def test_gradio_shows_a_tab_for_each_task_and_sends_nothing(monkeypatch, caplog, capfd):
-    gradio = pytest.importorskip("gradio")
-    models = {bundled_model("pos-en"): ["pos"], bundled_model("sentiment-en"): ["sentiment", "again"]}
-
-    async def scenario():
-        async with serving(models, has_page=True) as client:
-            first = await client.get("/page/")
-            for _ in range(3_000):
-                page = await client.get("/page/")
-                if "gradio_config" in page.text:
-                    break
-                await asyncio.sleep(0.02)
-            config = (await client.get("/page/config")).json()
-            call = next(one["id"] for one in config["dependencies"] if one["api_name"] == "tag")
-            body = {"data": ["pos", "Dogs bark."], "fn_index": call, "session_hash": "s"}
-            joined = await client.post(f"/page{JOIN}", json=body)
-            assert joined.status_code == 200
-            events = (await client.get("/page/gradio_api/queue/data?session_hash=s")).text
-            body = {"data": ["confidential", "Dogs bark."], "fn_index": call, "session_hash": "t"}
-            await client.post(f"/page{JOIN}", json=body)
-            wrong = (await client.get("/page/gradio_api/queue/data?session_hash=t")).text
-            return first.text, page.text, config, events, wrong
-
-    first, page, config, events, wrong = asyncio.run(scenario())
-    assert "is being opened" in first
-    assert "fonts.googleapis" not in page
-    assert config["analytics_enabled"] is False
-    assert os.environ["HF_HUB_DISABLE_TELEMETRY"]
-    titles = [part["props"]["label"] for part in config["components"] if part["type"] == "tabitem"]
-    assert titles == ["Words", "Opinion", "Look inside", "Reports"]
-    assert "<small>noun</small>" in json.loads(events.splitlines()[-3].removeprefix("data: "))["output"]["data"][0]
-    assert "process_completed" in wrong
-    assert "confidential" not in caplog.text + "".join(capfd.readouterr())
-    assert gradio.__version__.startswith("6.")

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from nlp_lstm.cli import app
 from nlp_lstm.errors import ConfigError
+from nlp_lstm.serving.app import create_app
 from nlp_lstm.serving.server import TOKEN_VARIABLE, check_address, is_loopback, listen, read_token
 
 TEXT = "A quiet, wonderful and confidential film."
@@ -150,3 +151,28 @@ def test_a_missing_library_names_the_extra(monkeypatch):
     error = run_serve("pos")
     assert isinstance(error, ConfigError)
     assert str(error) == "uvicorn is not installed; pip install 'nlp-lstm[serve]'"
+
+
+@pytest.mark.parametrize(
+    ("is_here", "flags", "has_page", "says"),
+    [(None, [], False, True), (1, [], True, False), (1, ["--no-page"], False, False)],
+)
+def test_without_gradio_the_server_has_no_page_and_says_what_to_install(
+    is_here, flags, has_page, says, monkeypatch, caplog
+):
+    bundled_model("pos-en")
+    made = []
+
+    def create(*arguments, **options):
+        made.append(options["has_page"])
+        return create_app(*arguments, **options)
+
+    monkeypatch.setattr("nlp_lstm.serving.server.find_spec", lambda name: is_here)
+    monkeypatch.setattr("nlp_lstm.serving.server.create_app", create)
+    monkeypatch.setattr("nlp_lstm.serving.server.write_logs", lambda: None)
+    monkeypatch.setattr("uvicorn.Server.run", lambda server, sockets: sockets[0].close())
+    monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
+    with caplog.at_level("INFO", "nlp_lstm"):
+        assert run_serve("pos", "--port", "0", *flags) is None
+    assert made == [has_page]
+    assert ("pip install 'nlp-lstm[page]'" in caplog.text) == says
