@@ -12,7 +12,7 @@ from nlp_lstm.nn.backbone import Backbone
 from nlp_lstm.nn.bilm import BidirectionalLanguageModel
 from nlp_lstm.nn.language_model import LanguageModel
 from nlp_lstm.paths import model_roots
-from nlp_lstm.tasks import BidirectionalTask, LanguageTask
+from nlp_lstm.tasks import BidirectionalTask, LanguageTask, tasks
 from nlp_lstm.tasks.beginning import AnyBeginning, Beginning, BidirectionalBeginning, TaskBeginning
 from nlp_lstm.tasks.words import WordTask
 
@@ -33,6 +33,11 @@ class EarlierModel:
     def described(self) -> str:
         """Its name and the beginning of its weights' checksum."""
         return _described(self.name, self.config)
+
+    @property
+    def is_language_model(self) -> bool:
+        """Whether it has learnt texts and no labels of them."""
+        return tasks.get(self.config.task).is_language_model
 
     @property
     def data(self) -> tuple[str, ...]:

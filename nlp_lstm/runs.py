@@ -324,7 +324,8 @@ def _save(
     precision: Precision,
     documents: Mapping[str, str] | None = None,
 ) -> None:
-    recipe, data, earlier = workshop.recipe, workshop.data, workshop.earlier
+    recipe, data = workshop.recipe, workshop.data
+    earlier = [model for model in workshop.earlier if not model.is_language_model]  # which has seen no labels
     own_files = data.found.training_files() if data.found.reading is None else {}  # None: one's own files
     names = dict.fromkeys((*data.names, *(name for model in earlier for name in model.data)))
     save_model(

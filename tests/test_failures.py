@@ -185,7 +185,9 @@ def as_anybody() -> None:
         ("predict", "pos", "in.txt", "-o", "closed/new/out.jsonl"),
         ("export", "pos", "--output", "closed/copy"),
         ("annotate", "in.txt", "closed/out", "--model", "pos"),
-        ("run", "pos", *SMALL_NETWORK, "--data", "in.conllu", "--output", "closed/work"),
+        pytest.param(
+            ("run", "pos", *SMALL_NETWORK, "--data", "in.conllu", "--output", "closed/work"), marks=pytest.mark.slow
+        ),
     ],
     ids=lambda command: f"{command[0]} {command[-1]}",
 )

@@ -363,7 +363,7 @@ def test_errors_come_from_workers_and_ray_needs_its_extra(critic, tmp_path, monk
         ("in.doc", "x", {}, r"in\.doc: the ending '\.doc' names no known kind of file"),
         ("in.csv", "a,b\n1,2\n", {}, "no column tells that it is the text; columns: 'a', 'b'"),
         ("in.csv", "a;text\n1;2\n", {}, "one column with a semicolon in it"),
-        ("in.csv", "a,a\n1,2\n", {}, 'two columns are called "a"'),
+        ("in.csv", "a,a\n1,2\n", {}, r"two columns are called .a."),
         ("in.csv", "text,review\n1,2\n", {"text": "revew"}, 'Did you mean "review"'),
         ("in.csv", "text,annotation\n1,2\n", {}, 'has a column "annotation" already'),
         ("in.jsonl", '{"text": "x", "annotation": 1}\n', {}, "name another"),

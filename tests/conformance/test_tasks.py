@@ -221,7 +221,9 @@ SAMPLES = {
     ),
 }
 
-every_task = pytest.mark.parametrize("name", sorted(SAMPLES))
+every_task = pytest.mark.parametrize(  # the fit of clips takes as long as those of the others together
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "video" else ()) for name in sorted(SAMPLES)]
+)
 
 
 @cache

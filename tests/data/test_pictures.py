@@ -109,7 +109,8 @@ def test_features_are_numbers_of_places(tmp_path):
         (tmp_path / "b.npy", r"is no \.npy file of numbers"),
         (np.ones((2, 5)), "has 5 features a place; this model has learnt 3"),
         (np.full((2, 3), np.nan), "not finite"),
-        ("text", r"is no \.npy file"),
+        (str(tmp_path / "b.npy"), r"is no \.npy file"),
+        ("text", "cannot be read"),
         (np.array(["a"]), "features are an array of numbers"),
     ):
         with pytest.raises(DataError, match=message):

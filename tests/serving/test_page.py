@@ -163,6 +163,7 @@ def test_the_look_inside_is_that_of_xray():
     assert shown.count("<svg") == 3
 
 
+@pytest.mark.slow
 def test_a_translation_shows_where_it_looked():
     folder = tiny_translation_run() / "model"
     text = "The dog sleeps."
@@ -173,6 +174,7 @@ def test_a_translation_shows_where_it_looked():
     assert len(pieces) == len(right["attention"][0]["target"])
 
 
+@pytest.mark.slow
 def test_a_picture_is_described_from_its_bytes():
     folder = tiny_caption_run() / "model"
     content = to_png(load_pixels(scene_examples()[0].picture, 64))
@@ -184,6 +186,7 @@ def test_a_picture_is_described_from_its_bytes():
         assert 'role="alert"' in answered("describe", "caption", wrong, folders=[folder])
 
 
+@pytest.mark.slow
 def test_a_series_is_read_from_pasted_text():
     folder = tiny_series_run() / "model"
     predictor = opened(folder).predictor
