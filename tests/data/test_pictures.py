@@ -109,8 +109,7 @@ def test_features_are_numbers_of_places(tmp_path):
         (tmp_path / "b.npy", r"is no \.npy file of numbers"),
         (np.ones((2, 5)), "has 5 features a place; this model has learnt 3"),
         (np.full((2, 3), np.nan), "not finite"),
-        (str(tmp_path / "b.npy"), r"is no \.npy file"),
-        ("text", "cannot be read"),
+        ("text", r"is no \.npy file"),
         (np.array(["a"]), "features are an array of numbers"),
     ):
         with pytest.raises(DataError, match=message):

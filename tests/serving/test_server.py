@@ -1,6 +1,7 @@
 """The process: its address, its token, how it starts and stops."""
 
 import http.client
+import importlib
 import json
 import re
 import signal
@@ -167,9 +168,10 @@ def test_without_gradio_the_server_has_no_page_and_says_what_to_install(
         made.append(options["has_page"])
         return create_app(*arguments, **options)
 
-    monkeypatch.setattr("nlp_lstm.serving.server.find_spec", lambda name: is_here)
-    monkeypatch.setattr("nlp_lstm.serving.server.create_app", create)
-    monkeypatch.setattr("nlp_lstm.serving.server.write_logs", lambda: None)
+    server_module = importlib.import_module("nlp_lstm.serving.server")
+    monkeypatch.setattr(server_module, "find_spec", lambda name: is_here)
+    monkeypatch.setattr(server_module, "create_app", create)
+    monkeypatch.setattr(server_module, "write_logs", lambda: None)
     monkeypatch.setattr("uvicorn.Server.run", lambda server, sockets: sockets[0].close())
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
     with caplog.at_level("INFO", "nlp_lstm"):
