@@ -154,6 +154,7 @@ def test_the_page_asks_for_the_token():
 # ---- Gradio itself
 
 
+@pytest.mark.slow
 def test_gradio_shows_a_tab_for_each_task_and_writes_no_text_to_the_log():
     pytest.importorskip("gradio")
     bundled_model("pos-en")
