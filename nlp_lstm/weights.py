@@ -32,7 +32,7 @@ from nlp_lstm.artifacts import (
     write_text,
 )
 from nlp_lstm.errors import CheckpointError, shorten
-from nlp_lstm.settings import Settings
+from nlp_lstm.settings import Settings, parse_settings
 from nlp_lstm.stored import CODES_SUFFIX, SCALES_SUFFIX, read_header
 
 SMALLEST_QUANTISED = 1024  # numbers; smaller tensors keep their type
@@ -87,6 +87,9 @@ def save_model(
         weights: name to tensor.
         precision: how matrices are stored; int8 rounds each row to 8 bits with a scale of its own.
         documents: further text files by name, such as metrics.json and README.md.
+
+    Raises:
+        CheckpointError: a file would be larger than what is read back; says which.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as made:
@@ -100,19 +103,20 @@ def save_model(
             (draft / name).write_bytes(content)
         for name, text in (documents or {}).items():
             write_text(draft / name, text)
-        config = ModelConfig(
-            format=FORMAT,
-            task=task,
-            language=language,
-            data=data,
-            also_trained_on=also_trained_on,
-            kept_apart=kept_apart,
-            trained_files=dict(trained_files or {}),
-            reading=reading.model_dump(mode="json") if reading else {},
-            precision=precision,
-            model=model_settings.model_dump(mode="json"),
-            files={path.name: file_facts(path) for path in sorted(draft.iterdir())},
-        )
+        values = {
+            "format": FORMAT,
+            "task": task,
+            "language": language,
+            "data": data,
+            "also_trained_on": also_trained_on,
+            "kept_apart": kept_apart,
+            "trained_files": dict(trained_files or {}),
+            "reading": reading.model_dump(mode="json") if reading else {},
+            "precision": precision,
+            "model": model_settings.model_dump(mode="json"),
+            "files": {path.name: file_facts(path).model_dump() for path in sorted(draft.iterdir())},
+        }
+        config = parse_settings(ModelConfig, values, f"{folder} cannot be saved", error_type=CheckpointError)
         write_text(draft / CONFIG_NAME, config.model_dump_json(indent=1) + "\n")
         put_folder(draft, folder)
 

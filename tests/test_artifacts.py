@@ -475,3 +475,20 @@ def test_only_folders_with_a_config_are_listed(tmp_path):
         ("pos-hi", "first", tmp_path / "one" / "pos-hi"),
         ("pos-en", "second", tmp_path / "two" / "pos-en"),
     ]
+
+
+def test_a_model_that_could_not_be_read_back_is_not_saved(tmp_path, monkeypatch):
+    opened = open_model(tiny_model())
+    monkeypatch.setitem(artifacts.LARGEST_BY_ENDING, ".json", 1_000)
+    with pytest.raises(CheckpointError, match=r"model cannot be saved: .*vocab\.json has [\d,]+ bytes; at most 1,000"):
+        save_model(
+            tmp_path / "model",
+            task="pos",
+            language="en",
+            data="hand.conllu",
+            model_settings=opened.task.settings,
+            vocabulary=opened.task.vocabulary(),
+            weights=opened.model.state_dict(),
+            precision="fp32",
+        )
+    assert not (tmp_path / "model").exists()

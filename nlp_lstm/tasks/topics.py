@@ -123,7 +123,7 @@ class TopicTask(LanguageTask):
                 "of topics; allow more words"
             )
         task = cls(settings, units, topics)
-        task._counts, task._num_lines = counts, sum(1 for _ in _told_lines(examples))
+        task._counts, task._num_lines = counts, sum(counts[_mark(topic)] for topic in topics)
         say(
             f"vocabulary: {task.vocabulary_size:,} words, <unk>, <eos> and the marks of {len(topics)} topics among them"
         )
