@@ -1,10 +1,16 @@
 """What every test shares: checked shape annotations and fixed seeds."""
 
+import atexit
 import os
 import random
+import shutil
 import sys
+import tempfile
 
 os.environ["OMP_NUM_THREADS"] = "1"  # `make test` has a process on each core
+if "NLP_LSTM_TESTS_FOLDER" not in os.environ:  # the processes that pytest-xdist starts get it from the first one
+    os.environ["NLP_LSTM_TESTS_FOLDER"] = tempfile.mkdtemp(prefix="nlp-lstm-tests-")
+    atexit.register(shutil.rmtree, os.environ["NLP_LSTM_TESTS_FOLDER"], ignore_errors=True)
 
 import numpy
 import pytest

@@ -1,9 +1,9 @@
-"""What several tests share: the sample files, real text, and a tiny model of each task, trained once a session."""
+"""What several tests share: the sample files, real text, and a tiny model of each task, trained once for all."""
 
 from __future__ import annotations
 
-import atexit
 import contextlib
+import fcntl
 import io
 import json
 import math
@@ -11,7 +11,7 @@ import os
 import random
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -230,46 +230,42 @@ def without_corpora() -> Iterator[None]:
 @lru_cache(maxsize=1)
 def tiny_run() -> Path:
     """Return the folder of a finished tiny run on the hand-tagged sentences. Read only."""
-    return _run_once(tiny_recipe(tokens=12_000), TAGGED)
+    return _run_once("tagger", tiny_recipe(tokens=12_000), lambda folder: TAGGED)
 
 
 @lru_cache(maxsize=1)
 def tiny_sentiment_run() -> Path:
     """Return the folder of a finished tiny run on the labelled reviews, which it learns by heart. Read only."""
-    splits = Path(tempfile.mkdtemp(prefix="nlp-lstm-tests-"))
-    atexit.register(shutil.rmtree, splits, ignore_errors=True)
-    split_reviews(splits)
-    return _run_once(tiny_sentiment_recipe(tokens=12_000), splits)
+    return _run_once("classifier", tiny_sentiment_recipe(tokens=12_000), split_reviews)
 
 
 @lru_cache(maxsize=4)
 def tiny_language_run(unit: str = "word") -> Path:
     """Return the folder of a finished tiny run on the letters and the hand-tagged sentences. Read only."""
-    splits = Path(tempfile.mkdtemp(prefix="nlp-lstm-tests-"))
-    atexit.register(shutil.rmtree, splits, ignore_errors=True)
-    split_running_text(splits)
     sizes = {"word": (), "subword": ("model.vocabulary=400",), "character": ("model.embed=16",)}
-    return _run_once(tiny_language_recipe(f"model.unit={unit}", *sizes[unit], tokens=8_000), splits)
+    recipe = tiny_language_recipe(f"model.unit={unit}", *sizes[unit], tokens=8_000)
+    return _run_once(f"language-{unit}", recipe, split_running_text)
 
 
 @lru_cache(maxsize=1)
 def tiny_bidirectional_run() -> Path:
     """Return the folder of a finished tiny run on the same text, read from both ends. Read only."""
-    splits = Path(tempfile.mkdtemp(prefix="nlp-lstm-tests-"))
-    atexit.register(shutil.rmtree, splits, ignore_errors=True)
-    split_running_text(splits)
-    return _run_once(tiny_bidirectional_recipe(tokens=6_000), splits)
+    return _run_once("bidirectional", tiny_bidirectional_recipe(tokens=6_000), split_running_text)
 
 
 @lru_cache(maxsize=1)
 def tiny_translation_run() -> Path:
     """Return the folder of a finished tiny run on the hand-written pairs, which it learns by heart. Read only."""
-    splits = Path(tempfile.mkdtemp(prefix="nlp-lstm-tests-"))
-    atexit.register(shutil.rmtree, splits, ignore_errors=True)
+    recipe = tiny_translation_recipe("training.evaluations=1", "precision=fp32", tokens=35_000)
+    return _run_once("translator", recipe, split_pairs)
+
+
+def split_pairs(folder: Path) -> Path:
+    """Write the hand-written pairs as train, dev and test files."""
     header, *rows = PAIRS.read_text(encoding="utf-8").splitlines()
     for split, part in (("train", rows[:32]), ("dev", rows[32:36]), ("test", rows[36:])):
-        (splits / f"{split}.tsv").write_text("\n".join([header, *part]) + "\n", encoding="utf-8")
-    return _run_once(tiny_translation_recipe("training.evaluations=1", "precision=fp32", tokens=35_000), splits)
+        (folder / f"{split}.tsv").write_text("\n".join([header, *part]) + "\n", encoding="utf-8")
+    return folder
 
 
 def split_running_text(folder: Path) -> Path:
@@ -290,12 +286,17 @@ def split_reviews(folder: Path) -> Path:
     return folder
 
 
-def _run_once(recipe: Recipe, data: Path) -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="nlp-lstm-tests-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    with without_corpora():
-        run_recipe(recipe, folder, data=data)
-    return folder
+def _run_once(name: str, recipe: Recipe, write_data: Callable[[Path], Path]) -> Path:
+    """The folder of a finished run: the first of the test processes trains, the others take what it left."""
+    folder = Path(os.environ["NLP_LSTM_TESTS_FOLDER"]) / name
+    with Path(f"{folder}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "run" / "metrics.json").is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+            (folder / "data").mkdir(parents=True)
+            with without_corpora():
+                run_recipe(recipe, folder / "run", data=write_data(folder / "data"))
+    return folder / "run"
 
 
 def tiny_model() -> Path:
@@ -348,11 +349,14 @@ def review_examples() -> tuple[LabelledExample, ...]:
 @lru_cache(maxsize=1)
 def tiny_series_run() -> Path:
     """Return the folder of a finished tiny run on rising and falling prices. Read only."""
-    folder = Path(tempfile.mkdtemp(prefix="nlp-lstm-tests-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    (folder / "prices.csv").write_text(PRICES, encoding="utf-8")
     reading = ("reading.time=day", "reading.numbers={price: log-change}", "reading.ahead=price")
-    return _run_once(tiny_series_recipe(*reading, tokens=800), folder / "prices.csv")
+    return _run_once("series", tiny_series_recipe(*reading, tokens=800), write_prices)
+
+
+def write_prices(folder: Path) -> Path:
+    """Write a file of prices that rise and fall."""
+    (folder / "prices.csv").write_text(PRICES, encoding="utf-8")
+    return folder / "prices.csv"
 
 
 @lru_cache(maxsize=1)
@@ -422,9 +426,7 @@ def write_pictures(folder: Path, count: int = 20) -> Path:
 @lru_cache(maxsize=1)
 def tiny_caption_run() -> Path:
     """Return the folder of a finished tiny run on a few scenes. Read only."""
-    folder = Path(tempfile.mkdtemp(prefix="nlp-lstm-tests-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return _run_once(tiny_caption_recipe(tokens=1_000), write_pictures(folder / "pictures"))
+    return _run_once("captioner", tiny_caption_recipe(tokens=1_000), write_pictures)
 
 
 @lru_cache(maxsize=1)
@@ -466,9 +468,7 @@ def write_clips(folder: Path, count: int = 20) -> Path:
 @lru_cache(maxsize=1)
 def tiny_video_run() -> Path:
     """Return the folder of a finished tiny run on a few clips. Read only."""
-    folder = Path(tempfile.mkdtemp(prefix="nlp-lstm-tests-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return _run_once(tiny_video_recipe(tokens=1_000), write_clips(folder / "clips"))
+    return _run_once("video", tiny_video_recipe(tokens=1_000), write_clips)
 
 
 @lru_cache(maxsize=1)

@@ -172,7 +172,7 @@ def archive(files, compression=zipfile.ZIP_STORED):
     content = BytesIO()
     with zipfile.ZipFile(content, "w", compression) as file:
         for name, text in files:
-            file.writestr(name, text)
+            file.writestr(zipfile.ZipInfo(name), text, compression)  # without the time of day
     return content.getvalue()
 
 

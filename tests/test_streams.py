@@ -352,7 +352,7 @@ def test_the_command_answers_as_text_comes_and_ends_cleanly():
         assert (process.returncode, errors) == (130, "")
     with subprocess.Popen(command, env=environment, **pipes) as process:
         process.stdout.close()
-        process.stdin.write("We wait. They go. " * 1_000)
+        process.stdin.write("We wait. They go. " * 200)
         process.stdin.close()
         assert process.stderr.read() == ""
         assert process.wait() == 0

@@ -9,7 +9,7 @@ Source: Sundararajan, Taly and Yan, "Axiomatic Attribution for Deep Networks", I
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from scipy.stats import spearmanr
@@ -25,6 +25,7 @@ EXPLAINED = 100  # texts of a report on which gradients are checked against leav
 SHOWN = 12  # of them in full
 LONGEST_SHOWN = 60  # words
 INTEGRATION_STEPS = 20
+_TEXTS_AT_ONCE = 20
 SHORTEST, LONGEST = 3, 100  # words; of fewer ranks say nothing, and of more every word left out is a long reading
 
 
@@ -105,10 +106,7 @@ def explanation_section(
     lines: list[MarkedLine] = []
     correlations: list[float] = []
     agreements: list[bool] = []
-    for document in documents:
-        if not SHORTEST <= len(document) <= LONGEST:
-            continue
-        logits, (effects,) = explain_batch(model, batches.make_batch([document.words]), [document])
+    for document, label, effects in _explain(model, batches, documents):
         left_out = leave_one_out(model, batches, document.words)
         scores = [effect.score for effect in effects]
         if len(set(scores)) == 1 or len(set(left_out)) == 1:  # as in "no no no": there are no ranks
@@ -116,7 +114,7 @@ def explanation_section(
         correlations.append(float(spearmanr(scores, left_out).statistic))
         agreements.append(scores.index(max(scores)) == left_out.index(max(left_out)))
         if len(lines) < SHOWN:
-            lines.append(_line(effects, labels[int(logits.argmax())]))
+            lines.append(_line(effects, labels[label]))
     if not lines:
         return Section(
             title="Words that moved the decision",
@@ -130,6 +128,17 @@ def explanation_section(
     note = "Underlined: the words that spoke most for the label given before the text; their effect in logits."
     blocks: list[Block] = [TextBlock(text=text), MarkedText(lines=lines, note=note)]
     return Section(title="Words that moved the decision", blocks=blocks)
+
+
+def _explain(
+    model: Classifier, batches: BatchMaker, documents: Sequence[Document]
+) -> Iterator[tuple[Document, int, tuple[WordEffect, ...]]]:
+    """Yield the texts that are neither very short nor very long, each with its label and the effect of its words."""
+    explained = [document for document in documents if SHORTEST <= len(document) <= LONGEST]
+    for start in range(0, len(explained), _TEXTS_AT_ONCE):
+        some = explained[start : start + _TEXTS_AT_ONCE]
+        logits, effects = explain_batch(model, batches.make_batch([document.words for document in some]), some)
+        yield from zip(some, logits.argmax(dim=1).tolist(), effects, strict=True)
 
 
 def _line(effects: Sequence[WordEffect], label: str) -> MarkedLine:

@@ -100,7 +100,7 @@ def test_what_does_not_fit_is_refused():
         translator(decoder_layers=0)
 
 
-@pytest.mark.parametrize("feeds_input", [True, False])
+@pytest.mark.parametrize("feeds_input", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_it_learns_to_turn_a_text_around(feeds_input):
     model = translator(hidden_size=64, embed_size=32, decoder_layers=1, feeds_input=feeds_input).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)

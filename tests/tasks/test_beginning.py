@@ -21,7 +21,7 @@ from samples import (
     tiny_model,
     tiny_recipe,
     tiny_sentiment_recipe,
-    tiny_translation_run,
+    tiny_series_run,
     without_corpora,
 )
 
@@ -118,7 +118,7 @@ def test_a_run_takes_a_language_model_by_its_folder_and_says_so(tmp_path):
 
 def test_other_models_and_names_are_refused(tmp_path):
     for init, error, message in (
-        (str(tiny_translation_run() / "model"), ConfigError, "a model of the task translate; give a language model, a"),
+        (str(tiny_series_run() / "model"), ConfigError, "a model of the task series; give a language model, a"),
         (str(tiny_model()), ConfigError, "reads words in another way than this network; set model"),
         ("lm-xx", NotTrainedError, "nlp-lstm run lm"),
     ):

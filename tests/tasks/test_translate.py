@@ -98,7 +98,7 @@ def test_odd_and_long_texts_are_answered_and_end(text, beams):
 
 def test_long_sentences_are_cut_at_spaces_and_joined():
     task = tiny_translator().task
-    text = " ".join(f"word{number}" for number in range(300))
+    text = " ".join(f"word{number}" for number in range(150))
     pieces = [piece.source for piece, _, _ in task.cut_long(ParallelExample(source=text))]
     assert " ".join(pieces) == text
     assert all(len(task.pieces.source.encode(piece)) <= LONGEST_SENTENCE for piece in pieces)
@@ -107,7 +107,7 @@ def test_long_sentences_are_cut_at_spaces_and_joined():
 
 
 def test_greedy_and_beams_do_not_depend_on_the_batch():
-    texts = [example.source for example in pair_examples()] + ["", "x", "word " * 200]
+    texts = [example.source for example in pair_examples()[::3]] + ["", "x", "word " * 100]
     order = list(range(len(texts)))
     random.Random(1).shuffle(order)
     for beams in (1, 4):

@@ -176,6 +176,7 @@ def small_corpus(folder: Path, num_pairs: int) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_language_models_of_real_pairs_begin_a_translator_from_end_to_end(tmp_path, monkeypatch):
     (tmp_path / "pairs").mkdir()
     data = small_corpus(tmp_path / "pairs", 200)
