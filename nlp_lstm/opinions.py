@@ -48,7 +48,9 @@ def gather_opinions(
     with path.open("a", encoding="utf-8", newline="\n") as file:
         while len(opinions) < len(examples):
             some = examples[len(opinions) : len(opinions) + TEXTS_AT_ONCE]
-            found = predict_examples(task, models, some, batch_tokens=_BATCH_TOKENS)
+            found = predict_examples(
+                task, models, some, batch_tokens=_BATCH_TOKENS, options=task.opinion_options or None
+            )
             opinions += [task.pack_opinion(prediction) for prediction in found]
             file.writelines(f"{_line(opinion)}\n" for opinion in opinions[-len(some) :])
             file.flush()

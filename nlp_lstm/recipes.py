@@ -33,8 +33,8 @@ class BaselineSettings(Settings):
 class DistillationSettings(Settings):
     """Teachers: networks trained first, from whose answers the model learns besides its data (Hinton et al. 2015).
 
-    A classifier learns the mean of their probabilities. A translator learns further pairs: the training texts with the
-    translation that the teachers write together (Kim and Rush 2016)."""
+    A classifier learns the mean of their probabilities, a tagger that of each token. A translator learns further pairs:
+    the training texts with the translation that the teachers write together (Kim and Rush 2016)."""
 
     teachers: int = Field(0, ge=0, le=50)
     """How many, each with a seed of its own; 0 for none."""
@@ -45,7 +45,10 @@ class DistillationSettings(Settings):
     the share of the pairs that have the teachers' translation. With 0.5 every pair is learnt in both forms; with more,
     some true ones are left out, with less, some of the teachers'."""
     unlabelled: tuple[str, ...] = ()
-    """Data sets whose training texts only the teachers label; their own labels are not read."""
+    """Data sets whose training texts only the teachers label; their own labels are not read. A tagger also takes
+    running text, sentence by sentence."""
+    share: float = Field(1.0, gt=0, le=1)
+    """Of the texts of those data sets, what a tagger takes."""
 
 
 class Recipe(Settings):

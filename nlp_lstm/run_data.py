@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nlp_lstm.data.catalogue import FoundData, catalogue, find_at_hand, find_data
-from nlp_lstm.data.example import ParallelExample, text_of
+from nlp_lstm.data.example import ParallelExample, TaggedExample, text_of
 from nlp_lstm.data.found import SPLITS
 from nlp_lstm.data.lecture import LECTURE_NAME, lecture_pairs
 from nlp_lstm.data.overlap import ProtectedSentences, ProtectedTexts, remove_overlap, remove_pairs
@@ -25,6 +25,8 @@ from nlp_lstm.reading_data import check_kind, find_run_data, read_split, read_sp
 from nlp_lstm.recipes import Recipe
 from nlp_lstm.settings import Settings
 from nlp_lstm.tasks import tasks
+from nlp_lstm.text.document import Document
+from nlp_lstm.text.tokenize import TEXTS_ONLY, tokenizer_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +117,8 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
         parts = {**parts, "train": take_share(parts["train"], recipe.share)}
         _check_any(parts["train"], recipe)
         _say_sizes(found.name, parts, say)
+        if kind == "tagged":
+            return _join_sentences(found, parts, recipe, say)
         return RunData(found=found, training=parts["train"], development=parts["dev"], test=parts["test"])
     also = [] if data is not None else _find_others(recipe.also_train, [found], recipe, say)
     if kind == "running":
@@ -155,6 +159,37 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
         sizes=sizes,
         removed=removed,
         kept_apart=tuple(kept_apart),
+    )
+
+
+def _join_sentences(
+    found: FoundData, parts: Mapping[str, Sequence[Any]], recipe: Recipe, say: Callable[[str], None]
+) -> RunData:
+    """Put sentences that teachers tag beside those that are tagged already, without those of dev and test."""
+    names = recipe.distillation.unlabelled if recipe.distillation.teachers else ()
+    others = _find_others(names, [found], recipe, say, kinds=("tagged", "running"))
+    texts = ProtectedTexts(
+        {f"{found.name} {split}": [text_of(one) for one in parts[split]] for split in ("dev", "test")}
+    )
+    unlabelled: list[Any] = []
+    sizes: dict[str, int] = {found.name: len(parts["train"])} if others else {}
+    removed: dict[str, Counter[str]] = {}
+    for source in others:
+        sentences = _read_sentences(source, recipe)
+        kept, counts = remove_overlap(sentences, texts)
+        sizes[source.name], removed[source.name] = len(sentences), counts
+        _say_left_out(source.name, counts, sentences, say)
+        unlabelled += kept
+    return RunData(
+        found=found,
+        texts_only=tuple(others),
+        training=parts["train"],
+        development=parts["dev"],
+        test=parts["test"],
+        unlabelled=unlabelled,
+        sizes=sizes,
+        removed=removed,
+        kept_apart=(found.name,) if others else (),
     )
 
 
@@ -311,10 +346,26 @@ def _read_without_labels(found: FoundData, recipe: Recipe) -> list[Any]:
     return [dataclasses.replace(example, label=None, target=None) for example in examples]
 
 
+def _read_sentences(found: FoundData, recipe: Recipe) -> list[TaggedExample]:
+    """Read the recipe's share of the sentences of a data set whose labels, if it has any, count for nothing."""
+    examples = list(found.read("train", language=TEXTS_ONLY if found.kind == "running" else None))
+    chosen: list[Any] = take_share(examples, recipe.distillation.share)  # type: ignore[type-var]
+    if found.kind == "tagged":
+        return [dataclasses.replace(example, labels={}) for example in chosen]
+    tokenizer = tokenizer_for(recipe.language)
+    sentences = (sentence for example in chosen for sentence in tokenizer.sentences(text_of(example)))
+    return [TaggedExample(document=Document.from_words(sentence.words), labels={}) for sentence in sentences]
+
+
 def _find_others(
-    names: Sequence[str], taken: Sequence[FoundData], recipe: Recipe, say: Callable[[str], None]
+    names: Sequence[str],
+    taken: Sequence[FoundData],
+    recipe: Recipe,
+    say: Callable[[str], None],
+    kinds: Sequence[str] = (),
 ) -> list[FoundData]:
-    """The further data sets that can be had, besides those that are taken already."""
+    """The further data sets that can be had, besides those that are taken already; of other kinds than the task's where
+    those are given."""
     others = []
     for name in names:
         if any(name == other.name for other in taken):
@@ -324,7 +375,8 @@ def _find_others(
         except DataError as error:
             say(f"{name} is left out: {error}")
             continue
-        check_kind(other, recipe.task, recipe.reading)
+        if other.kind not in kinds:
+            check_kind(other, recipe.task, recipe.reading)
         others.append(other)
     return others
 

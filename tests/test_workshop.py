@@ -6,11 +6,11 @@ import pytest
 import torch
 from rich.console import Console
 from samples import (
+    LETTERS,
     PAIRS,
-    TAGGED,
     pair_examples,
     split_reviews,
-    tiny_recipe,
+    tiny_language_recipe,
     tiny_sentiment_recipe,
     tiny_translation_recipe,
     without_corpora,
@@ -171,8 +171,9 @@ def test_a_wrong_change_of_the_network_fails_when_the_recipe_is_read(override, m
 
 
 def test_a_task_without_teachers_says_so_before_any_training(tmp_path):
-    with pytest.raises(ConfigError, match=r"the task pos cannot be distilled; set distillation\.teachers=0"):
-        run_recipe(tiny_recipe("distillation.teachers=1", "model.hidden=8", tokens=100), tmp_path / "run", data=TAGGED)
+    recipe = tiny_language_recipe("distillation.teachers=1", "model.hidden=8", tokens=100)
+    with pytest.raises(ConfigError, match=r"the task lm cannot be distilled; set distillation\.teachers=0"):
+        run_recipe(recipe, tmp_path / "run", data=LETTERS)
     assert not (tmp_path / "run" / "teacher-1").exists()
 
 

@@ -24,7 +24,8 @@ class TokenBatch:
         index: for each position, which of the distinct words stands there; 0 at padding.
         lengths: real tokens per row.
         mask: True where there is a real token.
-        labels: label ids per label column; empty when none are known.
+        labels: per label column the label ids, or where they were taught a distribution per token; empty when none are
+            known.
         readings: the sentences as each language model reads them; empty without language models.
         states: instead of them, where they have been read before, the states of all language models side by side.
     """
@@ -33,7 +34,7 @@ class TokenBatch:
     index: Int[Tensor, "batch time"]
     lengths: Int[Tensor, " batch"]
     mask: Bool[Tensor, "batch time"]
-    labels: Mapping[str, Int[Tensor, "batch time"]]
+    labels: Mapping[str, Int[Tensor, "batch time"] | Float[Tensor, "batch time label"]]
     readings: tuple[Reading, ...] = ()
     states: Float[Tensor, "batch time states"] | None = None
 

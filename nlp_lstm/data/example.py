@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from nlp_lstm.data.pictures import PictureExample
@@ -19,6 +19,8 @@ class TaggedExample:
     Args:
         document: the sentence.
         labels: column name ("upos", "xpos", …) to one label per token; empty when nothing is known.
+        targets: column name to one distribution per token, label to probability: what training learns instead of the
+            labels, such as teachers' opinions.
 
     Raises:
         DataError: a column does not have exactly one label per token.
@@ -26,9 +28,10 @@ class TaggedExample:
 
     document: Document
     labels: Mapping[str, tuple[str, ...]]
+    targets: Mapping[str, tuple[Mapping[str, float], ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for column, labels in self.labels.items():
+        for column, labels in (*self.labels.items(), *self.targets.items()):
             if len(labels) != len(self.document):
                 raise DataError(
                     f'column "{column}" has {len(labels)} labels for {len(self.document)} tokens; '

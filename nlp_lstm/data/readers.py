@@ -269,7 +269,7 @@ _register_pictures("openmoji-clips", read_clips)
 
 
 def _plain_line(language: str) -> LineReader:
-    tokenizer = Tokenizer(language)
+    tokenizer = tokenizer_for(language)
     return lambda where, line: tokenizer.tokenize(line)
 
 

@@ -10,10 +10,10 @@ import hashlib
 from collections.abc import Sequence
 from typing import TypeVar
 
-from nlp_lstm.data.example import LabelledExample, ParallelExample, TaggedExample, text_of
+from nlp_lstm.data.example import LabelledExample, ParallelExample, TaggedExample, TextExample, text_of
 from nlp_lstm.data.overlap import normal_form
 
-ExampleT = TypeVar("ExampleT", TaggedExample, LabelledExample, ParallelExample)
+ExampleT = TypeVar("ExampleT", TaggedExample, LabelledExample, TextExample, ParallelExample)
 
 
 def take_share(examples: Sequence[ExampleT], share: float) -> list[ExampleT]:
@@ -34,17 +34,17 @@ def take_share(examples: Sequence[ExampleT], share: float) -> list[ExampleT]:
     ]
 
 
-def _place(example: TaggedExample | LabelledExample | ParallelExample) -> float:
+def _place(example: TaggedExample | LabelledExample | TextExample | ParallelExample) -> float:
     """A number in [0, 1) that looks drawn at random and is that of the text."""
     text = normal_form(text_of(example)) or text_of(example)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6]) / 2**48
 
 
-def _is_phrase(example: TaggedExample | LabelledExample | ParallelExample) -> bool:
+def _is_phrase(example: TaggedExample | LabelledExample | TextExample | ParallelExample) -> bool:
     return isinstance(example, LabelledExample) and example.is_phrase
 
 
-def _part_texts(example: TaggedExample | LabelledExample | ParallelExample) -> list[str]:
+def _part_texts(example: TaggedExample | LabelledExample | TextExample | ParallelExample) -> list[str]:
     if not isinstance(example, LabelledExample):
         return []
     text, tokens = example.document.text, example.document.tokens

@@ -27,11 +27,11 @@ class LinearTagHead(nn.Module):
     def loss_per_token(
         self,
         logits: Float[Tensor, "batch time label"],
-        labels: Int[Tensor, "batch time"],
+        labels: Int[Tensor, "batch time"] | Float[Tensor, "batch time label"],
         mask: Bool[Tensor, "batch time"],
         label_smoothing: float,
     ) -> Float[Tensor, ""]:
-        """Return the mean negative log-likelihood per real token, in nats."""
+        """Return the mean negative log-likelihood per real token, in nats; of distributions the cross-entropy."""
         return label_loss_per_token(logits, labels, mask, label_smoothing)
 
 

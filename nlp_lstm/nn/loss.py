@@ -9,15 +9,15 @@ from torch import Tensor, nn
 
 def label_loss_per_token(
     logits: Float[Tensor, "batch time label"],
-    labels: Int[Tensor, "batch time"],
+    labels: Int[Tensor, "batch time"] | Float[Tensor, "batch time label"],
     mask: Bool[Tensor, "batch time"],
     label_smoothing: float = 0.0,
 ) -> Float[Tensor, ""]:
-    """Return the mean negative log-likelihood per real token, in nats.
+    """Return the mean negative log-likelihood per real token, in nats; of distributions the mean cross-entropy.
 
     Args:
         logits: scores before softmax.
-        labels: the right labels; what stands at padding is ignored.
+        labels: the right labels, or a distribution over them for each token; what stands at padding is ignored.
         mask: True where there is a real token.
         label_smoothing: share of the target spread over all labels (Szegedy et al. 2016).
     """

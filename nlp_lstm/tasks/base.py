@@ -30,6 +30,8 @@ class Task(Predictor):
     title: ClassVar[str]
     data_kind: ClassVar[DataKind]
     """Which kind of examples the task learns from."""
+    opinion_options: ClassVar[Mapping[str, Any]] = {}
+    """What `predict_batch` and `predict_together` are told besides when teachers are asked."""
     is_language_model: ClassVar[bool] = False
     """Whether what is learnt is the text itself, as one long row or sentence by sentence."""
     reading_type: ClassVar[type[Settings]] = Settings

@@ -35,6 +35,7 @@ from nlp_lstm.tasks.beginning import Beginning, BidirectionalBeginning
 from nlp_lstm.tasks.context import Context, ContextReader, add_context, open_context, readers_from_list
 from nlp_lstm.tasks.labels import check_labels, scorable
 from nlp_lstm.tasks.predictor import tasks
+from nlp_lstm.tasks.tag_targets import TokenOpinions, likely_labels, make_targets, taught_sentences
 from nlp_lstm.tasks.tagging import TaggingPredictor, TaggingSettings, TagPrediction, read_vocabularies
 from nlp_lstm.tasks.words import WordTask, choose_words
 from nlp_lstm.text.vectors import WordVectors
@@ -98,6 +99,7 @@ class TaggingTask(WordTask, TaggingPredictor):
         "kinds of text, and on text in capitals."
     )
     data_kind = "tagged"
+    opinion_options: ClassVar[Mapping[str, Any]] = {"distributions": True}
 
     def __init__(
         self,
@@ -188,11 +190,18 @@ class TaggingTask(WordTask, TaggingPredictor):
     def make_batch(
         self, examples: Sequence[TaggedExample], *, pad_to: int = 0, with_labels: bool = False
     ) -> TokenBatch:
+        taught = with_labels and any(example.targets for example in examples)
         labels = {
             column: [vocabulary.ids(example.labels[column]) for example in examples]
-            for column, vocabulary in (self.labels.items() if with_labels else ())
+            for column, vocabulary in (self.labels.items() if with_labels and not taught else ())
         }
         batch = self.batches.make_batch([example.document.words for example in examples], labels, pad_to=pad_to)
+        if taught:
+            targets = {
+                column: make_targets(examples, column, vocabulary, batch.index.shape[1])
+                for column, vocabulary in self.labels.items()
+            }
+            batch = dataclasses.replace(batch, labels=targets)
         return add_context(batch, self.readers, examples) if self.readers else batch
 
     def loss(self, model: nn.Module, outputs: Mapping[str, Tensor], batch: TokenBatch) -> Tensor:
@@ -216,13 +225,42 @@ class TaggingTask(WordTask, TaggingPredictor):
     def predicts_together(self) -> bool:
         return self.settings.head == "linear"
 
-    @torch.inference_mode()
+    def predict_batch(self, model: nn.Module, batch: TokenBatch, **options: Any) -> list[TagPrediction]:
+        return self._predict([model], batch, **options)
+
     def predict_together(self, models: Sequence[nn.Module], batch: TokenBatch, **options: Any) -> list[TagPrediction]:
         """Decode the mean of the networks' label probabilities."""
         if not self.predicts_together:
             raise ConfigError("networks with a CRF do not answer together; give one model, or set model.head=linear")
+        return self._predict(models, batch, **options)
+
+    @torch.inference_mode()
+    def _predict(
+        self, models: Sequence[nn.Module], batch: TokenBatch, *, distributions: bool = False, **options: Any
+    ) -> list[TagPrediction]:
         outputs = [model(batch) for model in models]
-        return self.decode(models[0], {column: _mean([one[column] for one in outputs]) for column in outputs[0]}, batch)
+        logits = {column: _mean([one[column] for one in outputs]) for column in outputs[0]}
+        predictions = self.decode(models[0], logits, batch)
+        if not distributions:
+            return predictions
+        lengths = batch.lengths.tolist()
+        found = {column: likely_labels(logits[column], lengths, self.labels[column].tokens) for column in logits}
+        return [
+            dataclasses.replace(prediction, distributions={column: rows[row] for column, rows in found.items()})
+            for row, prediction in enumerate(predictions)
+        ]
+
+    def pack_opinion(self, prediction: TagPrediction) -> dict[str, list[Mapping[str, float]]]:
+        return {column: list(of_tokens) for column, of_tokens in prediction.distributions.items()}
+
+    def teach(
+        self, examples: Sequence[TaggedExample], opinions: Sequence[TokenOpinions], weight: float
+    ) -> list[TaggedExample]:
+        if not self.predicts_together:
+            raise ConfigError(
+                "a tagger with a CRF cannot be distilled; set distillation.teachers=0 or model.head=linear"
+            )
+        return taught_sentences(examples, opinions, weight)
 
     def score(self, examples: Sequence[TaggedExample], predictions: Sequence[TagPrediction]) -> dict[str, float]:
         """Return the accuracy of each column, the main one first; for span labels their F1 before it."""

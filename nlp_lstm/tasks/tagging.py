@@ -6,7 +6,7 @@ The task is in `nlp_lstm.tasks.pos`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
@@ -62,10 +62,12 @@ class TagPrediction:
     Args:
         labels: column to one label per token.
         scores: column to the probability of each label, in [0, 1].
+        distributions: column to one distribution per token, label to probability, where a teacher is asked.
     """
 
     labels: Mapping[str, tuple[str, ...]]
     scores: Mapping[str, tuple[float, ...]]
+    distributions: Mapping[str, tuple[Mapping[str, float], ...]] = field(default_factory=dict)
 
 
 @predictors.register("pos")
@@ -170,6 +172,10 @@ class TaggingPredictor(ArrayPredictor):
             scores={
                 column: tuple(score for piece, start, end in pieces for score in piece.scores[column][start:end])
                 for column in self.labels
+            },
+            distributions={
+                column: tuple(one for piece, start, end in pieces for one in piece.distributions[column][start:end])
+                for column in pieces[0][0].distributions
             },
         )
 

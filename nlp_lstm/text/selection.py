@@ -50,7 +50,8 @@ def select_vectors(sources: Sequence[WordVectors], counts: Mapping[str, int], *,
         kept: how many of each source's most frequent words to keep besides.
 
     Returns:
-        The rows; a word that a source does not know has zeros in that source's features.
+        The rows. A word that a source does not know as it is written has that source's features of its lower-case
+        form, and zeros where it has none either.
     """
     chosen: dict[str, None] = {}
     tallies = {"exact": 0, "lowercased": 0, "missing": 0}
@@ -63,8 +64,14 @@ def select_vectors(sources: Sequence[WordVectors], counts: Mapping[str, int], *,
         chosen.update(dict.fromkeys(source.words[:kept]))
     parts = [np.zeros((len(chosen), 0), dtype=np.float32)]
     for source in sources:
-        rows = np.array([source.index.get(word, -1) for word in chosen], dtype=np.int64)
+        rows = np.array([_row(source, word) for word in chosen], dtype=np.int64)
         part = np.zeros((len(chosen), source.matrix.shape[1]), dtype=np.float32)
         part[rows >= 0] = source.matrix[rows[rows >= 0]]
         parts.append(part / max(float(part[rows >= 0].std()), 1e-12) if (rows >= 0).any() else part)
     return SelectedVectors(words=tuple(chosen), matrix=np.concatenate(parts, axis=1), coverage=Coverage(**tallies))
+
+
+def _row(source: WordVectors, word: str) -> int:
+    """Where a source has a word, as it is written or else in lower case; -1 where it has neither."""
+    row = source.index.get(word)
+    return source.index.get(word.lower(), -1) if row is None else row
