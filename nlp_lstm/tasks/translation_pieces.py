@@ -11,7 +11,7 @@ from nlp_lstm.data.example import ParallelExample
 from nlp_lstm.errors import CheckpointError
 from nlp_lstm.text.subwords import SubwordModel
 
-LONGEST_SENTENCE = 120  # pieces that are translated at once; what is longer is cut at spaces
+LONGEST_SENTENCE = 120  # pieces that are translated at once; what is longer is cut
 SHARED_FILE = "subwords.model"
 SOURCE_FILE, TARGET_FILE = "source.model", "target.model"
 
@@ -129,11 +129,10 @@ class PairPieces:
         return source, cut(self.target, example.target or "", example.target_ids)
 
     def stretches(self, text: str) -> Iterator[CutPair]:
-        """Cut a source at spaces into stretches of about ``LONGEST_SENTENCE`` pieces; a longer word stays whole."""
+        """Cut a source at spaces, and words that are longer anywhere, into stretches of ``LONGEST_SENTENCE`` pieces."""
         held: list[str] = []
         count = 0
-        for word in text.split():
-            size = len(self.source.encode(word))
+        for word, size in self._short_words(text):
             if held and count + size > LONGEST_SENTENCE:
                 yield self.cut_source(ParallelExample(source=" ".join(held)))
                 held, count = [], 0
@@ -141,3 +140,15 @@ class PairPieces:
             count += size
         if held:
             yield self.cut_source(ParallelExample(source=" ".join(held)))
+
+    def _short_words(self, text: str) -> Iterator[tuple[str, int]]:
+        """Yield the words, or parts of words that have more pieces than a sentence may have, with their pieces."""
+        for word in text.split():
+            size = len(self.source.encode(word))
+            if size <= LONGEST_SENTENCE:
+                yield word, size
+                continue
+            step = max(1, len(word) * LONGEST_SENTENCE // (2 * size))  # half of what fits on average: parts differ
+            for start in range(0, len(word), step):
+                part = word[start : start + step]
+                yield part, len(self.source.encode(part))

@@ -106,6 +106,14 @@ def test_long_sentences_are_cut_at_spaces_and_joined():
     assert tiny_translator().predict(text)["translation_text"] == " ".join(single)
 
 
+@pytest.mark.parametrize("text", ["x" * 5_000, "今日は犬が走る。" * 400, "a" * 200 + " b " + "c" * 900])
+def test_a_text_without_spaces_is_cut_as_well(text):
+    task = tiny_translator().task
+    pieces = [piece for piece, _, _ in task.cut_long(ParallelExample(source=text))]
+    assert "".join(piece.source for piece in pieces).replace(" ", "") == text.replace(" ", "")
+    assert all(len(piece.source_ids) <= LONGEST_SENTENCE for piece in pieces)
+
+
 def test_greedy_and_beams_do_not_depend_on_the_batch():
     texts = [example.source for example in pair_examples()[::3]] + ["", "x", "word " * 100]
     order = list(range(len(texts)))
