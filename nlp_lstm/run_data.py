@@ -349,7 +349,7 @@ def _read_without_labels(found: FoundData, recipe: Recipe) -> list[Any]:
 def _read_sentences(found: FoundData, recipe: Recipe) -> list[TaggedExample]:
     """Read the recipe's share of the sentences of a data set whose labels, if it has any, count for nothing."""
     examples = list(found.read("train", language=TEXTS_ONLY if found.kind == "running" else None))
-    chosen: list[Any] = take_share(examples, recipe.distillation.share)  # type: ignore[type-var]
+    chosen: list[Any] = take_share(examples, recipe.distillation.share)
     if found.kind == "tagged":
         return [dataclasses.replace(example, labels={}) for example in chosen]
     tokenizer = tokenizer_for(recipe.language)

@@ -19,6 +19,7 @@ from pydantic import AfterValidator
 from torch import Tensor, nn
 
 from nlp_lstm.errors import ConfigError
+from nlp_lstm.nn.cells.product import Rows, bring_rows, compare_rows, rows_for_steps
 from nlp_lstm.registry import Registry
 
 NUM_HEADS = 4  # of multi-head attention
@@ -28,13 +29,13 @@ class Memory(NamedTuple):
     """What a decoder can look at, made once for each source.
 
     Args:
-        keys: what a query is compared with.
-        values: what is brought back.
+        keys: what a query is compared with, `batch time keys`.
+        values: what is brought back, `batch time values`.
         mask: True where the source has a token.
     """
 
-    keys: Float[Tensor, "batch time keys"]
-    values: Float[Tensor, "batch time values"]
+    keys: Rows
+    values: Rows
     mask: Bool[Tensor, "batch time"]
 
 
@@ -69,6 +70,10 @@ class Attention(nn.Module):
     def prepare(self, outputs: Float[Tensor, "batch time memory"], mask: Bool[Tensor, "batch time"]) -> Memory:
         """Return what queries are asked of."""
         return Memory(keys=outputs, values=outputs, mask=mask)
+
+    def for_steps(self, memory: Memory, num_steps: int) -> Memory:
+        """Return a memory that is asked once for each step, and whose gradient is formed once for all of them."""
+        return memory
 
     def forward(
         self, queries: Float[Tensor, "batch step query"], memory: Memory, positions: Int[Tensor, "batch step"]
@@ -109,8 +114,8 @@ class AlignedAttention(Attention):
         self, queries: Float[Tensor, "batch step query"], memory: Memory, positions: Int[Tensor, "batch step"]
     ) -> Attended:
         times = torch.arange(memory.mask.shape[1], device=positions.device)
-        weights = ((positions[..., None] == times) & memory.mask[:, None]).to(memory.values.dtype)
-        return Attended(contexts=weights @ memory.values, weights=weights)
+        weights = ((positions[..., None] == times) & memory.mask[:, None]).to(queries.dtype)
+        return Attended(contexts=bring_rows(weights, memory.values), weights=weights)
 
 
 class _ScoredAttention(Attention, ABC):
@@ -126,17 +131,29 @@ class _ScoredAttention(Attention, ABC):
         self, queries: Float[Tensor, "batch step query"], memory: Memory, positions: Int[Tensor, "batch step"]
     ) -> Attended:
         weights = masked_softmax(self._scores(queries, memory.keys), memory.mask[:, None])
-        return Attended(contexts=weights.to(memory.values.dtype) @ memory.values, weights=weights)
+        return Attended(contexts=bring_rows(weights, memory.values), weights=weights)
+
+    def for_steps(self, memory: Memory, num_steps: int) -> Memory:
+        return memory._replace(values=rows_for_steps(memory.values, num_steps, is_compared=False))
 
     @abstractmethod
-    def _scores(
-        self, queries: Float[Tensor, "batch step query"], keys: Float[Tensor, "batch time keys"]
-    ) -> Float[Tensor, "batch step time"]:
+    def _scores(self, queries: Float[Tensor, "batch step query"], keys: Rows) -> Float[Tensor, "batch step time"]:
         """Return how well each source position answers each query, before the softmax."""
 
 
+class _ComparedAttention(_ScoredAttention):
+    """Attention whose score is the product of query and key."""
+
+    def for_steps(self, memory: Memory, num_steps: int) -> Memory:
+        memory = super().for_steps(memory, num_steps)
+        return memory._replace(keys=rows_for_steps(memory.keys, num_steps, is_compared=True))
+
+    def _scores(self, queries: Tensor, keys: Rows) -> Tensor:
+        return compare_rows(queries, keys)
+
+
 @attentions.register("dot")
-class DotAttention(_ScoredAttention):
+class DotAttention(_ComparedAttention):
     """The score is the product of query and encoder output.
 
     Args:
@@ -157,12 +174,9 @@ class DotAttention(_ScoredAttention):
                 'make them equal, or set model.attention to "general"'
             )
 
-    def _scores(self, queries: Tensor, keys: Tensor) -> Tensor:
-        return queries @ keys.transpose(1, 2)
-
 
 @attentions.register("general")
-class GeneralAttention(_ScoredAttention):
+class GeneralAttention(_ComparedAttention):
     """The score is the product of the query and a matrix times the encoder output.
 
     Args:
@@ -178,9 +192,6 @@ class GeneralAttention(_ScoredAttention):
 
     def prepare(self, outputs: Float[Tensor, "batch time memory"], mask: Bool[Tensor, "batch time"]) -> Memory:
         return Memory(keys=self.to_keys(outputs), values=outputs, mask=mask)
-
-    def _scores(self, queries: Tensor, keys: Tensor) -> Tensor:
-        return queries @ keys.transpose(1, 2)
 
 
 @attentions.register("additive")
@@ -204,7 +215,8 @@ class AdditiveAttention(_ScoredAttention):
     def prepare(self, outputs: Float[Tensor, "batch time memory"], mask: Bool[Tensor, "batch time"]) -> Memory:
         return Memory(keys=self.to_keys(outputs), values=outputs, mask=mask)
 
-    def _scores(self, queries: Tensor, keys: Tensor) -> Tensor:
+    def _scores(self, queries: Tensor, keys: Rows) -> Tensor:
+        assert isinstance(keys, Tensor)  # `for_steps` leaves them as they are
         return torch.tanh(self.to_queries(queries)[:, :, None] + keys[:, None]) @ self.weight
 
 

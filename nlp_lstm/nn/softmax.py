@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from nlp_lstm.errors import ConfigError
+from nlp_lstm.nn.softmax_loss import softmax_loss
 
 SMALLEST_ROW = 8  # features
 
@@ -180,15 +181,34 @@ class TiedSoftmax(WordTables):
             parts.append(head[:, first_end + cluster - 1, None] + within)
         return torch.cat(parts, dim=1)
 
+    def mean_loss(
+        self, outputs: Float[Tensor, "items {self.size}"], ids: Int[Tensor, " items"], smoothing: float = 0.0
+    ) -> Float[Tensor, ""]:
+        """Return the mean cross-entropy of a plain softmax, in nats, without the logits of all items at once.
+
+        Args:
+            outputs: of the recurrent layers.
+            ids: the words.
+            smoothing: share of the target spread over all words (Szegedy et al. 2016).
+
+        Raises:
+            ConfigError: there are cutoffs.
+        """
+        self._check_plain()
+        return softmax_loss(outputs, self.tables[0], self.bias, ids, smoothing)
+
     def logits(self, outputs: Float[Tensor, "items {self.size}"]) -> Float[Tensor, "items {self.num_words}"]:
         """Return the logits of a plain softmax, in fp32.
 
         Raises:
             ConfigError: there are cutoffs.
         """
+        self._check_plain()
+        return nn.functional.linear(outputs, self.tables[0], self.bias).float()
+
+    def _check_plain(self) -> None:
         if len(self.bounds) > 1:
             raise ConfigError("a softmax with cutoffs has no logits of all words; set model.cutoffs to []")
-        return nn.functional.linear(outputs, self.tables[0], self.bias).float()
 
     def _head(self, outputs: Tensor) -> Tensor:
         """The logits of the first words and of the further clusters, in fp32."""

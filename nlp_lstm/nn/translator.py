@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.nn.attention import Attention, Memory, attentions
 from nlp_lstm.nn.cells import Cell, State
+from nlp_lstm.nn.cells.product import StepWeight, Weight, project_inputs
 from nlp_lstm.nn.dropout import LockedDropout
 from nlp_lstm.nn.recurrent import Recurrent, make_mask
 from nlp_lstm.nn.softmax import TiedSoftmax, WordTables
@@ -55,6 +56,13 @@ class Written(NamedTuple):
 
     outputs: Float[Tensor, "batch step embed"]
     weights: Float[Tensor, "batch step time"]
+
+
+class _StepParts(NamedTuple):
+    """What each step of the decoder multiplies by: the layers' cells, and the matrix of the combined vector."""
+
+    cells: list[Cell]
+    combine: Weight
 
 
 class Decoder(nn.Module):
@@ -158,11 +166,15 @@ class Decoder(nn.Module):
             lengths = torch.full((ids.shape[0],), ids.shape[1], device=ids.device)
             hidden = self.decoder(embedded, lengths, state.layers).outputs if state.layers else embedded[..., :0]
             attended = self.attention(hidden, state.memory, positions)
-            return Written(self.dropout(self._combine(attended.contexts, hidden)), attended.weights)
-        masks = self._dropout_masks(embedded)
+            combined = self._combine(attended.contexts, hidden, self.combine.weight)
+            return Written(self.dropout(combined), attended.weights)
+        masks, parts = self._dropout_masks(embedded), self._parts
+        if torch.is_grad_enabled():
+            parts = self._parts_for_steps(embedded)
+            state = state._replace(memory=self.attention.for_steps(state.memory, ids.shape[1]))
         outputs, weights = [], []
-        for step in range(ids.shape[1]):
-            state, attended_weights = self._step(embedded[:, step], state, masks)
+        for word in embedded.unbind(dim=1):
+            state, attended_weights = self._step(word, state, masks, parts)
             outputs.append(state.fed)
             weights.append(attended_weights)
         return Written(torch.stack(outputs, dim=1), torch.cat(weights, dim=1))
@@ -177,30 +189,47 @@ class Decoder(nn.Module):
             state: what the step before gave, or `read`.
         """
         embedded = self.words.embed(tokens[:, None])[:, 0]
-        state, _ = self._step(embedded, state, None)
+        state, _ = self._step(embedded, state, None, self._parts)
         return self.words.logits(state.fed), state
 
+    @property
+    def _parts(self) -> _StepParts:
+        return _StepParts(self._cells, self.combine.weight)
+
+    def _parts_for_steps(self, steps: Tensor) -> _StepParts:
+        """The same for a loop over steps, after which the gradients are formed once for all of them."""
+        weight = self.combine.weight
+        combine: Weight = StepWeight(weight, steps) if weight.requires_grad else weight
+        return _StepParts([cell.for_steps(steps) for cell in self._cells], combine)
+
     def _step(
-        self, embedded: Float[Tensor, "batch embed"], state: DecoderState, masks: list[Tensor] | None
+        self,
+        embedded: Float[Tensor, "batch embed"],
+        state: DecoderState,
+        masks: list[Tensor] | None,
+        parts: _StepParts,
     ) -> tuple[DecoderState, Float[Tensor, "batch 1 time"]]:
         """One word: through the layers, attention, and to the combined vector."""
         inputs = torch.cat((embedded, state.fed), dim=1) if self.feeds_input else embedded
         layers = []
-        for number, (cell, layer_state) in enumerate(zip(self._cells, state.layers, strict=True)):
+        for number, (cell, layer_state) in enumerate(zip(parts.cells, state.layers, strict=True)):
             stepped = cell.step(cell.project(inputs[:, None])[:, 0], layer_state)
             layers.append(stepped)
             inputs = stepped.hidden if masks is None else stepped.hidden * masks[number]
         queries = inputs[:, None] if layers else inputs[:, None, :0]
         attended = self.attention(queries, state.memory, state.position[:, None])
-        fed = self._combine(attended.contexts, queries)[:, 0]
+        fed = self._combine(attended.contexts, queries, parts.combine)[:, 0]
         if masks is not None:
             fed = fed * masks[-1]
         return DecoderState(tuple(layers), fed, state.position + 1, state.memory), attended.weights
 
     def _combine(
-        self, contexts: Float[Tensor, "batch step context"], hidden: Float[Tensor, "batch step hidden"]
+        self,
+        contexts: Float[Tensor, "batch step context"],
+        hidden: Float[Tensor, "batch step hidden"],
+        weight: Weight,
     ) -> Float[Tensor, "batch step embed"]:
-        combined: Tensor = self.combine(torch.cat((contexts, hidden), dim=2))
+        combined = project_inputs(torch.cat((contexts, hidden), dim=2), weight, self.combine.bias)
         return torch.tanh(combined) if self.is_squashed else combined
 
     def _dropout_masks(self, embedded: Tensor) -> list[Tensor] | None:

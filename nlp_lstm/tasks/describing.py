@@ -201,10 +201,8 @@ class DescriptionTask(DescriptionPredictor, Task):
         if batch.next_ids is None:
             raise DataError("a loss needs the sentences; make the batch with with_labels=True")
         mask = batch.next_ids != PAD_ID
-        logits = _describer(model).words.logits(outputs.outputs[mask])
-        return nn.functional.cross_entropy(
-            logits.float(), batch.next_ids[mask], label_smoothing=self.settings.label_smoothing
-        )
+        words, smoothing = _describer(model).words, self.settings.label_smoothing
+        return words.mean_loss(outputs.outputs[mask], batch.next_ids[mask], smoothing)
 
     # ---- writing
 

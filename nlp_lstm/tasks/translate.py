@@ -224,8 +224,7 @@ class TranslationTask(Task):
     def _loss(self, model: nn.Module, outputs: Written, batch: PairBatch, smoothing: float) -> Tensor:
         next_ids = _known(batch.next_ids)
         mask = next_ids != PAD_ID
-        logits = _translator(model).words.logits(outputs.outputs[mask])
-        return nn.functional.cross_entropy(logits, next_ids[mask], label_smoothing=smoothing)
+        return _translator(model).words.mean_loss(outputs.outputs[mask], next_ids[mask], smoothing)
 
     def score_development(
         self, model: nn.Module, examples: Sequence[ParallelExample], *, use_bf16: bool

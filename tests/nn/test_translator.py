@@ -93,6 +93,38 @@ def test_dropout_is_the_same_at_every_step_and_off_in_use():
     assert not (model.write(target, model.read(source, LENGTHS)).outputs == 0).any()
 
 
+@pytest.mark.parametrize("cell", sorted(cells))
+@pytest.mark.parametrize("attention", sorted(attentions))
+def test_gradients_formed_once_are_those_of_step_after_step(cell, attention):
+    """Teacher forcing against the steps of a search, which autograd follows one by one."""
+    model = translator(cell=cell, attention=attention).double()
+    source, target = numbers()
+    lengths = torch.tensor([6, 4])
+
+    def gradients(outputs):
+        return torch.autograd.grad(outputs.sin().sum(), list(model.parameters()), allow_unused=True)
+
+    found = gradients(model.words.logits(model.write(target, model.read(source, lengths)).outputs.flatten(0, 1)))
+    state, steps = model.read(source, lengths), []
+    for tokens in target.unbind(dim=1):
+        logits, state = model.step(tokens, state)
+        steps.append(logits)
+    expected = gradients(torch.stack(steps, dim=1).flatten(0, 1))
+    for (name, _), one, other in zip(model.named_parameters(), found, expected, strict=True):
+        assert (one is None) == (other is None), name
+        if one is not None:
+            torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5, msg=name)  # logits are in float32
+
+
+def test_frozen_parts_of_a_decoder_stay_frozen():
+    model = translator()
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_("encoder" in name)
+    source, target = numbers()
+    model.write(target, model.read(source, torch.tensor([6, 4]))).outputs.sum().backward()
+    assert {name.split(".")[0] for name, found in model.named_parameters() if found.grad is not None} == {"encoder"}
+
+
 def test_what_does_not_fit_is_refused():
     with pytest.raises(ConfigError, match="even number"):
         translator(hidden_size=15)

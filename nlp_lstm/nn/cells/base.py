@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -84,7 +84,7 @@ class Cell(nn.Module, ABC):
             projected: what `project` gave.
             state: the state before the first step.
         """
-        cell = self._with_step_weights(projected) if torch.is_grad_enabled() else self
+        cell = self._with_step_weights(projected, self.step_weights) if torch.is_grad_enabled() else self
         states = []
         for at_step in projected.unbind(dim=1):
             state = cell.step(at_step, state)
@@ -115,10 +115,20 @@ class Cell(nn.Module, ABC):
             {name: nn.functional.dropout(getattr(self, name), rate) for name in self.recurrent_weights}
         )
 
-    def _with_step_weights(self, projected: Tensor) -> Cell:
-        weights = {name: getattr(self, name) for name in self.step_weights}
+    def for_steps(self, steps: Tensor) -> Cell:
+        """Return the same cell for a loop that calls `project` and `step` once for each step, one step at a time.
+
+        The gradient of the weights, those of the inputs among them, is formed once for all steps.
+
+        Args:
+            steps: any tensor `batch time …` of as many rows and steps.
+        """
+        return self._with_step_weights(steps, dict.fromkeys(("weight_ih", *self.step_weights)))
+
+    def _with_step_weights(self, steps: Tensor, names: Iterable[str]) -> Cell:
+        weights = {name: getattr(self, name) for name in names}
         return self._with_weights(
-            {name: StepWeight(weight, projected) for name, weight in weights.items() if weight.requires_grad}
+            {name: StepWeight(weight, steps) for name, weight in weights.items() if weight.requires_grad}
         )
 
     def _with_weights(self, weights: dict[str, Weight]) -> Cell:

@@ -62,6 +62,63 @@ def add_product(
     return weight.multiply(inputs, added) if isinstance(weight, StepWeight) else added + linear(inputs, weight)
 
 
+def project_inputs(
+    inputs: Float[Tensor, "batch time column"], weight: Weight, bias: Float[Tensor, " row"] | None = None
+) -> Float[Tensor, "batch time row"]:
+    """Return ``inputs @ weightᵀ + bias``; the inputs are those of one step where the weight is a step's."""
+    if not isinstance(weight, StepWeight):
+        return linear(inputs, weight, bias)
+    added = None if bias is None else bias.expand(inputs.shape[0], -1)
+    return weight.multiply(inputs[:, 0], added)[:, None]
+
+
+class StepRows:
+    """Matrices, one for each row of the batch, that each step multiplies by exactly once.
+
+    Args:
+        matrices: `row place features`.
+        num_steps: how many steps there are.
+        is_compared: whether a step multiplies by the transposed matrix (`features -> place`, as queries are compared
+            with keys), and not by the matrix itself (`place -> features`, as weights bring values back).
+    """
+
+    def __init__(self, matrices: Tensor, num_steps: int, *, is_compared: bool) -> None:
+        device = matrices.device.type
+        self.dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else matrices.dtype
+        values = matrices.detach().to(self.dtype)
+        self._values = values.transpose(1, 2) if is_compared else values
+        self._read: list[Tensor] = []
+        taps: Tensor = _RowTaps.apply(matrices, num_steps, self._values.shape[2], is_compared, self.dtype, self._read)
+        self._taps: Iterator[Tensor] = iter(taps.split(1, dim=1))
+
+    def multiply(self, inputs: Float[Tensor, "batch 1 read"]) -> Float[Tensor, "batch 1 made"]:
+        """Return the next step's product."""
+        inputs = inputs.to(self.dtype)
+        self._read.append(inputs.detach())
+        result: Tensor = _RowProduct.apply(inputs, next(self._taps), self._values)
+        return result
+
+
+Rows: TypeAlias = Tensor | StepRows
+
+
+def rows_for_steps(matrices: Rows, num_steps: int, *, is_compared: bool) -> Rows:
+    """Return the matrices as those of steps where a gradient of theirs is wanted."""
+    if isinstance(matrices, StepRows) or not matrices.requires_grad:
+        return matrices
+    return StepRows(matrices, num_steps, is_compared=is_compared)
+
+
+def compare_rows(queries: Float[Tensor, "batch step features"], keys: Rows) -> Float[Tensor, "batch step place"]:
+    """Return ``queries @ keysᵀ``, row by row of the batch."""
+    return keys.multiply(queries) if isinstance(keys, StepRows) else queries @ keys.transpose(1, 2)
+
+
+def bring_rows(weights: Float[Tensor, "batch step place"], values: Rows) -> Float[Tensor, "batch step features"]:
+    """Return ``weights @ values``, row by row of the batch."""
+    return values.multiply(weights) if isinstance(values, StepRows) else weights.to(values.dtype) @ values
+
+
 class _Taps(torch.autograd.Function):
     """Zeros for each step's product, whose gradient is the gradient of the products."""
 
@@ -92,3 +149,42 @@ class _Product(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor, None]:
         inputs = gradient @ ctx.weight if ctx.needs_input_grad[0] else None
         return inputs, gradient if ctx.needs_input_grad[1] else None, gradient, None
+
+
+class _RowTaps(torch.autograd.Function):
+    """Zeros for each step's product with the matrices of the rows, whose gradient is that of the products."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        matrices: Tensor,
+        num_steps: int,
+        size: int,
+        is_compared: bool,
+        dtype: torch.dtype,
+        read: list[Tensor],
+    ) -> Tensor:
+        ctx.read, ctx.is_compared, ctx.dtype = read, is_compared, matrices.dtype
+        return matrices.new_zeros((), dtype=dtype).expand(matrices.shape[0], num_steps, size)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None, None]:
+        read = torch.cat(ctx.read, dim=1)
+        first, second = (gradient, read) if ctx.is_compared else (read, gradient)
+        return (first.transpose(1, 2) @ second).to(ctx.dtype), None, None, None, None, None
+
+
+class _RowProduct(torch.autograd.Function):
+    """``inputs @ matrices``, which hands its gradient to a tap and not to the matrices."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, tap: Tensor, matrices: Tensor) -> Tensor:
+        ctx.matrices = matrices
+        return inputs @ matrices
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, None]:
+        inputs = gradient @ ctx.matrices.transpose(1, 2) if ctx.needs_input_grad[0] else None
+        return inputs, gradient, None

@@ -1,0 +1,78 @@
+"""The loss of a plain softmax over many words, without the logits of all rows at once.
+
+The logits of a batch are its largest matrix by far, and between the product that makes them and the two that take
+their gradient back, softmax and loss go over them again and again. Here a few rows at a time go all the way, gradient
+included, while they are in the processor's cache. The gradient is that of
+
+    loss = mean over rows of  logsumexp(z) - Σ q·z,      dz = (softmax(z) - q) / rows,
+
+where q is 1 at the right word, smoothed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+_LOGITS_AT_ONCE = 1 << 23  # 32 MB
+
+
+def softmax_loss(
+    outputs: Float[Tensor, "items size"],
+    weight: Float[Tensor, "vocab size"],
+    bias: Float[Tensor, " vocab"],
+    ids: Int[Tensor, " items"],
+    smoothing: float = 0.0,
+) -> Float[Tensor, ""]:
+    """Return the mean cross-entropy of ``softmax(outputs @ weightᵀ + bias)``, in nats.
+
+    Args:
+        outputs: of the network.
+        weight: a row for each word.
+        bias: one for each word.
+        ids: the right words.
+        smoothing: share of the target spread over all words (Szegedy et al. 2016).
+    """
+    if torch.is_autocast_enabled(outputs.device.type):
+        logits = nn.functional.linear(outputs, weight, bias).float()
+        return nn.functional.cross_entropy(logits, ids, label_smoothing=smoothing)
+    loss: Tensor = _SoftmaxLoss.apply(outputs, weight, bias, ids, smoothing)
+    return loss
+
+
+class _SoftmaxLoss(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, outputs: Tensor, weight: Tensor, bias: Tensor, ids: Tensor, smoothing: float) -> Tensor:
+        num_rows, num_words = outputs.shape[0], weight.shape[0]
+        is_wanted = any(ctx.needs_input_grad)
+        gradients = [torch.empty_like(outputs), torch.zeros_like(weight), torch.zeros_like(bias)] if is_wanted else []
+        loss = outputs.new_zeros(())
+        rows_at_once = max(1, _LOGITS_AT_ONCE // num_words)
+        for start in range(0, num_rows, rows_at_once):
+            read = outputs[start : start + rows_at_once]
+            right = ids[start : start + rows_at_once, None]
+            logits = torch.addmm(bias, read, weight.T)
+            total = logits.logsumexp(dim=1, keepdim=True)
+            own = logits.gather(1, right)
+            loss += (total - (1 - smoothing) * own - smoothing * logits.mean(dim=1, keepdim=True)).sum()
+            if is_wanted:
+                change = logits.sub_(total).exp_().sub_(smoothing / num_words)
+                change.scatter_add_(1, right, change.new_full(right.shape, smoothing - 1)).div_(num_rows)
+                torch.mm(change, weight, out=gradients[0][start : start + rows_at_once])
+                gradients[1].addmm_(change.T, read)
+                gradients[2] += change.sum(dim=0)
+        ctx.save_for_backward(*gradients)
+        return loss / num_rows
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        found = [
+            gradient * one if is_wanted else None
+            for one, is_wanted in zip(ctx.saved_tensors, ctx.needs_input_grad, strict=False)
+        ]
+        return (*found, None, None)
