@@ -33,7 +33,7 @@ from nlp_lstm.recipes import Recipe, load_recipe, recipe_yaml
 from nlp_lstm.runs import finish_run
 from nlp_lstm.tasks import predict_examples
 
-SHORTER = {0.05: 0.2, 0.2: 0.4}  # share of the labels to share of the recipe's training tokens
+SHORTER = {0.05: 0.2, 0.2: 0.4}  # share of the labels to share of the recipe's training tokens, however often seen
 SMALL = ("baselines.tokens=0", "baselines.words=false")  # what the comparison does without
 
 
@@ -88,8 +88,9 @@ def compare(arguments: argparse.Namespace, share: float, output: Path, console: 
         recipe = load_recipe(
             arguments.recipe, [*SMALL, *arguments.overrides, *changes, f"share={share}", f"training.seed={seed}"]
         )
-        tokens = round(recipe.training.tokens * SHORTER.get(share, 1.0))
-        recipe = recipe.model_copy(update={"training": recipe.training.model_copy(update={"tokens": tokens})})
+        if share in SHORTER:
+            length = {"tokens": round(recipe.training.tokens * SHORTER[share]), "epochs": 0}
+            recipe = recipe.model_copy(update={"training": recipe.training.model_copy(update=length)})
         folder = output / f"{share:g}-{form}-{seed}"
         console.print(f"{100 * share:g} % of the labels, {form} pretraining, seed {seed}", highlight=False)
         result = finish_run(recipe, folder, console=console)
