@@ -48,7 +48,7 @@ class DistillationSettings(Settings):
     """Data sets whose training texts only the teachers label; their own labels are not read. A tagger also takes
     running text, sentence by sentence."""
     share: float = Field(1.0, gt=0, le=1)
-    """Of the texts of those data sets, what a tagger takes."""
+    """How much of the texts of those data sets is taken."""
 
 
 class Recipe(Settings):

@@ -140,7 +140,7 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
         if source is found:
             examples = parts["train"]
         elif is_unlabelled:
-            examples = _read_without_labels(source, recipe)
+            examples = take_share(_read_without_labels(source, recipe), recipe.distillation.share)
         else:
             examples = read_split(source, "train", recipe.reading, recipe.language)
         kept, counts = remove_overlap(examples, texts)
@@ -271,7 +271,8 @@ def _join_parallel(
         sizes[source.name], removed[source.name] = len(pairs), counts
         _say_left_out(source.name, counts, pairs, say)
         if any(source is other for other in unlabelled):
-            extra.extend(ParallelExample(source=pair.source) for pair in kept)
+            chosen = take_share(kept, recipe.distillation.share)
+            extra.extend(ParallelExample(source=pair.source) for pair in chosen)
         else:
             training.extend(kept)
     training = _take_share_of_rest(training, found, parts, recipe, say)

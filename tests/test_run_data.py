@@ -148,6 +148,17 @@ def test_every_count_of_left_out_texts_is_in_the_report(read):
     assert len(read.training) + len(read.unlabelled) == num_left
 
 
+def test_teachers_get_the_share_of_the_texts_that_they_are_to_have(smaller_corpora, monkeypatch):
+    monkeypatch.setenv("NLP_LSTM_DATA", str(smaller_corpora))
+    changes = {"distillation.teachers": 1, "distillation.unlabelled": ["subj"], "also_train": []}
+    whole, part = (
+        read_run_data(sentiment_recipe(**changes, **{"distillation.share": share}), None, str).unlabelled
+        for share in (1.0, 0.2)
+    )
+    assert 0.15 < len(part) / len(whole) < 0.25
+    assert {example.document.text for example in part} < {example.document.text for example in whole}
+
+
 def test_texts_for_teachers_have_no_labels_and_no_data_set_is_taken_twice(read):
     assert [other.name for other in read.also] == ["sst-trees"]
     assert len(read.unlabelled) == read.sizes["subj"] - read.removed["subj"].total()

@@ -1,8 +1,9 @@
 """The loss of a plain softmax over many words, without the logits of all rows at once.
 
 The logits of a batch are its largest matrix by far, and between the product that makes them and the two that take
-their gradient back, softmax and loss go over them again and again. Here a few rows at a time go all the way, gradient
-included, while they are in the processor's cache. The gradient is that of
+their gradient back, softmax and loss go over them again and again, each into a matrix of its own. Here some rows at a
+time go all the way, and become their own gradient in place. Fewer rows at once are slower: the gradient of the weights
+is added up once more for each portion. The gradient is that of
 
     loss = mean over rows of  logsumexp(z) - Σ q·z,      dz = (softmax(z) - q) / rows,
 
