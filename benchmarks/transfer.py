@@ -33,7 +33,6 @@ from nlp_lstm.recipes import Recipe, load_recipe, recipe_yaml
 from nlp_lstm.runs import finish_run
 from nlp_lstm.tasks import predict_examples
 
-SHORTER = {0.05: 0.2, 0.2: 0.4}  # share of the labels to share of the recipe's training tokens, however often seen
 SMALL = ("baselines.tokens=0", "baselines.words=false")  # what the comparison does without
 
 
@@ -63,12 +62,22 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="changes to both forms, such as training.threads=1")
     parser.add_argument("--with", dest="pretrained", action="append", required=True, help="a change: what is compared")
     parser.add_argument("--shares", type=float, nargs="+", default=[0.05, 0.2, 1.0], help="of the labels")
+    parser.add_argument(
+        "--lengths",
+        type=float,
+        nargs="+",
+        default=[0.2, 0.4, 1.0],
+        help="for each of the shares the training, as a share of the recipe's; below 1 to its end, however often seen",
+    )
     parser.add_argument("--seeds", type=int, default=3, help="models of each form")
     parser.add_argument("--output", type=Path, help="default runs/transfer-RECIPE")
     arguments = parser.parse_args()
     output = arguments.output or Path("runs") / f"transfer-{Path(arguments.recipe).stem}"
     console = Console()
-    comparisons = [compare(arguments, share, output, console) for share in arguments.shares]
+    if len(arguments.lengths) != len(arguments.shares):
+        parser.error(f"{len(arguments.shares)} shares and {len(arguments.lengths)} lengths; give as many of both")
+    lengths = zip(arguments.shares, arguments.lengths, strict=True)
+    comparisons = [compare(arguments, share, length, output, console) for share, length in lengths]
     recipe = load_recipe(arguments.recipe, [*arguments.overrides, *SMALL, *arguments.pretrained])
     report = make_report(recipe, comparisons, arguments.pretrained)
     report.write(output)
@@ -77,8 +86,8 @@ def main() -> None:
     console.print(f"report: {output / 'report.html'}")
 
 
-def compare(arguments: argparse.Namespace, share: float, output: Path, console: Console) -> Comparison:
-    """Train both forms on a share of the labels with every seed, and compare them."""
+def compare(arguments: argparse.Namespace, share: float, length: float, output: Path, console: Console) -> Comparison:
+    """Train both forms on a share of the labels with every seed, for a share of the time, and compare them."""
     accuracies: dict[str, list[float]] = {}
     correct: dict[str, list[list[float]]] = {}
     minutes = 0.0
@@ -88,9 +97,9 @@ def compare(arguments: argparse.Namespace, share: float, output: Path, console: 
         recipe = load_recipe(
             arguments.recipe, [*SMALL, *arguments.overrides, *changes, f"share={share}", f"training.seed={seed}"]
         )
-        if share in SHORTER:
-            length = {"tokens": round(recipe.training.tokens * SHORTER[share]), "epochs": 0}
-            recipe = recipe.model_copy(update={"training": recipe.training.model_copy(update=length)})
+        if length < 1:
+            shorter = {"tokens": round(recipe.training.tokens * length), "epochs": 0}
+            recipe = recipe.model_copy(update={"training": recipe.training.model_copy(update=shorter)})
         folder = output / f"{share:g}-{form}-{seed}"
         console.print(f"{100 * share:g} % of the labels, {form} pretraining, seed {seed}", highlight=False)
         result = finish_run(recipe, folder, console=console)

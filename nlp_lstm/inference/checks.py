@@ -25,13 +25,13 @@ MOST_NODES = 20_000
 OPSETS = range(18, 24)
 OPERATORS = frozenset(
     (
-        *("Add", "BitShift", "BitwiseAnd", "Cast", "Concat", "Conv", "Div", "Equal", "Exp", "Expand", "Flatten", "GRU"),
-        *("Gather", "Identity", "LSTM", "Less", "MatMul", "Max", "Mul", "OneHot", "Pad", "RNN", "Range", "ReduceMax"),
-        *("ReduceSum", "Relu", "Reshape", "Shape", "Slice", "Softmax", "Split", "Squeeze", "Sub", "Tanh", "Transpose"),
-        *("Unsqueeze", "Where"),
+        *("Add", "BitShift", "BitwiseAnd", "Cast", "Concat", "Conv", "Div", "Equal", "Exp", "Expand", "Flatten"),
+        *("GRU", "Gather", "Identity", "LSTM", "Less", "LogSoftmax", "MatMul", "Max", "Mul", "OneHot", "Pad", "RNN"),
+        *("Range", "ReduceLogSumExp", "ReduceMax", "ReduceSum", "Relu", "Reshape", "Shape", "Slice", "Softmax"),
+        *("Split", "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze", "Where"),
     )
 )
-"""The operators that `nlp_lstm.inference.layers` writes."""
+"""The operators that `nlp_lstm.inference.export` writes."""
 
 TYPE_NUMBERS = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7, "bool": 9, "float16": 10}
 EXTERNAL = 1

@@ -7,7 +7,8 @@ names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch import nn
 from nlp_lstm.artifacts import GRAPH_NAME, WEIGHTS_NAME, copy_model
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.inference.graph import Graph
-from nlp_lstm.inference.layers import Outputs, backbone, pooling, recurrent, step_mask
+from nlp_lstm.inference.layers import Outputs, backbone, embedded_words, encode, pooling, recurrent, step_mask
 from nlp_lstm.inference.opening import open_model
 from nlp_lstm.nn.heads import CRFTagHead
 from nlp_lstm.nn.series import SeriesNetwork
@@ -78,17 +79,39 @@ def tagger(graph: Graph, network: Tagger) -> None:
     if network.context is not None:
         raise ConfigError("a tagger that reads language models cannot be written as ONNX yet; use the engine torch")
     lengths = graph.input("lengths", np.int64, ("batch",))
-    by_step = backbone(graph, network.backbone, "backbone.", lengths=lengths).outputs
-    outputs = graph.apply("Transpose", by_step, perm=[1, 0, 2])  # batch time features
+    embedded = embedded_words(graph, network.backbone.embedding, "backbone.embedding.")
+    prefixes = ["", *(f"beside.{number}." for number in range(len(network.beside)))]
+    encoders = [network.backbone, *network.beside]
+    by_network = []
+    for encoder, prefix in zip(encoders, ("backbone.", *prefixes[1:]), strict=True):
+        by_step = encode(graph, encoder.encoder, f"{prefix}encoder.", embedded, lengths).outputs
+        by_network.append(graph.apply("Transpose", by_step, perm=[1, 0, 2]))  # batch time features
     for number, head in enumerate(network.heads):
-        prefix = f"heads.{number}."
-        (num_labels,) = graph.shape_of(prefix + "linear.bias")
-        logits = graph.linear(outputs, prefix + "linear.weight", prefix + "linear.bias")
+        names = [f"{prefix}heads.{number}.linear." for prefix in prefixes]
+        (num_labels,) = graph.shape_of(names[0] + "bias")
+        logits = mean_logits(
+            graph,
+            [
+                graph.linear(outputs, name + "weight", name + "bias")
+                for outputs, name in zip(by_network, names, strict=True)
+            ],
+        )
         graph.output(f"logits.{number}", logits, np.float32, ("batch", "time", num_labels))
         if isinstance(head, CRFTagHead):
             for name in ("transitions", "start", "end"):
                 shape = (num_labels, num_labels) if name == "transitions" else (num_labels,)
-                graph.output(f"{name}.{number}", graph.weight(f"{prefix}crf.{name}"), np.float32, shape)
+                scores = graph.weight(f"heads.{number}.crf.{name}")
+                graph.output(f"{name}.{number}", scores, np.float32, shape)
+
+
+def mean_logits(graph: Graph, logits: Sequence[str]) -> str:
+    """Add the logarithm of several networks' mean probability, `batch time label`; one network's logits stay."""
+    if len(logits) == 1:
+        return logits[0]
+    stacked = [graph.unsqueeze(graph.apply("LogSoftmax", one, axis=2), 0) for one in logits]
+    joined = graph.apply("Concat", *stacked, axis=0)
+    summed = graph.apply("ReduceLogSumExp", joined, graph.constant([0]), keepdims=0)
+    return graph.apply("Sub", summed, graph.constant(math.log(len(logits)), np.float32))
 
 
 def classifier(graph: Graph, network: Classifier) -> None:

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple, cast
 
 import numpy as np
+from torch import nn
 
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.inference.graph import Graph
-from nlp_lstm.nn.backbone import Backbone, NoEncoder, WindowEncoder
+from nlp_lstm.nn.backbone import Backbone, WindowEncoder
 from nlp_lstm.nn.cells import Cell, GRUCell, LSTMCell, RNNCell
 from nlp_lstm.nn.embedding import CharacterBiLSTM, CharacterCNN, QuantisedVectors, WordEmbedding
 from nlp_lstm.nn.pooling import LOWEST, AttentionPooling, LastPooling, MaxPooling, MeanPooling, Pooling
@@ -270,17 +271,27 @@ def backbone(graph: Graph, network: Backbone, prefix: str, *, lengths: str, has_
         lengths: int64, real steps per row; rows without one have padding for outputs.
         has_states: whether recurrent layers take the states that they begin with and hand on those they end with.
     """
-    vectors = word_embedding(graph, network.embedding, prefix + "embedding.")
+    embedded = embedded_words(graph, network.embedding, prefix + "embedding.")
+    return encode(graph, network.encoder, prefix + "encoder.", embedded, lengths, has_states=has_states)
+
+
+def embedded_words(graph: Graph, embedding: WordEmbedding, prefix: str) -> str:
+    """Add the embedding of distinct words and their places in the rows, `time batch embed`."""
+    vectors = word_embedding(graph, embedding, prefix)
     index = graph.input("index", np.int64, ("batch", "time"))
-    by_step = graph.apply("Transpose", index, perm=[1, 0])
-    embedded = graph.apply("Gather", vectors, by_step, axis=0)  # time batch embed
-    encoder = network.encoder
+    return graph.apply("Gather", vectors, graph.apply("Transpose", index, perm=[1, 0]), axis=0)
+
+
+def encode(
+    graph: Graph, encoder: nn.Module, prefix: str, embedded: str, lengths: str, *, has_states: bool = False
+) -> Encoded:
+    """Add the encoder of a backbone over `time batch embed`."""
     if isinstance(encoder, Recurrent):
-        return recurrent(graph, encoder, prefix + "encoder.", embedded, lengths, has_states=has_states)
+        return recurrent(graph, encoder, prefix, embedded, lengths, has_states=has_states)
     masked = graph.apply("Mul", embedded, graph.cast(step_mask(graph, embedded, lengths)))
-    if isinstance(encoder, NoEncoder):
-        return Encoded(masked, [])
-    return Encoded(window(graph, encoder, prefix + "encoder.", masked, lengths), [])
+    if isinstance(encoder, WindowEncoder):
+        return Encoded(window(graph, encoder, prefix, masked, lengths), [])
+    return Encoded(masked, [])
 
 
 def recurrent(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,7 +28,7 @@ from nlp_lstm.evaluation.metrics import TaggingMetrics, span_scheme, tagging_met
 from nlp_lstm.evaluation.report import Report, Section
 from nlp_lstm.evaluation.significance import bootstrap_interval
 from nlp_lstm.evaluation.tagging_report import comparison_table, share_figure, tagging_report
-from nlp_lstm.nn.backbone import Backbone
+from nlp_lstm.nn.backbone import Backbone, ContextEncoder
 from nlp_lstm.nn.context import ContextEmbedding, FrozenReader
 from nlp_lstm.nn.heads import CRFTagHead, LinearTagHead
 from nlp_lstm.tasks.beginning import Beginning, BidirectionalBeginning
@@ -42,8 +42,22 @@ from nlp_lstm.text.vectors import WordVectors
 from nlp_lstm.text.vocabulary import Vocabulary, check_keys
 
 
+class Beside(ContextEncoder):
+    """A further encoder over a tagger's word vectors, and its heads.
+
+    Args:
+        settings: the network.
+        input_size: features per word.
+        label_counts: labels of each column.
+    """
+
+    def __init__(self, settings: TaggingSettings, input_size: int, label_counts: Sequence[int]) -> None:
+        super().__init__(settings, input_size)
+        self.heads = _make_heads(settings, self.output_size, label_counts)
+
+
 class Tagger(nn.Module):
-    """Backbone and heads.
+    """Backbone and heads, and perhaps further encoders with heads, whose mean probability is the answer.
 
     Args:
         settings: the network.
@@ -63,17 +77,35 @@ class Tagger(nn.Module):
         self.context = ContextEmbedding(readers, settings.context_size) if readers else None
         context_size = settings.context_size if readers else 0
         self.backbone = Backbone(settings, vocabularies.sizes, context_size=context_size)
-        head = CRFTagHead if settings.head == "crf" else LinearTagHead
         self.columns = tuple(label_counts)
-        self.heads = nn.ModuleList(head(self.backbone.output_size, count) for count in label_counts.values())
+        counts = list(label_counts.values())
+        self.heads = _make_heads(settings, self.backbone.output_size, counts)
+        input_size = self.backbone.embedding.output_size + context_size
+        self.beside = nn.ModuleList(Beside(settings, input_size, counts) for _ in range(settings.networks - 1))
 
-    def forward(self, batch: TokenBatch) -> dict[str, Float[Tensor, "batch time label"]]:
-        """Return the logits of each column."""
+    def forward(self, batch: TokenBatch) -> dict[str, Float[Tensor, "*network batch time label"]]:
+        """Return the logits of each column: in training those of each network, else those of their mean probability."""
         context = None
         if self.context is not None:
             context = self.context(self.context.read(batch.readings) if batch.states is None else batch.states)
-        outputs = self.backbone(batch.features, batch.index, batch.lengths, context)
-        return {column: head(outputs) for column, head in zip(self.columns, self.heads, strict=True)}
+        embedded = self.backbone.embed(batch.features, batch.index, context)
+        logits: dict[str, list[Tensor]] = {column: [] for column in self.columns}
+        for encoder, heads in self._networks():
+            outputs = encoder.encode(embedded, batch.lengths).outputs
+            for column, head in zip(self.columns, heads, strict=True):
+                logits[column].append(head(outputs))
+        unite = torch.stack if self.training else mean_logits
+        return {column: unite(of_networks) for column, of_networks in logits.items()}
+
+    def _networks(self) -> Iterator[tuple[ContextEncoder, nn.ModuleList]]:
+        yield self.backbone, self.heads
+        for other in self.beside:
+            yield other, other.heads  # type: ignore[misc]
+
+
+def _make_heads(settings: TaggingSettings, input_size: int, label_counts: Sequence[int]) -> nn.ModuleList:
+    head = CRFTagHead if settings.head == "crf" else LinearTagHead
+    return nn.ModuleList(head(input_size, count) for count in label_counts)
 
 
 @tasks.register("pos")
@@ -178,6 +210,9 @@ class TaggingTask(WordTask, TaggingPredictor):
 
     def fill_model(self, model: nn.Module) -> None:
         super().fill_model(model)
+        if self._beginnings:
+            for other in model.beside:  # type: ignore[union-attr]
+                other.encoder.load_state_dict(model.get_submodule("backbone.encoder").state_dict())
         if self._context:
             self._context.fill(model.get_submodule("context.readers"))
 
@@ -205,10 +240,11 @@ class TaggingTask(WordTask, TaggingPredictor):
         return add_context(batch, self.readers, examples) if self.readers else batch
 
     def loss(self, model: nn.Module, outputs: Mapping[str, Tensor], batch: TokenBatch) -> Tensor:
-        """Return the mean over the columns of the loss in nats per token."""
+        """Return the loss in nats per token, the mean over the columns, and in training over the networks."""
         losses = [
-            head.loss_per_token(outputs[column], batch.labels[column], batch.mask, self.settings.label_smoothing)
+            head.loss_per_token(logits, batch.labels[column], batch.mask, self.settings.label_smoothing)
             for column, head in zip(self.labels, model.heads, strict=True)  # type: ignore[arg-type]
+            for logits in outputs[column].reshape(-1, *outputs[column].shape[-3:])
         ]
         return torch.stack(losses).mean()
 
@@ -239,7 +275,7 @@ class TaggingTask(WordTask, TaggingPredictor):
         self, models: Sequence[nn.Module], batch: TokenBatch, *, distributions: bool = False, **options: Any
     ) -> list[TagPrediction]:
         outputs = [model(batch) for model in models]
-        logits = {column: _mean([one[column] for one in outputs]) for column in outputs[0]}
+        logits = {column: mean_logits([one[column] for one in outputs]) for column in outputs[0]}
         predictions = self.decode(models[0], logits, batch)
         if not distributions:
             return predictions
@@ -356,8 +392,8 @@ class TaggingTask(WordTask, TaggingPredictor):
         return tagging_metrics(gold, predicted, [example.document.words for example in examples], counts)
 
 
-def _mean(logits: Sequence[Tensor]) -> Tensor:
-    """The logarithm of the mean probability, `batch time label`; one network's logits as they are."""
+def mean_logits(logits: Sequence[Tensor]) -> Tensor:
+    """Return the logarithm of the mean probability, `batch time label`; one network's logits as they are."""
     if len(logits) == 1:
         return logits[0]
     return torch.stack([one.float().log_softmax(dim=-1) for one in logits]).logsumexp(dim=0) - math.log(len(logits))

@@ -40,13 +40,18 @@ class TaggingSettings(BackboneSettings):
     """Labels independent of each other, or as a chain."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     """Share of the target spread over all labels; linear head only."""
+    networks: int = Field(1, ge=1, le=16)
+    """Encoders with heads of their own over the same word vectors, each with its own beginning and dropout; the mean of
+    their probabilities decides (Hansen and Salamon 1990). Linear head only."""
     context_size: int = Field(128, ge=1)
     """Features of a word in its sentence, from the states of the language models that the recipe's context names."""
 
     @model_validator(mode="after")
-    def _check_smoothing(self) -> TaggingSettings:
+    def _check_head(self) -> TaggingSettings:
         if self.head == "crf" and self.label_smoothing:
             raise ValueError("label_smoothing works with head: linear only; set it to 0 or change the head")
+        if self.head == "crf" and self.networks > 1:
+            raise ValueError("several networks work with head: linear only; set networks to 1 or change the head")
         return self
 
 

@@ -55,6 +55,11 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "window": {"encoder": "window"},
     "no encoder": {"encoder": "none"},
 }
+SIDE_BY_SIDE: dict[str, dict[str, Any]] = {
+    "three lstms": {"networks": 3},
+    "two grus, one direction": {"networks": 2, "cell": "gru", "bidirectional": False},
+    "two windows": {"networks": 2, "encoder": "window"},
+}
 
 
 def tagged(rows: list[list[str]]) -> list[TaggedExample]:
@@ -102,6 +107,11 @@ def check_classifier(folder: Path) -> None:
 @pytest.mark.parametrize(("network", "head"), [*((network, "linear") for network in NETWORKS), ("gru", "crf")])
 def test_every_encoder_and_head_gives_the_tags_of_torch_over_batches_and_lengths(tmp_path, network, head):
     check_tagger(tagging_folder(tmp_path / "model", {**NETWORKS[network], "head": head}))
+
+
+@pytest.mark.parametrize("networks", SIDE_BY_SIDE)
+def test_networks_side_by_side_give_the_tags_of_torch(tmp_path, networks):
+    check_tagger(tagging_folder(tmp_path / "model", SIDE_BY_SIDE[networks]))
 
 
 @pytest.mark.parametrize(

@@ -279,6 +279,17 @@ def test_a_tagger_of_some_sentences_begins_as_the_tagger_of_all_and_knows_its_wo
     torch.testing.assert_close(found, expected, atol=TOLERANCE, rtol=0)
 
 
+def test_networks_side_by_side_all_begin_as_the_model():
+    task = TaggingTask.prepare(tiny_recipe("model.networks=2").model, tagged_examples())
+    source = trained_tagger()
+    task.begin_as([source])
+    model = task.build_model()
+    task.fill_model(model)
+    for encoder in (model.backbone.encoder, model.beside[0].encoder):
+        for name, value in source.backbone.encoder.state_dict().items():
+            torch.testing.assert_close(encoder.state_dict()[name], value, atol=0, rtol=0)
+
+
 def test_a_tagger_of_another_shape_is_refused_with_the_settings_to_change():
     task = TaggingTask.prepare(tiny_recipe().model, tagged_examples())
     with pytest.raises(ConfigError, match=r"tagger reads words .* set model\.layers=3 model\.embedding\.affix_size=3$"):

@@ -1,4 +1,5 @@
 import pytest
+import torch
 from samples import span_examples, tagged_examples, tiny_pipeline, tiny_recipe
 from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
@@ -141,6 +142,59 @@ def test_label_smoothing_keeps_the_scores_lower(tmp_path):
         return sum(scores) / len(scores)
 
     assert mean_score(*smooth) < mean_score(*plain)
+
+
+# ---- networks side by side
+
+
+def side_by_side(count: int):
+    """A tagger of several networks with fresh weights, and each of them as a tagger of its own."""
+    task = TaggingTask.prepare(tiny_recipe(f"model.networks={count}").model, tagged_examples())
+    torch.manual_seed(4)
+    model = task.build_model().eval()
+    weights = model.state_dict()
+    single = TaggingTask.prepare(tiny_recipe().model, tagged_examples())
+    alone = []
+    for number in range(count):
+        network = single.build_model().eval()
+        own = {name: value for name, value in weights.items() if not name.startswith("beside.")}
+        for name, value in weights.items():
+            if name.startswith(f"beside.{number - 1}."):
+                rest = name.removeprefix(f"beside.{number - 1}.")
+                own[rest if rest.startswith("heads.") else f"backbone.{rest}"] = value
+        network.load_state_dict(own)
+        alone.append(network)
+    return task, model, alone
+
+
+def test_networks_side_by_side_answer_as_their_mean_and_learn_as_each_alone():
+    task, model, alone = side_by_side(3)
+    examples = tagged_examples()[:8]
+    for found, expected in zip(
+        predict_examples(task, model, examples), predict_examples(task, alone, examples), strict=True
+    ):
+        assert found.labels == expected.labels
+        for column, scores in expected.scores.items():
+            assert found.scores[column] == pytest.approx(scores, abs=1e-6)
+    batch = task.make_batch(examples, with_labels=True)
+    for network in (model, *alone):
+        for part in network.modules():
+            part.training = part is network  # as in training, but without dropout
+    together = task.loss(model, model(batch), batch).item()
+    losses = [task.loss(network, network(batch), batch).item() for network in alone]
+    assert together == pytest.approx(sum(losses) / 3, rel=1e-5)
+    assert len({round(loss, 4) for loss in losses}) == 3
+
+
+def test_networks_side_by_side_train(tmp_path):
+    task, result = fit(tmp_path, tagged_examples()[:20], "model.networks=2", tokens=8_000)
+    predictions = predict_examples(task, result.model, tagged_examples()[:20])
+    assert task.score(tagged_examples()[:20], predictions)["upos_accuracy"] > 0.9
+
+
+def test_a_chain_of_labels_stands_alone():
+    with pytest.raises(ConfigError, match="set networks to 1 or change the head"):
+        tiny_recipe("model.networks=2", "model.head=crf")
 
 
 # ---- answers
