@@ -119,7 +119,7 @@ class TextEstimator(BaseEstimator):
         from nlp_lstm.runs import load_recipe_vectors, take_models
         from nlp_lstm.tasks import tasks
         from nlp_lstm.training import train
-        from nlp_lstm.weights import save_model
+        from nlp_lstm.weights import own_weights, save_model
 
         def say(line: str) -> None:
             pass
@@ -140,7 +140,7 @@ class TextEstimator(BaseEstimator):
                 model_settings=task.settings,
                 vocabulary=task.vocabulary(),
                 vocabulary_files=task.vocabulary_files(),
-                weights=result.model.state_dict(),
+                weights=own_weights(result.model),
                 precision=recipe.precision,
             )
             return CarriedModel.from_bytes(pack_folder(Path(made) / "model"))

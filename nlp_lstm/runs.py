@@ -36,7 +36,7 @@ from nlp_lstm.text.tokenize import Tokenizer
 from nlp_lstm.text.vectors import WordVectors
 from nlp_lstm.training import TrainingResult
 from nlp_lstm.training.loop import CHECKPOINT_NAME
-from nlp_lstm.weights import save_model
+from nlp_lstm.weights import own_weights, save_model
 from nlp_lstm.workshop import Workshop, distil, make_say, network_baselines
 
 MODEL_FOLDER = "model"
@@ -340,7 +340,7 @@ def _save(
         model_settings=task.settings,
         vocabulary=task.vocabulary(),
         vocabulary_files=task.vocabulary_files(),
-        weights=model.state_dict(),
+        weights=own_weights(model),
         precision=precision,
         documents=documents,
     )

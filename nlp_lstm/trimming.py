@@ -67,11 +67,13 @@ def _trim_words(
     words, vectors = _common_ids(whole.words, known.words), _common_ids(whole.vectors, known.vectors)
     task.words = dataclasses.replace(whole, words=_chosen(whole.words, words), vectors=_chosen(whole.vectors, vectors))
     rows = {"words.weight": words, "changes.weight": words, "vectors.codes": vectors, "vectors.scales": vectors}
-    rows = {f"{task.embedding_name}.{name}": ids for name, ids in rows.items()}
-    kept = {
-        name: tensor[rows[base]] if (base := _without_suffix(name)) in rows else tensor
-        for name, tensor in weights.items()
-    }
+    tables = {f"{task.embedding_name}.{name}": ids for name, ids in rows.items()}  # of each network side by side
+
+    def trim(name: str, tensor: Tensor) -> Tensor:
+        found = [ids for table, ids in tables.items() if f".{_without_suffix(name)}".endswith(f".{table}")]
+        return tensor[found[0]] if found else tensor
+
+    kept = {name: trim(name, tensor) for name, tensor in weights.items()}
     note = (
         f"Trimmed to the words that {words_of.name} knows: {len(words):,} of {len(whole.words):,} words with numbers "
         f"of their own, {len(vectors):,} of {len(whole.vectors):,} pretrained vectors."

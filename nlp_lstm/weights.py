@@ -6,6 +6,7 @@ The weights must be finite and have exactly the names and shapes that the settin
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import tempfile
 from collections.abc import Mapping
@@ -161,7 +162,7 @@ def load_weights(model: torch.nn.Module, folder: LoadedModel) -> None:
     Raises:
         CheckpointError: names, shapes or types differ, or the network refuses a value.
     """
-    wanted = model.state_dict()
+    wanted = own_weights(model)
     for name in sorted(wanted.keys() | folder.weights.keys()):
         if name not in folder.weights or name not in wanted:
             where = "the weights file" if name not in folder.weights else "the settings' network"
@@ -173,9 +174,15 @@ def load_weights(model: torch.nn.Module, folder: LoadedModel) -> None:
                 f"the settings call for {list(expected.shape)} {expected.dtype}"
             )
     try:
-        model.load_state_dict(folder.weights, assign=True)
+        model.load_state_dict(folder.weights, strict=False, assign=True)  # names are right; a shared part has more
     except CheckpointError as error:  # the network's own check, which does not know the folder
         raise CheckpointError(f"{folder.path / WEIGHTS_NAME}: {error}") from error
+
+
+def own_weights(model: torch.nn.Module) -> dict[str, Tensor]:
+    """Return what a network's folder holds: each of its weights by name, one that its parts share once."""
+    names = {name for name, _ in itertools.chain(model.named_parameters(), model.named_buffers())}
+    return {name: tensor for name, tensor in model.state_dict().items() if name in names}
 
 
 def pack_weights(weights: Mapping[str, Tensor], precision: Precision) -> dict[str, Tensor]:

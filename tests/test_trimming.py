@@ -48,6 +48,15 @@ def test_a_trimmed_tagger_answers_as_before_where_all_words_are_known(tmp_path):
     assert "Trimmed to the words that" in (tmp_path / "small" / "README.md").read_text(encoding="utf-8")
 
 
+def test_networks_side_by_side_are_trimmed_all(tmp_path):
+    with without_corpora():
+        run_recipe(tiny_recipe("model.networks=2", tokens=200), tmp_path / "run", data=TAGGED)
+    trim_model(tmp_path / "run" / "model", tmp_path / "small", words_of=CRITIC)
+    small = open_model(tmp_path / "small")
+    sizes = [network.backbone.embedding.words.num_embeddings for network in small.model.networks]
+    assert sizes == [len(small.task.words.words)] * 2
+
+
 def test_a_network_begins_as_a_trimmed_model_as_it_does_as_the_whole(tmp_path):
     with without_corpora():
         run_recipe(tiny_recipe(tokens=200), tmp_path / "run", data=TAGGED)

@@ -18,7 +18,7 @@ from torch import nn
 from nlp_lstm.artifacts import GRAPH_NAME, WEIGHTS_NAME, copy_model
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.inference.graph import Graph
-from nlp_lstm.inference.layers import Outputs, backbone, embedded_words, encode, pooling, recurrent, step_mask
+from nlp_lstm.inference.layers import Outputs, backbone, pooling, recurrent, step_mask
 from nlp_lstm.inference.opening import open_model
 from nlp_lstm.nn.heads import CRFTagHead
 from nlp_lstm.nn.series import SeriesNetwork
@@ -79,12 +79,12 @@ def tagger(graph: Graph, network: Tagger) -> None:
     if network.context is not None:
         raise ConfigError("a tagger that reads language models cannot be written as ONNX yet; use the engine torch")
     lengths = graph.input("lengths", np.int64, ("batch",))
-    embedded = embedded_words(graph, network.backbone.embedding, "backbone.embedding.")
     prefixes = ["", *(f"beside.{number}." for number in range(len(network.beside)))]
-    encoders = [network.backbone, *network.beside]
     by_network = []
-    for encoder, prefix in zip(encoders, ("backbone.", *prefixes[1:]), strict=True):
-        by_step = encode(graph, encoder.encoder, f"{prefix}encoder.", embedded, lengths).outputs
+    for one, prefix in zip(network.networks, prefixes, strict=True):
+        by_step = backbone(
+            graph, one.backbone, f"{prefix}backbone.", lengths=lengths, vectors="backbone.embedding.vectors."
+        ).outputs
         by_network.append(graph.apply("Transpose", by_step, perm=[1, 0, 2]))  # batch time features
     for number, head in enumerate(network.heads):
         names = [f"{prefix}heads.{number}.linear." for prefix in prefixes]

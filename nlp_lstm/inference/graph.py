@@ -40,7 +40,7 @@ class Graph:
         self._onnx = onnx
         self._stored = stored
         self._nodes: list[Any] = []
-        self._inputs: list[Any] = []
+        self._inputs: dict[str, Any] = {}
         self._outputs: list[Any] = []
         self._initializers: dict[str, Any] = {}
         self._weights: dict[str, str] = {}
@@ -106,8 +106,8 @@ class Graph:
         return self.apply("Mul", codes, self.unsqueeze(scales, -1))
 
     def input(self, name: str, dtype: Any, shape: Sequence[str | int]) -> str:
-        """Add an input; a dimension that is a name is free."""
-        self._inputs.append(self._value_info(name, dtype, shape))
+        """Add an input, once; a dimension that is a name is free."""
+        self._inputs.setdefault(name, self._value_info(name, dtype, shape))
         return name
 
     def optional_input(self, name: str, default: np.ndarray, shape: Sequence[str | int]) -> str:
@@ -143,7 +143,7 @@ class Graph:
 
         helper = self._onnx.helper
         graph = helper.make_graph(
-            self._nodes, "network", self._inputs, self._outputs, list(self._initializers.values())
+            self._nodes, "network", list(self._inputs.values()), self._outputs, list(self._initializers.values())
         )
         model = helper.make_model(
             graph,

@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple, cast
 
 import numpy as np
-from torch import nn
 
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.inference.graph import Graph
-from nlp_lstm.nn.backbone import Backbone, WindowEncoder
+from nlp_lstm.nn.backbone import Backbone, NoEncoder, WindowEncoder
 from nlp_lstm.nn.cells import Cell, GRUCell, LSTMCell, RNNCell
 from nlp_lstm.nn.embedding import CharacterBiLSTM, CharacterCNN, QuantisedVectors, WordEmbedding
 from nlp_lstm.nn.pooling import LOWEST, AttentionPooling, LastPooling, MaxPooling, MeanPooling, Pooling
@@ -161,7 +160,7 @@ def _operator(cell: Cell) -> Operator:
 # ---- word vectors
 
 
-def word_embedding(graph: Graph, embedding: WordEmbedding, prefix: str) -> str:
+def word_embedding(graph: Graph, embedding: WordEmbedding, prefix: str, vectors_prefix: str) -> str:
     """Add the inputs of a batch's distinct words, and return their vectors, `unique embed`."""
     settings = embedding.settings
     parts: list[str] = []
@@ -169,7 +168,7 @@ def word_embedding(graph: Graph, embedding: WordEmbedding, prefix: str) -> str:
     vectors = ""
     if has_vectors:
         vector_ids = graph.input("vector_ids", np.int64, ("unique",))
-        vectors = quantised_vectors(graph, embedding.vectors, prefix + "vectors.", vector_ids)
+        vectors = quantised_vectors(graph, embedding.vectors, vectors_prefix, vector_ids)
     if settings.words != "none":
         word_ids = graph.input("word_ids", np.int64, ("unique",))
         if settings.words == "learned":
@@ -261,7 +260,9 @@ class Encoded(NamedTuple):
     states: list[list[str]]
 
 
-def backbone(graph: Graph, network: Backbone, prefix: str, *, lengths: str, has_states: bool = False) -> Encoded:
+def backbone(
+    graph: Graph, network: Backbone, prefix: str, *, lengths: str, has_states: bool = False, vectors: str = ""
+) -> Encoded:
     """Add the embedding of distinct words, their places in the rows, and the encoder.
 
     Args:
@@ -270,28 +271,19 @@ def backbone(graph: Graph, network: Backbone, prefix: str, *, lengths: str, has_
         prefix: of its weights.
         lengths: int64, real steps per row; rows without one have padding for outputs.
         has_states: whether recurrent layers take the states that they begin with and hand on those they end with.
+        vectors: prefix of the pretrained vectors; default those of the backbone itself.
     """
-    embedded = embedded_words(graph, network.embedding, prefix + "embedding.")
-    return encode(graph, network.encoder, prefix + "encoder.", embedded, lengths, has_states=has_states)
-
-
-def embedded_words(graph: Graph, embedding: WordEmbedding, prefix: str) -> str:
-    """Add the embedding of distinct words and their places in the rows, `time batch embed`."""
-    vectors = word_embedding(graph, embedding, prefix)
+    words = word_embedding(graph, network.embedding, f"{prefix}embedding.", vectors or f"{prefix}embedding.vectors.")
     index = graph.input("index", np.int64, ("batch", "time"))
-    return graph.apply("Gather", vectors, graph.apply("Transpose", index, perm=[1, 0]), axis=0)
-
-
-def encode(
-    graph: Graph, encoder: nn.Module, prefix: str, embedded: str, lengths: str, *, has_states: bool = False
-) -> Encoded:
-    """Add the encoder of a backbone over `time batch embed`."""
+    by_step = graph.apply("Transpose", index, perm=[1, 0])
+    embedded = graph.apply("Gather", words, by_step, axis=0)  # time batch embed
+    encoder = network.encoder
     if isinstance(encoder, Recurrent):
-        return recurrent(graph, encoder, prefix, embedded, lengths, has_states=has_states)
+        return recurrent(graph, encoder, prefix + "encoder.", embedded, lengths, has_states=has_states)
     masked = graph.apply("Mul", embedded, graph.cast(step_mask(graph, embedded, lengths)))
-    if isinstance(encoder, WindowEncoder):
-        return Encoded(window(graph, encoder, prefix, masked, lengths), [])
-    return Encoded(masked, [])
+    if isinstance(encoder, NoEncoder):
+        return Encoded(masked, [])
+    return Encoded(window(graph, encoder, prefix + "encoder.", masked, lengths), [])
 
 
 def recurrent(

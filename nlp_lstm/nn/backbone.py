@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from nlp_lstm.nn.cells import State
 from nlp_lstm.nn.dropout import LockedDropout
-from nlp_lstm.nn.embedding import WordEmbedding, WordFeatures
+from nlp_lstm.nn.embedding import QuantisedVectors, WordEmbedding, WordFeatures
 from nlp_lstm.nn.recurrent import Recurrent, RecurrentOutput, make_mask
 from nlp_lstm.nn.settings import BackboneSettings, EmbeddingSizes
 
@@ -53,16 +53,27 @@ class NoEncoder(nn.Module):
         return RecurrentOutput(outputs=inputs * make_mask(lengths, inputs.shape[1])[..., None], states=None)
 
 
-class ContextEncoder(nn.Module):
-    """Encodes word vectors in context.
+class Backbone(nn.Module):
+    """Embeds words and encodes them in context.
 
     Args:
         settings: the network.
-        input_size: features per word.
+        sizes: how large the vocabularies are.
+        context_size: features of a word that come with it, beside its embedding.
+        vectors: the pretrained vectors of another backbone, which both then read.
     """
 
-    def __init__(self, settings: BackboneSettings, input_size: int) -> None:
+    def __init__(
+        self,
+        settings: BackboneSettings,
+        sizes: EmbeddingSizes,
+        *,
+        context_size: int = 0,
+        vectors: QuantisedVectors | None = None,
+    ) -> None:
         super().__init__()
+        self.embedding = WordEmbedding(settings.embedding, sizes, vectors)
+        input_size = self.embedding.output_size + context_size
         self.input_dropout = LockedDropout(settings.input_dropout)
         self.encoder: Recurrent | WindowEncoder | NoEncoder
         if settings.encoder == "recurrent":
@@ -79,6 +90,19 @@ class ContextEncoder(nn.Module):
         else:
             self.encoder = WindowEncoder(input_size, settings.hidden, dropout_rate=settings.dropout)
         self.output_size = self.encoder.output_size
+
+    def forward(
+        self,
+        features: WordFeatures,
+        index: Int[Tensor, "batch time"],
+        lengths: Int[Tensor, " batch"],
+        context: Float[Tensor, "batch time context"] | None = None,
+    ) -> Float[Tensor, "batch time {self.output_size}"]:
+        """Return the encoder's outputs, zero at padding."""
+        embedded = self.embedding(features, index)
+        if context is not None:
+            embedded = torch.cat((embedded, context.float()), dim=2)
+        return self.encode(embedded, lengths).outputs
 
     def encode(
         self,
@@ -100,38 +124,3 @@ class ContextEncoder(nn.Module):
         if isinstance(self.encoder, Recurrent):
             return self.encoder(inputs, lengths, states, need_states=need_states)
         return self.encoder(inputs, lengths)
-
-
-class Backbone(ContextEncoder):
-    """Embeds words and encodes them in context.
-
-    Args:
-        settings: the network.
-        sizes: how large the vocabularies are.
-        context_size: features of a word that come with it, beside its embedding.
-    """
-
-    def __init__(self, settings: BackboneSettings, sizes: EmbeddingSizes, *, context_size: int = 0) -> None:
-        embedding = WordEmbedding(settings.embedding, sizes)
-        super().__init__(settings, embedding.output_size + context_size)
-        self.embedding = embedding
-
-    def forward(
-        self,
-        features: WordFeatures,
-        index: Int[Tensor, "batch time"],
-        lengths: Int[Tensor, " batch"],
-        context: Float[Tensor, "batch time context"] | None = None,
-    ) -> Float[Tensor, "batch time {self.output_size}"]:
-        """Return the encoder's outputs, zero at padding."""
-        return self.encode(self.embed(features, index, context), lengths).outputs
-
-    def embed(
-        self,
-        features: WordFeatures,
-        index: Int[Tensor, "batch time"],
-        context: Float[Tensor, "batch time context"] | None = None,
-    ) -> Float[Tensor, "batch time embed"]:
-        """Return what the encoder reads: the word vectors, and what comes with them."""
-        embedded = self.embedding(features, index)
-        return embedded if context is None else torch.cat((embedded, context.float()), dim=2)

@@ -124,12 +124,15 @@ class WordEmbedding(nn.Module):
     Args:
         settings: what the vector is made of.
         sizes: how large the vocabularies are.
+        vectors: the pretrained vectors of another embedding, which both then read; default a table of its own.
 
     Raises:
         ConfigError: the vector is made of nothing, or of changes of pretrained vectors that are not there.
     """
 
-    def __init__(self, settings: EmbeddingSettings, sizes: EmbeddingSizes) -> None:
+    def __init__(
+        self, settings: EmbeddingSettings, sizes: EmbeddingSizes, vectors: QuantisedVectors | None = None
+    ) -> None:
         super().__init__()
         self.settings = settings
         self.num_words = sizes.words
@@ -146,7 +149,7 @@ class WordEmbedding(nn.Module):
             self.changes = nn.Embedding(sizes.words, sizes.vector_size, padding_idx=0)
             nn.init.zeros_(self.changes.weight)
         if sizes.vectors:
-            self.vectors = QuantisedVectors(sizes.vectors, sizes.vector_size, settings.vector_bits)
+            self.vectors = vectors or QuantisedVectors(sizes.vectors, sizes.vector_size, settings.vector_bits)
             self.output_size += sizes.vector_size
         if settings.characters != "none":
             encoder = CharacterBiLSTM if settings.characters == "bilstm" else CharacterCNN

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,10 +28,12 @@ from nlp_lstm.evaluation.metrics import TaggingMetrics, span_scheme, tagging_met
 from nlp_lstm.evaluation.report import Report, Section
 from nlp_lstm.evaluation.significance import bootstrap_interval
 from nlp_lstm.evaluation.tagging_report import comparison_table, share_figure, tagging_report
-from nlp_lstm.nn.backbone import Backbone, ContextEncoder
+from nlp_lstm.nn.backbone import Backbone
 from nlp_lstm.nn.context import ContextEmbedding, FrozenReader
+from nlp_lstm.nn.embedding import QuantisedVectors
 from nlp_lstm.nn.heads import CRFTagHead, LinearTagHead
-from nlp_lstm.tasks.beginning import Beginning, BidirectionalBeginning
+from nlp_lstm.nn.settings import EmbeddingSizes
+from nlp_lstm.tasks.beginning import Beginning, BidirectionalBeginning, begin
 from nlp_lstm.tasks.context import Context, ContextReader, add_context, open_context, readers_from_list
 from nlp_lstm.tasks.labels import check_labels, scorable
 from nlp_lstm.tasks.predictor import tasks
@@ -42,22 +44,40 @@ from nlp_lstm.text.vectors import WordVectors
 from nlp_lstm.text.vocabulary import Vocabulary, check_keys
 
 
-class Beside(ContextEncoder):
-    """A further encoder over a tagger's word vectors, and its heads.
+class TagNetwork(nn.Module):
+    """A backbone with a head for each column.
 
     Args:
         settings: the network.
-        input_size: features per word.
-        label_counts: labels of each column.
+        sizes: how large the vocabularies are.
+        label_counts: column to number of labels.
+        context_size: features of a word in its sentence, that come with it.
+        vectors: the pretrained vectors of another network, which both then read.
     """
 
-    def __init__(self, settings: TaggingSettings, input_size: int, label_counts: Sequence[int]) -> None:
-        super().__init__(settings, input_size)
-        self.heads = _make_heads(settings, self.output_size, label_counts)
+    def __init__(
+        self,
+        settings: TaggingSettings,
+        sizes: EmbeddingSizes,
+        label_counts: Mapping[str, int],
+        *,
+        context_size: int = 0,
+        vectors: QuantisedVectors | None = None,
+    ) -> None:
+        super().__init__()
+        self.backbone = Backbone(settings, sizes, context_size=context_size, vectors=vectors)
+        head = CRFTagHead if settings.head == "crf" else LinearTagHead
+        self.columns = tuple(label_counts)
+        self.heads = nn.ModuleList(head(self.backbone.output_size, count) for count in label_counts.values())
+
+    def logits(self, batch: TokenBatch, context: Tensor | None) -> dict[str, Float[Tensor, "batch time label"]]:
+        """Return the logits of each column."""
+        outputs = self.backbone(batch.features, batch.index, batch.lengths, context)
+        return {column: head(outputs) for column, head in zip(self.columns, self.heads, strict=True)}
 
 
-class Tagger(nn.Module):
-    """Backbone and heads, and perhaps further encoders with heads, whose mean probability is the answer.
+class Tagger(TagNetwork):
+    """A network, and perhaps further ones beside it, whose mean probability is the answer.
 
     Args:
         settings: the network.
@@ -73,39 +93,28 @@ class Tagger(nn.Module):
         label_counts: Mapping[str, int],
         readers: Sequence[FrozenReader] = (),
     ) -> None:
-        super().__init__()
-        self.context = ContextEmbedding(readers, settings.context_size) if readers else None
         context_size = settings.context_size if readers else 0
-        self.backbone = Backbone(settings, vocabularies.sizes, context_size=context_size)
-        self.columns = tuple(label_counts)
-        counts = list(label_counts.values())
-        self.heads = _make_heads(settings, self.backbone.output_size, counts)
-        input_size = self.backbone.embedding.output_size + context_size
-        self.beside = nn.ModuleList(Beside(settings, input_size, counts) for _ in range(settings.networks - 1))
+        super().__init__(settings, vocabularies.sizes, label_counts, context_size=context_size)
+        self.context = ContextEmbedding(readers, settings.context_size) if readers else None
+        vectors = getattr(self.backbone.embedding, "vectors", None)
+        self.beside = nn.ModuleList(
+            TagNetwork(settings, vocabularies.sizes, label_counts, context_size=context_size, vectors=vectors)
+            for _ in range(settings.networks - 1)
+        )
+
+    @property
+    def networks(self) -> list[TagNetwork]:
+        """All of them; the first is the tagger itself."""
+        return [self, *self.beside]
 
     def forward(self, batch: TokenBatch) -> dict[str, Float[Tensor, "*network batch time label"]]:
         """Return the logits of each column: in training those of each network, else those of their mean probability."""
         context = None
         if self.context is not None:
             context = self.context(self.context.read(batch.readings) if batch.states is None else batch.states)
-        embedded = self.backbone.embed(batch.features, batch.index, context)
-        logits: dict[str, list[Tensor]] = {column: [] for column in self.columns}
-        for encoder, heads in self._networks():
-            outputs = encoder.encode(embedded, batch.lengths).outputs
-            for column, head in zip(self.columns, heads, strict=True):
-                logits[column].append(head(outputs))
+        answers = [network.logits(batch, context) for network in self.networks]
         unite = torch.stack if self.training else mean_logits
-        return {column: unite(of_networks) for column, of_networks in logits.items()}
-
-    def _networks(self) -> Iterator[tuple[ContextEncoder, nn.ModuleList]]:
-        yield self.backbone, self.heads
-        for other in self.beside:
-            yield other, other.heads  # type: ignore[misc]
-
-
-def _make_heads(settings: TaggingSettings, input_size: int, label_counts: Sequence[int]) -> nn.ModuleList:
-    head = CRFTagHead if settings.head == "crf" else LinearTagHead
-    return nn.ModuleList(head(input_size, count) for count in label_counts)
+        return {column: unite([one[column] for one in answers]) for column in self.columns}
 
 
 @tasks.register("pos")
@@ -212,7 +221,7 @@ class TaggingTask(WordTask, TaggingPredictor):
         super().fill_model(model)
         if self._beginnings:
             for other in model.beside:  # type: ignore[union-attr]
-                other.encoder.load_state_dict(model.get_submodule("backbone.encoder").state_dict())
+                begin(other.get_submodule("backbone"), self._beginnings, self.words)
         if self._context:
             self._context.fill(model.get_submodule("context.readers"))
 
@@ -244,7 +253,9 @@ class TaggingTask(WordTask, TaggingPredictor):
         losses = [
             head.loss_per_token(logits, batch.labels[column], batch.mask, self.settings.label_smoothing)
             for column, head in zip(self.labels, model.heads, strict=True)  # type: ignore[arg-type]
-            for logits in outputs[column].reshape(-1, *outputs[column].shape[-3:])
+            for logits in outputs[column].reshape(
+                -1, *outputs[column].shape[-3:]
+            )  # a linear head's loss is theirs alone
         ]
         return torch.stack(losses).mean()
 

@@ -41,7 +41,7 @@ class TaggingSettings(BackboneSettings):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     """Share of the target spread over all labels; linear head only."""
     networks: int = Field(1, ge=1, le=16)
-    """Encoders with heads of their own over the same word vectors, each with its own beginning and dropout; the mean of
+    """Networks side by side, each with its own beginning and dropout, which share the pretrained vectors; the mean of
     their probabilities decides (Hansen and Salamon 1990). Linear head only."""
     context_size: int = Field(128, ge=1)
     """Features of a word in its sentence, from the states of the language models that the recipe's context names."""

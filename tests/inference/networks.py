@@ -13,7 +13,7 @@ from nlp_lstm.nn.settings import WordSettings
 from nlp_lstm.settings import parse_settings
 from nlp_lstm.tasks import ClassificationTask, TaggingTask, Task
 from nlp_lstm.text.vocabulary import Vocabulary
-from nlp_lstm.weights import save_model
+from nlp_lstm.weights import own_weights, save_model
 
 WORDS = [f"{start}{end}" for start in ("sun", "Moon", "tide", "a", "Zu", "42-") for end in ("", "s", "ing", "'ll", "é")]
 LABELS = {"upos": ["NOUN", "VERB", "X"], "xpos": ["A", "B", "C", "D", "E"]}
@@ -68,7 +68,7 @@ def save(folder: Path, task: Task, precision: str) -> Path:
         data="none",
         model_settings=task.settings,
         vocabulary=task.vocabulary(),
-        weights=model.state_dict(),
+        weights=own_weights(model),
         precision=precision,
     )
     return folder

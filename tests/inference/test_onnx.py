@@ -56,7 +56,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "no encoder": {"encoder": "none"},
 }
 SIDE_BY_SIDE: dict[str, dict[str, Any]] = {
-    "three lstms": {"networks": 3},
+    "three lstms that share pretrained vectors": {"networks": 3, "embedding": {**VECTORS, "vector_bits": 4}},
     "two grus, one direction": {"networks": 2, "cell": "gru", "bidirectional": False},
     "two windows": {"networks": 2, "encoder": "window"},
 }

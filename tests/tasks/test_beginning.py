@@ -285,7 +285,7 @@ def test_networks_side_by_side_all_begin_as_the_model():
     task.begin_as([source])
     model = task.build_model()
     task.fill_model(model)
-    for encoder in (model.backbone.encoder, model.beside[0].encoder):
+    for encoder in (network.backbone.encoder for network in model.networks):
         for name, value in source.backbone.encoder.state_dict().items():
             torch.testing.assert_close(encoder.state_dict()[name], value, atol=0, rtol=0)
 

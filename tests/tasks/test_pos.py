@@ -152,18 +152,12 @@ def side_by_side(count: int):
     task = TaggingTask.prepare(tiny_recipe(f"model.networks={count}").model, tagged_examples())
     torch.manual_seed(4)
     model = task.build_model().eval()
-    weights = model.state_dict()
     single = TaggingTask.prepare(tiny_recipe().model, tagged_examples())
     alone = []
-    for number in range(count):
-        network = single.build_model().eval()
-        own = {name: value for name, value in weights.items() if not name.startswith("beside.")}
-        for name, value in weights.items():
-            if name.startswith(f"beside.{number - 1}."):
-                rest = name.removeprefix(f"beside.{number - 1}.")
-                own[rest if rest.startswith("heads.") else f"backbone.{rest}"] = value
-        network.load_state_dict(own)
-        alone.append(network)
+    for network in model.networks:
+        alone.append(single.build_model().eval())
+        own = {name: value for name, value in network.state_dict().items() if not name.startswith("beside.")}
+        alone[-1].load_state_dict(own)
     return task, model, alone
 
 
