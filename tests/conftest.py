@@ -4,6 +4,7 @@ import atexit
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -23,6 +24,8 @@ CHECKED_PACKAGES = ("nlp_lstm.nn", "nlp_lstm.decoding")
 if any(name.startswith(CHECKED_PACKAGES) for name in sys.modules):
     raise pytest.UsageError("nlp_lstm was imported before tests/conftest.py; its shape annotations would go unchecked")
 install_import_hook(list(CHECKED_PACKAGES), "beartype.beartype")
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells turn off in what they run in the background
 
 settings.register_profile("nlp_lstm", deadline=None, derandomize=True, max_examples=40)
 settings.load_profile("nlp_lstm")

@@ -149,6 +149,7 @@ def test_every_count_of_left_out_texts_is_in_the_report(read):
 
 
 def test_teachers_get_the_share_of_the_texts_that_they_are_to_have(smaller_corpora, monkeypatch):
+    monkeypatch.setattr(run_data_module, "_read_protected", lambda names: {})
     monkeypatch.setenv("NLP_LSTM_DATA", str(smaller_corpora))
     changes = {"distillation.teachers": 1, "distillation.unlabelled": ["subj"], "also_train": []}
     whole, part = (
