@@ -20,8 +20,8 @@ MANY_EPOCHS = 4.0
 LARGEST_JUMP = 30.0  # times the usual norm of a gradient
 LARGEST_NORM = 20.0  # times the norm that gradients are cut to
 WARM_UP = 5  # records that are no evidence
-SHORTEST_MEMORY = 1.0  # steps at which the gradient has halved
-FAINT = 1e-4  # of the gradient, at the largest distance looked at
+FEWEST_STEPS = 20  # back, below which a short memory may be all that the texts ask for
+LEAST_PER_STEP = 0.5  # of the gradient that must be left with each step back, on average
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,13 +94,14 @@ def _vanishing(course: Course) -> Finding | None:
     if not records:
         return None
     curve = records[-1]["gradient_by_distance"]
-    half = float(records[-1]["half_distance"])
-    if half > SHORTEST_MEMORY or curve[-1] > FAINT * max(curve[0], 1e-30):
+    steps = len(curve) - 1
+    if steps < FEWEST_STEPS or curve[-1] > LEAST_PER_STEP**steps * max(curve[0], 1e-30):
         return None
     return Finding(
         fault="vanishing gradients",
-        evidence=f"What the network feels of a word has halved after {half:.1f} steps, and {len(curve) - 1} steps away "
-        f"it is {curve[-1] / max(curve[0], 1e-30):.1g} of that of the last word.",
+        evidence=f"What the network feels of a word has halved after {records[-1]['half_distance']:.1f} steps, and "
+        f"{steps} steps away it is {curve[-1] / max(curve[0], 1e-30):.1g} of that of the last word: less than half is "
+        "left with each step.",
         remedy="Take a cell with gates that can stay open (model.cell=lstm or gru) with its usual beginning, fewer "
         "layers, or a smaller training.learning_rate.",
     )

@@ -17,6 +17,7 @@ ExampleT = TypeVar("ExampleT")
 
 MOST_TEXTS = 4_000  # that are looked at of each split
 FEWEST_TEXTS = 100  # of each part of a comparison, below which nothing is said of shuffled labels
+FEWEST_LEARNT = 300  # texts, from which words alone can be expected to tell labels better than chance
 CHANCE_ERRORS = 2.0  # standard errors above chance, up to which labels have nothing to do with texts
 LEAST_GAIN = 0.1  # share of the errors of the commonest label that the word itself must avoid
 LEAST_CORRELATION = 0.25  # of the lengths of two sides
@@ -44,21 +45,20 @@ def check_text_labels(training: Sequence[LabelledExample], development: Sequence
     leak = _marked_label(texts, counts)
     if leak:
         return [*findings, leak]
-    half = len(texts) // 2
-    within = _balanced_accuracy(texts[:half], texts[half:])
-    across = _balanced_accuracy(texts, _sample([example for example in development if example.label]))
-    for found, where in ((within, "the other half of the training texts"), (across, "the development texts")):
-        if found and found.accuracy <= found.chance + CHANCE_ERRORS * found.error:
-            findings.append(
-                Finding(
-                    fault="shuffled labels",
-                    evidence=f"Words of the training texts tell the labels of {where} no better than chance "
-                    f"(naive Bayes: {found.accuracy:.1%} of each label on average, {found.chance:.1%} by chance).",
-                    remedy="Look at some texts with their labels: are they in the same order in all files, and do the "
-                    "same names mean the same in each?",
-                )
+    found, where = _balanced_accuracy(texts, _sample([one for one in development if one.label])), "development texts"
+    if found is None:
+        half = len(texts) // 2
+        found, where = _balanced_accuracy(texts[:half], texts[half:]), "other half of the training texts"
+    if found and found.accuracy <= found.chance + CHANCE_ERRORS * found.error:
+        findings.append(
+            Finding(
+                fault="shuffled labels",
+                evidence=f"Words of the training texts tell the labels of the {where} no better than chance "
+                f"(naive Bayes: {found.accuracy:.1%} of each label on average, {found.chance:.1%} by chance).",
+                remedy="Look at some texts with their labels: are they in the same order in all files, and do the "
+                "same names mean the same in each?",
             )
-            break
+        )
     return findings
 
 
@@ -74,7 +74,7 @@ def _balanced_accuracy(training: Sequence[LabelledExample], test: Sequence[Label
     from sklearn.feature_extraction.text import HashingVectorizer
     from sklearn.naive_bayes import MultinomialNB
 
-    if min(len(training), len(test)) < FEWEST_TEXTS:
+    if len(training) < FEWEST_LEARNT or len(test) < FEWEST_TEXTS:
         return None
     hasher = HashingVectorizer(analyzer=_lower_words, alternate_sign=False, norm=None, n_features=2**16)
     model = MultinomialNB(fit_prior=False)

@@ -54,6 +54,15 @@ def test_sound_data_has_no_fault(kind):
     assert faults(kind, KINDS[kind]()) == []
 
 
+@pytest.mark.parametrize("count", [120, 250, 500])
+@pytest.mark.parametrize("first", [0, 100, 200])
+def test_few_sound_texts_are_no_evidence_of_shuffled_labels(first, count):
+    parts = labelled()
+    few = parts | {"train": parts["train"][first : first + count]}
+    assert "shuffled labels" not in faults("labelled", few)
+    assert "shuffled labels" not in faults("labelled", few | {"dev": few["dev"][:50]})
+
+
 @pytest.mark.parametrize(
     ("kind", "fault", "spoil"),
     [(kind, *case) for kind, cases in DATA_FAULTS.items() for case in cases],

@@ -63,7 +63,7 @@ def course(**changes) -> Course:
         (course(last={"loss": float("nan")}), "exploding gradients", "learning_rate"),
         (course(last={"loss": 9.0}), "exploding gradients", "clip_norm"),
         (
-            course(last={"gradient_by_distance": [1.0, 1e-3, 1e-6], "half_distance": 0.4}),
+            course(last={"gradient_by_distance": [0.4**step for step in range(40)], "half_distance": 0.8}),
             "vanishing gradients",
             "model.cell=lstm",
         ),
@@ -86,7 +86,15 @@ def test_a_course_has_its_fault_and_a_remedy_that_fits(found, fault, remedy):
 
 @pytest.mark.parametrize(
     "sound",
-    [SOUND, course(train_loss=0.01, dev_loss=0.3), course(dropout=0.0, dev_loss=0.15), course(history=[])],
+    [
+        SOUND,
+        course(train_loss=0.01, dev_loss=0.3),
+        course(dropout=0.0, dev_loss=0.15),
+        course(history=[]),
+        # of the trained taggers; and a text too short to tell
+        course(last={"gradient_by_distance": [0.72**step for step in range(64)], "half_distance": 0.7}),
+        course(last={"gradient_by_distance": [1.0, 1e-3, 1e-6], "half_distance": 0.4}),
+    ],
 )
 def test_a_sound_course_has_none(sound):
     assert check_course(sound) == []
