@@ -114,6 +114,7 @@ def copy_model(
     documents: Mapping[str, str | bytes] | None = None,
     *,
     precision: Precision | None = None,
+    model_settings: Mapping[str, Any] | None = None,
 ) -> None:
     """Copy a model folder, all of it or nothing.
 
@@ -122,6 +123,7 @@ def copy_model(
         target: where to; an earlier model there is replaced.
         documents: files by name that are added or take the place of the copied ones, such as README.md.
         precision: how the weights among the documents are stored; default as they were.
+        model_settings: of the network that the weights among the documents are of; default as they were.
 
     Raises:
         CheckpointError: the source is damaged.
@@ -148,7 +150,12 @@ def copy_model(
                 raise CheckpointError(
                     f"{source / name} is not the file that {CONFIG_NAME} describes; nothing was saved"
                 )
-        changed = config.model_copy(update={"files": files, "precision": precision or config.precision})
+        changes = {
+            "files": files,
+            "precision": precision or config.precision,
+            "model": dict(model_settings or config.model),
+        }
+        changed = config.model_copy(update=changes)
         write_text(draft / CONFIG_NAME, changed.model_dump_json(indent=1) + "\n")
         put_folder(draft, target)
 

@@ -19,6 +19,7 @@ _PRECISIONS = {
     "fp16": "16-bit floating point for matrices",
     "int8": "8-bit integers with one scale per row for matrices, 32-bit floating point for the rest",
 }
+_TABLE_HEAD = "| data | measure | value | 95 % interval | n |\n| --- | --- | --- | --- | --- |\n"
 
 
 def model_card(
@@ -52,8 +53,7 @@ def model_card(
         f"{task.title}, language `{recipe.language}`: a recurrent network, made by `nlp-lstm run` with the recipe "
         "below.",
         "",
-        "| data | measure | value | 95 % interval | n |",
-        "| --- | --- | --- | --- | --- |",
+        *_TABLE_HEAD.splitlines(),
         *scores,
         "",
         "The figures are those of the stored weights, computed in fp32. Intervals are bootstrap intervals over "
@@ -125,6 +125,35 @@ def add_spread(
         "## Made from",
     ]
     return card.replace("## Made from", "\n".join(lines), 1)
+
+
+def joined_card(
+    card: str, figures: Sequence[Figure], data: str, scores: Mapping[str, MeanAndSpread], num_runs: int
+) -> str:
+    """Return the card of the model that joins those of several training runs.
+
+    Args:
+        card: of one of them.
+        figures: of the joined model.
+        data: the data set whose test split they are of.
+        scores: mean and standard deviation of each measure of the models alone.
+        num_runs: how many.
+    """
+    head, _, rest = card.partition(_TABLE_HEAD)
+    after = rest.partition("\n\n")[2]
+    rows = [_score_row(f"{data} test", figure) for figure in figures]
+    told = (
+        f"## Networks side by side\n\nThe networks of {num_runs} training runs, which differ in their seed alone, and "
+        "whose mean probability decides. "
+    )
+    first = next((figure for figure in figures if figure.name in scores), None)
+    if first is not None and first.is_share:
+        of = scores[first.name]
+        told += (
+            f"Alone they have {first.name} {100 * of.mean:.2f} % (standard deviation {100 * (of.spread or 0):.2f}). "
+        )
+    told += "What is said below of training is said of one of them.\n\n"
+    return head + _TABLE_HEAD + "\n".join(rows) + "\n\n" + after.replace("## Made from", told + "## Made from", 1)
 
 
 def _listed(figures: Sequence[Figure]) -> str:

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from nlp_lstm.artifacts import Precision, copy_model
+from nlp_lstm.artifacts import Precision, copy_model, read_config
 from nlp_lstm.beginnings import open_beginning, open_context_model, read_earlier
-from nlp_lstm.card import add_spread, model_card
+from nlp_lstm.card import add_spread, joined_card, model_card
 from nlp_lstm.data.catalogue import find_vectors
 from nlp_lstm.data.overlap import ProtectedTexts, remove_overlap, remove_pairs
 from nlp_lstm.doctor import describe
@@ -25,6 +25,7 @@ from nlp_lstm.evaluation.report import Figure, Report
 from nlp_lstm.evaluation.significance import mean_and_spread
 from nlp_lstm.files import write_whole
 from nlp_lstm.inference.opening import OpenModel, open_model
+from nlp_lstm.joining import can_join, join_models
 from nlp_lstm.opinions import OPINIONS_NAME
 from nlp_lstm.reading_data import find_named, read_split
 from nlp_lstm.recipes import Recipe, recipe_yaml
@@ -219,7 +220,8 @@ def run_seeds(
 
     Each run has a folder ``seed-N``; runs that are finished are not repeated when resuming. ``seeds.json`` holds the
     headline figures of all of them. Report and model are those of the run whose development score is the median; its
-    card says the means, too. Where the models can answer together, the folder ``ensemble`` has the report on that.
+    card says the means, too. Where the models can answer together, the folder ``ensemble`` has the report on that; of
+    taggers also the model that joins them.
 
     Returns:
         The whole, with the median run's report.
@@ -248,6 +250,12 @@ def run_seeds(
     if together is not None:
         together.write(folder / ENSEMBLE_FOLDER)
         written["ensemble"] = {figure.name: figure.value for figure in together.figures}
+        if can_join(open_model(median.model_folder)):
+            card = (median.model_folder / "README.md").read_text(encoding="utf-8")
+            card = joined_card(card, together.figures, read_config(median.model_folder).data, summary, num_seeds)
+            figures_file = (folder / ENSEMBLE_FOLDER / "metrics.json").read_text(encoding="utf-8")
+            documents = {"README.md": card, "metrics.json": figures_file}
+            join_models([result.model_folder for result in results], folder / ENSEMBLE_FOLDER / MODEL_FOLDER, documents)
     write_whole(folder / "seeds.json", json.dumps(written, indent=1) + "\n")
     card = (median.model_folder / "README.md").read_text(encoding="utf-8")
     card = add_spread(card, median.report.figures, summary, num_seeds, together.figures if together else ())

@@ -12,6 +12,7 @@ from nlp_lstm.recipes import load_recipe
 from nlp_lstm.run_folders import latest_run_folder, new_run_folder, read_status
 from nlp_lstm.runs import load_finished_run, run_recipe, run_seeds
 
+TEXT = "The old ferry leaves at six."
 SMALL = {
     "model.embedding.vectors": None,
     "model.hidden": 8,
@@ -113,6 +114,19 @@ def test_seeds_give_mean_and_spread_and_the_median_run(tmp_path):
     assert all(part in page for part in ("ensemble of 2 models", "seed-1 alone", "seed-2 alone"))
 
     stamps = {path: path.stat().st_mtime_ns for path in tmp_path.glob("seed-*/report.html")}
+    joined = tmp_path / "ensemble" / "model"
+    assert open_model(joined).task.settings.networks == 2
+    one, other = (
+        Pipeline(joined).predict(TEXT),
+        Pipeline(tmp_path / "seed-1" / "model", together_with=[tmp_path / "seed-2" / "model"]).predict(TEXT),
+    )
+    assert [token["entity"] for token in one] == [token["entity"] for token in other]
+    assert [token["score"] for token in one] == pytest.approx([token["score"] for token in other], abs=1e-6)
+    told = (joined / "README.md").read_text(encoding="utf-8")
+    assert "The networks of 2 training runs" in told
+    assert f"| hand.conllu test | Accuracy upos | {100 * summary['ensemble']['Accuracy upos']:.2f} % |" in told
+    assert told.count("| hand.conllu test | Accuracy upos |") == 1
+
     again = run_seeds(recipe, tmp_path, num_seeds=2, data=TAGGED, should_resume=True)
     assert again.scores == median.scores
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps  # finished runs are not repeated

@@ -43,6 +43,11 @@ from nlp_lstm.tasks.words import WordTask, choose_words
 from nlp_lstm.text.vectors import WordVectors
 from nlp_lstm.text.vocabulary import Vocabulary, check_keys
 
+BESIDE = "beside"
+"""Where a tagger has its further networks, by number from 0."""
+SHARED = "backbone.embedding.vectors."
+"""What begins the names of the weights that all networks of a tagger share."""
+
 
 class TagNetwork(nn.Module):
     """A backbone with a head for each column.
