@@ -28,6 +28,22 @@ class LockedDropout(nn.Module):
         return inputs * (kept.bernoulli_(1 - self.rate) / (1 - self.rate))
 
 
+def drop_weights(weights: Tensor, rate: float) -> Tensor:
+    """Return weights of which a share is zero and the others are larger by as much (DropConnect, Wan et al. 2013).
+
+    As `torch.nn.functional.dropout`, with the share rounded to a multiple of 1 / 65,536: four decisions are made of
+    each random number, which takes a fifth of the time.
+
+    Args:
+        weights: of any shape.
+        rate: the share dropped, in [0, 1).
+    """
+    threshold = min(round(rate * 2**16), 2**16 - 1)
+    drawn = torch.empty((weights.numel() + 3) // 4, dtype=torch.int64, device=weights.device).random_(-(2**63), None)
+    decisions = drawn.view(torch.int16)[: weights.numel()].view(weights.shape)  # from -32,768 on
+    return torch.where(decisions >= threshold - 2**15, weights * (2**16 / (2**16 - threshold)), 0.0)
+
+
 def drop_ids(ids: Tensor, rate: float, replacement: int) -> Tensor:
     """Replace a share ``rate`` of the ids by ``replacement`` (word dropout, Iyyer et al. 2015)."""
     return torch.where(torch.rand(ids.shape, device=ids.device) < rate, replacement, ids)

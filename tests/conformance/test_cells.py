@@ -562,7 +562,9 @@ def test_the_gradient_reaches_the_weights_that_are_kept(cell_name: str, use_nati
     cell = net.layers[0][0]
     view = cell.with_dropped_weights(0.5)
     for name in cell.recurrent_weights:
-        assert torch.equal(getattr(cell, name).grad != 0, getattr(view, name) != 0)
+        is_felt, is_kept = getattr(cell, name).grad != 0, getattr(view, name) != 0
+        assert not (is_felt & ~is_kept).any()
+        assert is_felt.sum() > 0.5 * is_kept.sum()  # units of a rectifier can be silent at every step
 
 
 @pytest.mark.parametrize("cell_name", [name for name in cells if not cells.get(name).recurrent_weights])

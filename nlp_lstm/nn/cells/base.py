@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nlp_lstm.nn.cells.product import StepWeight, Weight
+from nlp_lstm.nn.dropout import drop_weights
 
 State = Any
 """What a cell carries from step to step: a NamedTuple of tensors, each `batch hidden`, the first called `hidden`."""
@@ -111,9 +112,7 @@ class Cell(nn.Module, ABC):
         Args:
             rate: the share dropped, in [0, 1).
         """
-        return self._with_weights(
-            {name: nn.functional.dropout(getattr(self, name), rate) for name in self.recurrent_weights}
-        )
+        return self._with_weights({name: drop_weights(getattr(self, name), rate) for name in self.recurrent_weights})
 
     def for_steps(self, steps: Tensor) -> Cell:
         """Return the same cell for a loop that calls `project` and `step` once for each step, one step at a time.
