@@ -255,12 +255,10 @@ class TaggingTask(WordTask, TaggingPredictor):
 
     def loss(self, model: nn.Module, outputs: Mapping[str, Tensor], batch: TokenBatch) -> Tensor:
         """Return the loss in nats per token, the mean over the columns, and in training over the networks."""
-        losses = [
+        losses = [  # a linear head's loss depends on the logits alone, so the first network's serves for all
             head.loss_per_token(logits, batch.labels[column], batch.mask, self.settings.label_smoothing)
             for column, head in zip(self.labels, model.heads, strict=True)  # type: ignore[arg-type]
-            for logits in outputs[column].reshape(
-                -1, *outputs[column].shape[-3:]
-            )  # a linear head's loss is theirs alone
+            for logits in outputs[column].reshape(-1, *outputs[column].shape[-3:])
         ]
         return torch.stack(losses).mean()
 

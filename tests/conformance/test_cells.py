@@ -555,16 +555,14 @@ def test_the_same_weights_are_dropped_at_every_step(cell_name: str, use_native: 
 def test_the_gradient_reaches_the_weights_that_are_kept(cell_name: str, use_native: bool) -> None:
     net = make_net(cell_name, use_native=use_native, recurrent_dropout_rate=0.5)
     inputs, lengths = make_inputs(lengths=(7, 7))
-    torch.manual_seed(3)
+    torch.manual_seed(5)
     net(inputs, lengths, need_states=True).outputs.square().sum().backward()
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in net.parameters())
-    torch.manual_seed(3)
+    torch.manual_seed(5)
     cell = net.layers[0][0]
     view = cell.with_dropped_weights(0.5)
     for name in cell.recurrent_weights:
-        is_felt, is_kept = getattr(cell, name).grad != 0, getattr(view, name) != 0
-        assert not (is_felt & ~is_kept).any()
-        assert is_felt.sum() > 0.5 * is_kept.sum()  # units of a rectifier can be silent at every step
+        assert torch.equal(getattr(cell, name).grad != 0, getattr(view, name) != 0)
 
 
 @pytest.mark.parametrize("cell_name", [name for name in cells if not cells.get(name).recurrent_weights])

@@ -135,9 +135,9 @@ def test_what_does_not_fit_is_refused():
 @pytest.mark.parametrize("feeds_input", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_it_learns_to_turn_a_text_around(feeds_input):
     model = translator(hidden_size=64, embed_size=32, decoder_layers=1, feeds_input=feeds_input).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
     generator = torch.Generator().manual_seed(5)
-    for _ in range(200):
+    for _ in range(250):
         source = torch.randint(4, 30, (32, 6), generator=generator)
         expected = torch.cat((source.flip(1), torch.full((32, 1), EOS)), dim=1)
         target = torch.cat((torch.full((32, 1), BOS), expected[:, :-1]), dim=1)
@@ -152,4 +152,4 @@ def test_it_learns_to_turn_a_text_around(feeds_input):
     state = model.read(source, torch.full((50,), 6))
     found = beam_search(model.step, state, torch.full((50,), BOS), num_beams=1, eos_id=EOS, max_steps=8)
     right = [list(row[0].ids) == line for row, line in zip(found, source.flip(1).tolist(), strict=True)]
-    assert sum(right) >= 30  # 38 to 41 by the processor's roundings; by chance none
+    assert sum(right) >= 40
