@@ -300,7 +300,7 @@ class _Run:
         self.model.train()
         with torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self.use_bf16):
             outputs = self.model(batch)
-        loss = self.task.loss(self.accelerator.unwrap_model(self.model), outputs, batch)
+            loss = self.task.loss(self.accelerator.unwrap_model(self.model), outputs, batch)
         self.optimizer.zero_grad()
         self.accelerator.backward(loss)
         for depth, group in enumerate(self.groups):

@@ -51,6 +51,17 @@ def test_in_bfloat16_it_is_torchs_loss_of_the_rounded_logits():
         assert softmax_loss(*parts, ids, 0.1) == nn.functional.cross_entropy(logits, ids, label_smoothing=0.1)
 
 
+def test_gradients_in_bfloat16_are_torchs_but_for_roundings():
+    parts, ids = numbers(num_rows=200, num_words=500)
+    parts = [part.detach().float().requires_grad_() for part in parts]
+    with torch.autocast("cpu", torch.bfloat16):
+        found = torch.autograd.grad(softmax_loss(*parts, ids, 0.1), parts)
+    wanted = torch.autograd.grad(expected(parts, ids, 0.1), parts)
+    for one, other in zip(found, wanted, strict=True):
+        assert one.dtype == torch.float32
+        assert (one - other).norm() < 0.01 * other.norm()
+
+
 def test_large_logits_do_not_overflow():
     parts, ids = numbers()
     parts[0].data *= 1e4
