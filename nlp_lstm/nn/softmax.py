@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from nlp_lstm.errors import ConfigError
-from nlp_lstm.nn.softmax_loss import softmax_loss
+from nlp_lstm.nn.softmax_loss import softmax_losses
 
 SMALLEST_ROW = 8  # features
 
@@ -162,14 +162,13 @@ class TiedSoftmax(WordTables):
         place = ids.clamp_max(first_end - 1)
         for cluster, (start, _) in enumerate(self.bounds[1:]):
             place = torch.where(ids >= start, first_end + cluster, place)
-        result = -nn.functional.cross_entropy(self._head(outputs), place, reduction="none")
+        losses = softmax_losses(outputs, *self._head_rows(), place)
         for cluster, (start, end) in enumerate(self.bounds[1:], start=1):
             places = ((ids >= start) & (ids < end)).nonzero()[:, 0]
-            within = nn.functional.cross_entropy(
-                self._tail(outputs[places], cluster), ids[places] - start, reduction="none"
-            )
-            result = result.index_add(0, places, -within)
-        return result
+            shortened = self._shorten(outputs[places], cluster)
+            within = softmax_losses(shortened, self.tables[cluster], self.bias[start:end], ids[places] - start)
+            losses = losses.index_add(0, places, within)
+        return -losses
 
     def log_probabilities(self, outputs: Float[Tensor, "items {self.size}"]) -> Float[Tensor, "items {self.num_words}"]:
         """Return the log-probability of every word after each output, in nats."""
@@ -184,7 +183,7 @@ class TiedSoftmax(WordTables):
     def mean_loss(
         self, outputs: Float[Tensor, "items {self.size}"], ids: Int[Tensor, " items"], smoothing: float = 0.0
     ) -> Float[Tensor, ""]:
-        """Return the mean cross-entropy of a plain softmax, in nats, without the logits of all items at once.
+        """Return the mean cross-entropy of a plain softmax, in nats.
 
         Args:
             outputs: of the recurrent layers.
@@ -195,7 +194,7 @@ class TiedSoftmax(WordTables):
             ConfigError: there are cutoffs.
         """
         self._check_plain()
-        return softmax_loss(outputs, self.tables[0], self.bias, ids, smoothing)
+        return softmax_losses(outputs, self.tables[0], self.bias, ids, smoothing).mean()
 
     def logits(self, outputs: Float[Tensor, "items {self.size}"]) -> Float[Tensor, "items {self.num_words}"]:
         """Return the logits of a plain softmax, in fp32.
@@ -210,16 +209,22 @@ class TiedSoftmax(WordTables):
         if len(self.bounds) > 1:
             raise ConfigError("a softmax with cutoffs has no logits of all words; set model.cutoffs to []")
 
+    def _head_rows(self) -> tuple[Tensor, Tensor]:
+        """The rows and biases of the first words and of the further clusters."""
+        if len(self.bounds) == 1:
+            return self.tables[0], self.bias
+        end = self.bounds[0][1]
+        return torch.cat((self.tables[0], self.clusters)), torch.cat((self.bias[:end], self.cluster_bias))
+
     def _head(self, outputs: Tensor) -> Tensor:
         """The logits of the first words and of the further clusters, in fp32."""
-        if len(self.bounds) == 1:
-            return self.logits(outputs)
-        weight = torch.cat((self.tables[0], self.clusters))
-        bias = torch.cat((self.bias[: self.bounds[0][1]], self.cluster_bias))
-        return nn.functional.linear(outputs, weight, bias).float()
+        return nn.functional.linear(outputs, *self._head_rows()).float()
+
+    def _shorten(self, outputs: Tensor, cluster: int) -> Tensor:
+        """What the shorter rows of one further cluster are multiplied by."""
+        return nn.functional.linear(outputs, self.projections[cluster - 1])
 
     def _tail(self, outputs: Tensor, cluster: int) -> Tensor:
         """The logits of the words of one further cluster, in fp32."""
         start, end = self.bounds[cluster]
-        shortened = nn.functional.linear(outputs, self.projections[cluster - 1])
-        return nn.functional.linear(shortened, self.tables[cluster], self.bias[start:end]).float()
+        return nn.functional.linear(self._shorten(outputs, cluster), self.tables[cluster], self.bias[start:end]).float()

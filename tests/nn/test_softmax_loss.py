@@ -5,9 +5,8 @@ import torch
 from torch import nn
 
 from nlp_lstm.errors import ConfigError
-from nlp_lstm.nn import softmax_loss as module
 from nlp_lstm.nn.softmax import TiedSoftmax
-from nlp_lstm.nn.softmax_loss import softmax_loss
+from nlp_lstm.nn.softmax_loss import softmax_losses
 
 
 def numbers(num_rows=11, num_words=30):
@@ -19,26 +18,27 @@ def numbers(num_rows=11, num_words=30):
 
 def expected(parts, ids, smoothing):
     outputs, weight, bias = parts
-    return nn.functional.cross_entropy(nn.functional.linear(outputs, weight, bias), ids, label_smoothing=smoothing)
+    logits = nn.functional.linear(outputs, weight, bias)
+    return nn.functional.cross_entropy(logits, ids, reduction="none", label_smoothing=smoothing)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-@pytest.mark.parametrize("rows_at_once", [1, 4, 100])
-def test_loss_and_gradients_are_torchs(smoothing, rows_at_once, monkeypatch):
-    monkeypatch.setattr(module, "_LOGITS_AT_ONCE", 30 * rows_at_once)
+def test_losses_and_gradients_are_torchs(smoothing):
     parts, ids = numbers()
-    found, wanted = softmax_loss(*parts, ids, smoothing), expected(parts, ids, smoothing)
+    found, wanted = softmax_losses(*parts, ids, smoothing), expected(parts, ids, smoothing)
     torch.testing.assert_close(found, wanted, atol=1e-12, rtol=0)
-    for one, other in zip(torch.autograd.grad(3 * found, parts), torch.autograd.grad(3 * wanted, parts), strict=True):
+    shares = torch.linspace(-1, 3, len(ids), dtype=torch.float64)
+    gradients = (torch.autograd.grad(losses, parts, shares) for losses in (found, wanted))
+    for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other, atol=1e-12, rtol=0)
 
 
 def test_what_needs_no_gradient_gets_none():
     parts, ids = numbers()
     with torch.no_grad():
-        torch.testing.assert_close(softmax_loss(*parts, ids), expected(parts, ids, 0.0), atol=1e-12, rtol=0)
+        torch.testing.assert_close(softmax_losses(*parts, ids), expected(parts, ids, 0.0), atol=1e-12, rtol=0)
     parts[1].requires_grad_(False)
-    softmax_loss(*parts, ids).backward()
+    softmax_losses(*parts, ids).sum().backward()
     assert parts[1].grad is None
     assert parts[0].grad is not None
 
@@ -48,15 +48,16 @@ def test_in_bfloat16_it_is_torchs_loss_of_the_rounded_logits():
     parts = [part.detach().float() for part in parts]
     with torch.autocast("cpu", torch.bfloat16):
         logits = nn.functional.linear(*parts).float()
-        assert softmax_loss(*parts, ids, 0.1) == nn.functional.cross_entropy(logits, ids, label_smoothing=0.1)
+        wanted = nn.functional.cross_entropy(logits, ids, label_smoothing=0.1)
+        assert softmax_losses(*parts, ids, 0.1).mean() == wanted
 
 
 def test_gradients_in_bfloat16_are_torchs_but_for_roundings():
     parts, ids = numbers(num_rows=200, num_words=500)
     parts = [part.detach().float().requires_grad_() for part in parts]
     with torch.autocast("cpu", torch.bfloat16):
-        found = torch.autograd.grad(softmax_loss(*parts, ids, 0.1), parts)
-    wanted = torch.autograd.grad(expected(parts, ids, 0.1), parts)
+        found = torch.autograd.grad(softmax_losses(*parts, ids, 0.1).mean(), parts)
+    wanted = torch.autograd.grad(expected(parts, ids, 0.1).mean(), parts)
     for one, other in zip(found, wanted, strict=True):
         assert one.dtype == torch.float32
         assert (one - other).norm() < 0.01 * other.norm()
@@ -65,9 +66,9 @@ def test_gradients_in_bfloat16_are_torchs_but_for_roundings():
 def test_large_logits_do_not_overflow():
     parts, ids = numbers()
     parts[0].data *= 1e4
-    found = softmax_loss(*parts, ids)
+    found = softmax_losses(*parts, ids)
     torch.testing.assert_close(found, expected(parts, ids, 0.0), atol=1e-6, rtol=1e-12)
-    assert all(gradient.isfinite().all() for gradient in torch.autograd.grad(found, parts))
+    assert all(gradient.isfinite().all() for gradient in torch.autograd.grad(found.sum(), parts))
 
 
 def test_a_softmax_with_cutoffs_has_no_such_loss():
