@@ -6,14 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nlp_lstm.artifacts import CONFIG_NAME, WEIGHTS_NAME, ModelConfig, find_model, read_config
+from nlp_lstm.data.reading import ParallelSettings
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.inference.opening import OpenModel, open_model
 from nlp_lstm.nn.backbone import Backbone
 from nlp_lstm.nn.bilm import BidirectionalLanguageModel
 from nlp_lstm.nn.language_model import LanguageModel
+from nlp_lstm.nn.translator import Translator
 from nlp_lstm.paths import model_roots
-from nlp_lstm.tasks import BidirectionalTask, LanguageTask, tasks
+from nlp_lstm.settings import parse_settings
+from nlp_lstm.tasks import BidirectionalTask, LanguageTask, TranslationTask, tasks
 from nlp_lstm.tasks.beginning import AnyBeginning, Beginning, BidirectionalBeginning, TaskBeginning
+from nlp_lstm.tasks.translation_beginning import TranslatorBeginning
 from nlp_lstm.tasks.words import WordTask
 
 
@@ -45,7 +49,7 @@ class EarlierModel:
         return (self.config.data, *self.config.also_trained_on)
 
 
-def open_beginning(name: str) -> AnyBeginning:
+def open_beginning(name: str) -> AnyBeginning | TranslatorBeginning:
     """Open a model that a network begins as, by its name or folder, which ``init`` of the recipe gives.
 
     Raises:
@@ -57,10 +61,19 @@ def open_beginning(name: str) -> AnyBeginning:
     found = _language_model(opened, described)
     if found:
         return found
+    if isinstance(opened.task, TranslationTask) and isinstance(opened.model, Translator):
+        return TranslatorBeginning(
+            name=described,
+            settings=opened.task.settings,
+            pieces=opened.task.pieces,
+            network=opened.model,
+            reading=parse_settings(ParallelSettings, opened.config.reading, f"{name}: reading"),
+        )
     backbone = getattr(opened.model, "backbone", None)
     if not isinstance(opened.task, WordTask) or not isinstance(backbone, Backbone):
         raise ConfigError(
-            f"init: {name} is a model of the task {opened.task.name}; give a language model, a tagger or a classifier"
+            f"init: {name} is a model of the task {opened.task.name}; give a language model, a tagger, a classifier "
+            "or a translator"
         )
     if getattr(opened.model, "context", None) is not None:
         raise ConfigError(f"init: {name} reads the states of language models, too; give a model without context")

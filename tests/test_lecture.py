@@ -27,11 +27,14 @@ def test_there_are_fifty_sentences_with_translations_that_differ():
         assert all("\u0900" <= letter <= "\u097f" for letter in letters)
 
 
-def test_pairs_come_in_both_directions_and_for_no_other_languages():
+def test_pairs_come_in_both_directions_and_of_other_pairs_the_side_that_is_known():
     pairs = lecture_pairs(ParallelSettings(source="en", target="hi"))
     turned = lecture_pairs(ParallelSettings(source="hi", target="en"))
     assert [(pair.source, pair.target) for pair in pairs] == [(pair.target, pair.source) for pair in turned]
-    assert lecture_pairs(ParallelSettings(source="en", target="de")) == []
+    assert [pair.source for pair in lecture_pairs(ParallelSettings(target="de"))] == lecture_texts("en")
+    to_english = lecture_pairs(ParallelSettings(source="de", target="en"))
+    assert [pair.target for pair in to_english] == lecture_texts("en")
+    assert lecture_pairs(ParallelSettings(source="de", target="fr")) == []
     assert "I am going." in lecture_texts("en")
     assert lecture_texts("de") == []
 
@@ -57,6 +60,17 @@ def test_a_run_leaves_out_pairs_that_have_one(tmp_path):
     learnt = {text for pair in data.training for text in (pair.source, pair.target)}
     assert not learnt & {"i am going", "मैं जा रही हूँ"}
     assert data.removed["own.tsv"]["lecture sentences"] >= 1
+
+
+def test_a_run_of_another_pair_leaves_out_their_english_and_nothing_else(tmp_path):
+    path = tmp_path / "own.tsv"
+    rows = [f"Number {number}.\tNummer {number}.\n" for number in range(60)]
+    rows += [f"{text.upper()}\tSatz {number}.\n" for number, text in enumerate(lecture_texts("en"))]
+    path.write_text("en\tde\n" + "".join(rows), encoding="utf-8")
+    data = read_run_data(load_recipe("translate"), path, lambda line: None)
+    assert all(pair.source.startswith("Number") for pair in data.training)
+    assert data.removed["own.tsv"]["lecture sentences"] > 30
+    assert data.removed["own.tsv"].total() == data.removed["own.tsv"]["lecture sentences"]
 
 
 def test_a_language_model_leaves_them_out_too(monkeypatch, tmp_path):

@@ -35,9 +35,14 @@ def lecture_sentences() -> tuple[LectureSentence, ...]:
 
 
 def lecture_pairs(reading: ParallelSettings) -> list[ParallelExample]:
-    """Return every sentence with each of its translations; nothing for other languages than English and Hindi."""
+    """Return every sentence with each of its translations.
+
+    For a pair of languages with one of the two it is that side alone; so no model that another one begins as has read
+    them either.
+    """
     if reading.languages != frozenset(LANGUAGES):
-        return []
+        sources = [ParallelExample(source=text) for text in lecture_texts(reading.source)]
+        return sources + [ParallelExample(source="", target=text) for text in lecture_texts(reading.target)]
     pairs = [(sentence.english, hindi) for sentence in lecture_sentences() for hindi in sentence.hindi]
     return [
         ParallelExample(source=english, target=hindi)

@@ -165,7 +165,8 @@ class ProtectedSentences:
         self._names: dict[str, str] = {}
         for name, texts in sentences.items():
             for text in texts:
-                self._names.setdefault(_side_form(text), name)
+                if form := _side_form(text):
+                    self._names.setdefault(form, name)
 
     def find(self, text: str | None) -> str | None:
         """Return the name that an equal sentence came under, or None when there is none; of several the first."""

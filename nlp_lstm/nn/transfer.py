@@ -7,6 +7,8 @@
     language models of the source   encoder: words f b, layers as above
     language model of the target    decoder: words, layers, softmax
 
+    translator                      all layers, and the words of the languages that are the same
+
 So before its first step the network computes what the two language models do, side by side; what else it has (a head,
 characters, the other direction as input) begins without influence and learns its part. Of a bidirectional language
 model both directions read the same words, with all that these are made of, and so do those of the task.
@@ -173,6 +175,28 @@ def begin_decoder(translator: Translator, source: LanguageModel, *, begin_id: in
     if translator.bridge is not None:
         translator.bridge.weight.zero_()
         translator.bridge.bias.zero_()
+
+
+@torch.no_grad()
+def begin_translator(translator: Translator, source: Translator, *, has_source: bool, has_target: bool) -> None:
+    """Let a translator begin as another one of the same sizes.
+
+    Args:
+        translator: the fresh one.
+        source: the other.
+        has_source: whether both read the same words; else those of the fresh one stay as they are.
+        has_target: whether both write the same words.
+
+    Source: Zoph, Yuret, May and Knight, "Transfer Learning for Low-Resource Neural Machine Translation", EMNLP 2016.
+    """
+    for name in ("encoder", "decoder", "attention", "combine", "bridge"):
+        own, other = getattr(translator, name), getattr(source, name)
+        if own is not None:
+            own.load_state_dict(other.state_dict())
+    if has_source:
+        translator.source_words.tables[0].copy_(source.source_words.tables[0])
+    if has_target:
+        translator.words.load_state_dict(source.words.state_dict())
 
 
 def _scaled_table(source: LanguageModel) -> Tensor:

@@ -97,13 +97,16 @@ class TaskBeginning:
 AnyBeginning: TypeAlias = Beginning | BidirectionalBeginning | TaskBeginning
 
 
-def check_beginnings(beginnings: Sequence[AnyBeginning], settings: BackboneSettings) -> None:
+def check_beginnings(beginnings: Sequence[Any], settings: BackboneSettings) -> None:
     """Check that a task's network can begin as these: a language model of each direction at most, or one other model.
 
     Raises:
         ConfigError: they do not fit the settings; says which setting to change.
     """
     names = ", ".join(beginning.name for beginning in beginnings)
+    for one in beginnings:
+        if not isinstance(one, (Beginning, BidirectionalBeginning, TaskBeginning)):
+            raise ConfigError(f"init: {one.name} is a translator; a network that reads words cannot begin as one")
     one_way = [beginning for beginning in beginnings if isinstance(beginning, Beginning)]
     for other in beginnings:
         if not isinstance(other, Beginning):
@@ -137,7 +140,7 @@ def _check_like(beginning: BidirectionalBeginning | TaskBeginning, settings: Bac
         if getattr(settings.embedding, name) != value:
             changes[f"embedding.{name}"] = value
     if changes:
-        shown = " ".join(f"model.{name}={_as_override(value)}" for name, value in changes.items())
+        shown = " ".join(f"model.{name}={as_override(value)}" for name, value in changes.items())
         raise ConfigError(f"init: {beginning.name} reads words in another way than this network; set {shown}")
 
 
@@ -150,7 +153,7 @@ def _what_matters(embedding: EmbeddingSettings) -> dict[str, Any]:
     return {name: getattr(embedding, name) for name in names}
 
 
-def _as_override(value: Any) -> str:
+def as_override(value: Any) -> str:
     """A setting as it is written on a command line."""
     if isinstance(value, (list, tuple)):
         return f"[{','.join(value)}]"

@@ -40,7 +40,7 @@ from nlp_lstm.tasks.translation import (
     translation_options,
 )
 from nlp_lstm.tasks.translation_baselines import baseline_translations
-from nlp_lstm.tasks.translation_beginning import Halves, choose_halves
+from nlp_lstm.tasks.translation_beginning import Halves, Whole, choose_beginning
 from nlp_lstm.tasks.translation_pieces import LONGEST_SENTENCE, CutPair, PairPieces
 from nlp_lstm.tasks.translation_results import (
     SentenceToTranslate,
@@ -92,7 +92,7 @@ class TranslationTask(Task):
     def __init__(self, settings: TranslationSettings, pieces: PairPieces) -> None:
         self.settings = settings
         self.pieces = pieces
-        self._halves: Halves | None = None  # in training only
+        self._beginning: Halves | Whole | None = None  # in training only
 
     @classmethod
     def prepare(
@@ -126,23 +126,23 @@ class TranslationTask(Task):
 
     def facts(self) -> dict[str, str]:
         facts = {"vocabulary": self.pieces.facts()}
-        return facts | ({"begins as": self._halves.names} if self._halves else {})
+        return facts | ({"begins as": self._beginning.names} if self._beginning else {})
 
     def begin_as(self, beginnings: Sequence[Any], reading: Settings | None = None) -> None:
-        """Let the halves begin as language models of their languages, with these models' pieces of words.
+        """Let the halves begin as language models of their languages, or all as a translator, with their pieces.
 
         Raises:
             ConfigError: they do not fit the settings; says what to set.
         """
         if not isinstance(reading, ParallelSettings):
-            raise TypeError("to begin as language models a translator needs to know its two languages")
-        halves = choose_halves(beginnings, self.settings, reading)
-        self.pieces = PairPieces(halves.source_pieces or self.pieces.source, halves.target_pieces or self.pieces.target)
-        self._halves = halves
+            raise TypeError("to begin as other models a translator needs to know its two languages")
+        begun = choose_beginning(beginnings, self.settings, reading)
+        self.pieces = PairPieces(begun.source_pieces or self.pieces.source, begun.target_pieces or self.pieces.target)
+        self._beginning = begun
 
     def fill_model(self, model: nn.Module) -> None:
-        if self._halves:
-            self._halves.fill(_translator(model))
+        if self._beginning:
+            self._beginning.fill(_translator(model))
 
     def check_examples(self, examples: Sequence[ParallelExample], where: str) -> list[str]:
         if any(example.target is None for example in examples):

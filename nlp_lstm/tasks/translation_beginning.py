@@ -1,27 +1,87 @@
-"""Language models of the two languages that a translator's halves begin as: whether they fit, and their copying.
+"""What a translator begins as, language models of its languages or another translator: whether it fits, and copying.
 
     forward model of the source     the encoder's forward direction
     backward model of the source    its backward direction
     forward model of the target     the decoder and its softmax
 
-Source: Ramachandran, Liu and Le, "Unsupervised Pretraining for Sequence to Sequence Learning", EMNLP 2017.
+    translator of the same two languages    everything, to learn other data
+    one from the same language              all but the words that are written
+    one into the same language              all but the words that are read
+
+Sources: Ramachandran, Liu and Le, "Unsupervised Pretraining for Sequence to Sequence Learning", EMNLP 2017 (language
+models); Zoph, Yuret, May and Knight, "Transfer Learning for Low-Resource Neural Machine Translation", EMNLP 2016.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 from nlp_lstm.data.reading import ParallelSettings
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.nn.cells import Cell
 from nlp_lstm.nn.settings import cells
-from nlp_lstm.nn.transfer import begin_decoder, begin_encoder
+from nlp_lstm.nn.transfer import begin_decoder, begin_encoder, begin_translator
 from nlp_lstm.nn.translator import Translator
-from nlp_lstm.tasks.beginning import Beginning
+from nlp_lstm.tasks.beginning import Beginning, as_override
 from nlp_lstm.tasks.translation import TranslationSettings
+from nlp_lstm.tasks.translation_pieces import PairPieces
 from nlp_lstm.text.subwords import SubwordModel
 from nlp_lstm.text.units import BOS_ID, EOS_ID, SubwordUnits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranslatorBeginning:
+    """A translator of the same two languages, or of one of them in the same place.
+
+    Args:
+        name: of the model, for messages.
+        settings: of its network.
+        pieces: of its languages.
+        network: its network.
+        reading: has its languages.
+    """
+
+    name: str
+    settings: TranslationSettings
+    pieces: PairPieces
+    network: Translator
+    reading: ParallelSettings
+
+
+class Whole(NamedTuple):
+    """A translator that another one begins as.
+
+    Args:
+        beginning: the translator.
+        has_source: whether the languages that are read are the same.
+        has_target: whether those that are written are.
+    """
+
+    beginning: TranslatorBeginning
+    has_source: bool
+    has_target: bool
+
+    @property
+    def names(self) -> str:
+        """What a report says of it."""
+        same = {(True, True): "everything", (True, False): "all but the words that are written"}
+        return f"{same.get(self[1:], 'all but the words that are read')}: {self.beginning.name}"
+
+    @property
+    def source_pieces(self) -> SubwordModel | None:
+        """The subword model of the source."""
+        return self.beginning.pieces.source if self.has_source else None
+
+    @property
+    def target_pieces(self) -> SubwordModel | None:
+        """The subword model of the target."""
+        return self.beginning.pieces.target if self.has_target else None
+
+    def fill(self, network: Translator) -> None:
+        """Copy the translator into a fresh network, which it has been checked to fit."""
+        begin_translator(network, self.beginning.network, has_source=self.has_source, has_target=self.has_target)
 
 
 class Halves(NamedTuple):
@@ -69,6 +129,46 @@ class Halves(NamedTuple):
             )
         if self.target:
             begin_decoder(network, self.target.network, begin_id=BOS_ID, end_id=EOS_ID)
+
+
+def choose_beginning(
+    beginnings: Sequence[Any], settings: TranslationSettings, reading: ParallelSettings
+) -> Halves | Whole:
+    """Return how a translator begins as the given models.
+
+    Args:
+        beginnings: language models, or one translator.
+        settings: of the translator.
+        reading: has its two languages.
+
+    Raises:
+        ConfigError: they do not fit; says what is to be changed.
+    """
+    translator = next((one for one in beginnings if isinstance(one, TranslatorBeginning)), None)
+    if translator is None:
+        return choose_halves(beginnings, settings, reading)
+    if len(beginnings) > 1:
+        raise ConfigError(f"init: {translator.name} is a whole translator; give it alone")
+    whole = Whole(
+        beginning=translator,
+        has_source=translator.reading.source == reading.source,
+        has_target=translator.reading.target == reading.target,
+    )
+    if not (whole.has_source or whole.has_target):
+        raise ConfigError(
+            f"init: {translator.name} translates {translator.reading.pair}, and this {reading.pair}; give one that "
+            f"translates from {reading.source} or into {reading.target}"
+        )
+    names = ("cell", "hidden", "embed", "layers", "decoder_layers", "bidirectional", "attention", "input_feeding")
+    wanted = {name: getattr(translator.settings, name) for name in (*names, "combined")}
+    is_whole = whole.has_source and whole.has_target
+    wanted["vocabularies"] = translator.settings.vocabularies if is_whole else "separate"
+    if wanted["vocabularies"] == "separate":
+        size = translator.network.source_words.size
+        wanted["source_embed"] = None if size == translator.settings.embed else size
+    if changes := _changes(settings, wanted):
+        raise ConfigError(f"init: to begin as {translator.name}, set {changes}")
+    return whole
 
 
 def choose_halves(beginnings: Sequence[Any], settings: TranslationSettings, reading: ParallelSettings) -> Halves:
@@ -157,10 +257,14 @@ def _faults_of_settings(halves: Halves, settings: TranslationSettings) -> Iterat
         wanted |= {"cell": cell, "hidden": hidden * (2 if settings.bidirectional else 1), "layers": layers}
         size = sum(one.network.words.size for one in (halves.forward, halves.backward) if one)
         wanted |= {"source_embed": size} if size != source_embed else {}
+    if changes := _changes(settings, wanted):
+        yield f"to begin as {' and '.join(one.name for one in halves.all)}, set {changes}"
+
+
+def _changes(settings: TranslationSettings, wanted: Mapping[str, Any]) -> str:
+    """What is to be written on the command line; nothing where all is as it is wanted."""
     changes = {name: value for name, value in wanted.items() if getattr(settings, name) != value}
-    if changes:
-        names = " and ".join(one.name for one in halves.all)
-        yield f"to begin as {names}, set " + " ".join(f"model.{name}={value}" for name, value in changes.items())
+    return " ".join(f"model.{name}={as_override(value)}" for name, value in changes.items())
 
 
 def _pieces(one: Beginning) -> SubwordModel:

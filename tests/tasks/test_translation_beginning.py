@@ -27,6 +27,7 @@ from nlp_lstm.recipes import load_recipe
 from nlp_lstm.runs import run_recipe
 from nlp_lstm.tasks import LanguageTask, TranslationTask
 from nlp_lstm.tasks.beginning import Beginning
+from nlp_lstm.tasks.translation_beginning import TranslatorBeginning
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.units import EOS_ID, SubwordUnits
 
@@ -118,9 +119,71 @@ def test_separate_pieces_learn_and_translate():
 WORDS = dataclasses.replace(beginning("en"), name="lm-words", units=SubwordUnits)
 
 
+def translator(*overrides: str, **languages: str) -> TranslatorBeginning:
+    """An untrained translator."""
+    task = prepared(*overrides)
+    torch.manual_seed(9)
+    return TranslatorBeginning(
+        name="earlier",
+        settings=task.settings,
+        pieces=task.pieces,
+        network=task.build_model().eval(),
+        reading=ParallelSettings(**languages),
+    )
+
+
+@pytest.mark.parametrize("vocabularies", ["shared", "separate"])
+def test_a_translator_of_the_same_languages_is_taken_whole(vocabularies):
+    earlier = translator(f"model.vocabularies={vocabularies}", source="en", target="de")
+    task = TranslationTask.prepare(
+        tiny_translation_recipe(f"model.vocabularies={vocabularies}").model, pair_examples()[:20]
+    )
+    task.begin_as([earlier], READING)
+    assert task.vocabulary_files() == earlier.pieces.files()
+    assert "everything: earlier" in task.facts()["begins as"]
+    network = task.build_model()
+    task.fill_model(network)
+    for name, value in earlier.network.state_dict().items():
+        torch.testing.assert_close(network.state_dict()[name], value, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("earlier_pair", "has_source"),
+    [({"source": "en", "target": "fr"}, True), ({"source": "fr", "target": "de"}, False)],
+)
+def test_of_a_translator_of_one_of_the_languages_the_other_ones_words_begin_afresh(earlier_pair, has_source):
+    earlier = translator(**earlier_pair)
+    task = TranslationTask.prepare(tiny_translation_recipe("model.vocabularies=separate").model, pair_examples()[:20])
+    own = task.pieces
+    task.begin_as([earlier], READING)
+    kept, fresh = (task.pieces.source, task.pieces.target) if has_source else (task.pieces.target, task.pieces.source)
+    assert kept.to_bytes() == earlier.pieces.source.to_bytes()
+    assert fresh.to_bytes() == (own.target if has_source else own.source).to_bytes()
+    network = task.build_model()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    task.fill_model(network)
+    same, changed = ("words", "own_source_words") if has_source else ("own_source_words", "words")
+    for name, value in network.state_dict().items():
+        part = name.split(".")[0]
+        if part == same:
+            torch.testing.assert_close(value, before[name], atol=0, rtol=0)
+        elif part != changed:
+            torch.testing.assert_close(value, earlier.network.state_dict()[name], atol=0, rtol=0)
+    table = (network.source_words if has_source else network.words).tables[0]
+    torch.testing.assert_close(table, earlier.network.words.tables[0], atol=0, rtol=0)
+
+
 @pytest.mark.parametrize(
     ("models", "overrides", "message"),
     [
+        (lambda: [translator(source="de", target="en")], (), "translates de-en, and this en-de; give one that"),
+        (lambda: [translator(target="fr")], (), r"to begin as earlier, set model\.vocabularies=separate$"),
+        (
+            lambda: [translator("model.vocabularies=separate", "model.source_embed=20", "model.hidden=20")],
+            (),
+            r"set model\.hidden=20 model\.vocabularies=separate model\.source_embed=20$",
+        ),
+        (lambda: [translator(), beginning("en")], (), "a whole translator; give it alone"),
         (lambda: [WORDS], (), r"lm-words does not read pieces of words.*lm-translate"),
         (
             lambda: [dataclasses.replace(beginning("en"), language="fr")],
