@@ -16,17 +16,20 @@ from samples import (
     pair_examples,
     tiny_language_recipe,
     tiny_translation_recipe,
+    tiny_translation_run,
     without_corpora,
 )
 
+from nlp_lstm.beginnings import open_beginning
 from nlp_lstm.data.example import TextExample
 from nlp_lstm.data.reading import ParallelSettings
 from nlp_lstm.errors import ConfigError
+from nlp_lstm.nn.settings import BackboneSettings
 from nlp_lstm.pipeline import Pipeline
 from nlp_lstm.recipes import load_recipe
 from nlp_lstm.runs import run_recipe
 from nlp_lstm.tasks import LanguageTask, TranslationTask
-from nlp_lstm.tasks.beginning import Beginning
+from nlp_lstm.tasks.beginning import Beginning, check_beginnings
 from nlp_lstm.tasks.translation_beginning import TranslatorBeginning
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.units import EOS_ID, SubwordUnits
@@ -130,6 +133,17 @@ def translator(*overrides: str, **languages: str) -> TranslatorBeginning:
         network=task.build_model().eval(),
         reading=ParallelSettings(**languages),
     )
+
+
+def test_a_stored_translator_is_opened_as_one_and_no_tagger_begins_so():
+    opened = open_beginning(str(tiny_translation_run() / "model"))
+    assert isinstance(opened, TranslatorBeginning)
+    assert opened.reading.pair == "en-de"
+    task = TranslationTask.prepare(opened.settings, pair_examples()[:20])
+    task.begin_as([opened], READING)
+    assert task.pieces.source.to_bytes() == opened.pieces.source.to_bytes()
+    with pytest.raises(ConfigError, match="is a translator; a network that reads words cannot begin as one"):
+        check_beginnings([opened], BackboneSettings())
 
 
 @pytest.mark.parametrize("vocabularies", ["shared", "separate"])
