@@ -12,8 +12,9 @@ from nlp_lstm.artifacts import ModelConfig
 from nlp_lstm.data.catalogue import catalogue, find_at_hand
 from nlp_lstm.data.example import ParallelExample
 from nlp_lstm.data.found import FoundData
-from nlp_lstm.data.overlap import ProtectedTexts, remove_pairs
+from nlp_lstm.data.overlap import ProtectedPairs, ProtectedTexts, remove_pairs
 from nlp_lstm.data.reading import ParallelSettings
+from nlp_lstm.data.sides import data_of, held_out_sentences
 from nlp_lstm.errors import DataError
 from nlp_lstm.settings import parse_settings
 
@@ -116,11 +117,11 @@ def check_pairs(pairs: Sequence[ParallelExample], config: ModelConfig) -> str:
             missing.append(name)
         else:
             learnt[name] = found.read_splits(("train",), reading)["train"]  # type: ignore[assignment]
-    first = find_at_hand(config.data, reading) if config.data in learnt else None
-    if first is not None:
-        kept_apart = first.read_splits(("dev", "test"), reading)
-        learnt = {name: remove_pairs(training, kept_apart)[0] for name, training in learnt.items()}  # type: ignore[arg-type]
-    _, same = remove_pairs(pairs, learnt)
+    kept_apart = ProtectedPairs(
+        {}, *(_sentences_apart(language, config) for language in (reading.source, reading.target))
+    )
+    learnt = {name: remove_pairs(training, kept_apart)[0] for name, training in learnt.items()}
+    _, same = remove_pairs(pairs, ProtectedPairs(learnt))
     if same:
         raise DataError(
             f"a side of {same.total():,} of {len(pairs):,} pairs is also in {', '.join(same)}, which this model was "
@@ -134,6 +135,12 @@ def _not_compared(missing: Sequence[str]) -> str:
         return ""
     are = "it is" if len(missing) == 1 else "they are"
     return f"Not compared with {', '.join(missing)}, which this model was trained on: {are} not at hand."
+
+
+def _sentences_apart(language: str, config: ModelConfig) -> dict[str, list[str]]:
+    """What parallel texts on this machine hold out in a language, of those data sets that the run kept apart."""
+    sentences = held_out_sentences(language)
+    return {name: texts for name, texts in sentences.items() if data_of(name) in config.kept_apart}
 
 
 def _kept_apart(names: Sequence[str]) -> ProtectedTexts:

@@ -14,12 +14,11 @@ from typing import Any
 from nlp_lstm.data.catalogue import FoundData, catalogue, find_at_hand, find_data
 from nlp_lstm.data.example import ParallelExample, TaggedExample, text_of
 from nlp_lstm.data.found import SPLITS
-from nlp_lstm.data.lecture import LECTURE_NAME, lecture_pairs
-from nlp_lstm.data.overlap import ProtectedSentences, ProtectedTexts, remove_overlap, remove_pairs
+from nlp_lstm.data.overlap import ProtectedPairs, ProtectedSentences, ProtectedTexts, remove_overlap, remove_pairs
 from nlp_lstm.data.reading import SideSettings
 from nlp_lstm.data.running import RunningText
 from nlp_lstm.data.share import take_share
-from nlp_lstm.data.sides import held_out_sentences, pair_with, read_side
+from nlp_lstm.data.sides import data_of, held_out_sentences, pair_with, read_side
 from nlp_lstm.errors import ConfigError, DataError
 from nlp_lstm.reading_data import check_kind, find_run_data, read_split, read_splits
 from nlp_lstm.recipes import Recipe
@@ -88,8 +87,8 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
     From the training part of labelled texts every text is left out that is also in a dev or test split: the run's own,
     and those of all protected data sets of the catalogue that are on this machine. From running text that the run
     learns besides its own, those of the protected data sets of the same pool are left out. Of parallel texts the pairs
-    are left out of which a side is in the run's own dev or test split; of one side of them, which a language model
-    learns, all sentences that parallel texts on this machine hold out in its language.
+    are left out of which a side is in the run's own dev or test split, or in one that parallel texts on this machine
+    hold out in that language; of one side of them, which a language model learns, those sentences.
 
     Args:
         recipe: names the data sets.
@@ -210,9 +209,7 @@ def _join_running(
     texts: list[RunningText] = []
     sizes: dict[str, int] = {}
     removed: dict[str, Counter[str]] = {}
-    kept_apart: dict[str, None] = dict.fromkeys(
-        name if name == LECTURE_NAME else name.rpartition(" ")[0] for name in sides
-    )
+    kept_apart = dict.fromkeys(data_of(name) for name in sides)
     for source in (*also, found):
         is_own = source is found
         text = parts["train"] if is_own else _read_running(source, recipe)
@@ -255,9 +252,13 @@ def _join_parallel(
     recipe: Recipe,
     say: Callable[[str], None],
 ) -> RunData:
-    """Put the training pairs of all data sets together, without those that are in dev or test or in the lecture."""
-    protected: dict[str, Sequence[Any]] = {f"{found.name} {split}": parts[split] for split in ("dev", "test")}
-    protected[LECTURE_NAME] = lecture_pairs(recipe.reading)
+    """Put the training pairs of all data sets together, without those of which a side is held out anywhere.
+
+    Not only by the run's own data: another pair of languages may begin as this one, and has the same English sentences.
+    """
+    own: dict[str, Sequence[Any]] = {f"{found.name} {split}": parts[split] for split in ("dev", "test")}
+    sides = [held_out_sentences(language) for language in (recipe.reading.source, recipe.reading.target)]
+    protected = ProtectedPairs(own, *sides)
     names = recipe.distillation.unlabelled if recipe.distillation.teachers else ()
     unlabelled = _find_others(names, [found, *also], recipe, say)
     training: list[ParallelExample] = []
@@ -267,7 +268,7 @@ def _join_parallel(
     for source in (found, *also, *unlabelled):
         is_own = source is found
         pairs = parts["train"] if is_own else source.read("train", recipe.reading, recipe.language, say=say)
-        kept, counts = remove_pairs(pairs, protected)  # type: ignore[arg-type]
+        kept, counts = remove_pairs(pairs, protected)
         sizes[source.name], removed[source.name] = len(pairs), counts
         _say_left_out(source.name, counts, pairs, say)
         if any(source is other for other in unlabelled):
@@ -286,7 +287,7 @@ def _join_parallel(
         unlabelled=extra,
         sizes=sizes,
         removed=removed,
-        kept_apart=(found.name,),
+        kept_apart=tuple(dict.fromkeys(data_of(name) for name in (*own, *sides[0], *sides[1]))),
     )
 
 

@@ -16,7 +16,7 @@ from nlp_lstm.artifacts import Precision, copy_model, read_config
 from nlp_lstm.beginnings import open_beginning, open_context_model, read_earlier
 from nlp_lstm.card import add_spread, joined_card, model_card
 from nlp_lstm.data.catalogue import find_vectors
-from nlp_lstm.data.overlap import ProtectedTexts, remove_overlap, remove_pairs
+from nlp_lstm.data.overlap import ProtectedPairs, ProtectedTexts, remove_overlap, remove_pairs
 from nlp_lstm.doctor import describe
 from nlp_lstm.doctor_runs import examine_result, write_history
 from nlp_lstm.ensembles import evaluate_ensemble
@@ -314,7 +314,7 @@ def evaluate_others(
                 examples, seen = remove_overlap(examples, trained)
                 say(f"{name}: {seen.total():,} test texts left out, the model was trained on them")
             elif stored.task.data_kind == "parallel":
-                examples, seen = remove_pairs(examples, {"training": data.training})
+                examples, seen = remove_pairs(examples, ProtectedPairs({"training": data.training}))
                 say(f"{name}: {seen.total():,} test pairs left out, the model was trained on them")
             predictions = predict_examples(stored.task, stored.model, examples)
             others[name] = stored.task.headlines(examples, predictions)

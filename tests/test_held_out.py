@@ -173,7 +173,7 @@ def translator(folder: Path, **config) -> Pipeline:
 
 
 def test_own_pairs_that_the_translator_has_learnt_are_refused(pairs_at_hand):
-    pipeline = translator(pairs_at_hand / "model", data="multi30k")
+    pipeline = translator(pairs_at_hand / "model", data="multi30k", kept_apart=["multi30k"])
     own = pairs_at_hand / "own.tsv"
     own.write_text("en\tde\ntwo men sit\tZwei Männer\nNew.\tNeu.\nA dog runs.\tEin Hund läuft.\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"a side of 1 of 3 pairs is also in multi30k, .*--allow-overlap"):
@@ -181,5 +181,7 @@ def test_own_pairs_that_the_translator_has_learnt_are_refused(pairs_at_hand):
     assert pipeline.evaluate(own, allow_overlap=True).figures
     own.write_text("en\tde\nNew.\tNeu.\nA dog runs.\tEin Hund läuft.\n", encoding="utf-8")
     assert "Not compared" not in pipeline.evaluate(own).lead
-    elsewhere = translator(pairs_at_hand / "other", data="multi30k", also_trained_on=["hindencorp-slice"])
+    elsewhere = translator(
+        pairs_at_hand / "other", data="multi30k", also_trained_on=["hindencorp-slice"], kept_apart=["multi30k"]
+    )
     assert "Not compared with hindencorp-slice" in elsewhere.evaluate(own).lead

@@ -12,7 +12,7 @@ import nlp_lstm.recipes as recipes_module
 import nlp_lstm.run_data as run_data_module
 from nlp_lstm.data.catalogue import find_data
 from nlp_lstm.data.example import ParallelExample
-from nlp_lstm.data.overlap import remove_pairs
+from nlp_lstm.data.overlap import ProtectedPairs, remove_pairs
 from nlp_lstm.data.reading import ParallelSettings
 from nlp_lstm.data.share import take_share
 from nlp_lstm.errors import ConfigError, DataError
@@ -63,7 +63,7 @@ def test_a_pair_goes_when_either_side_is_held_out_up_to_case_and_punctuation():
         pair("It rained", "Es regnete"),
         pair("…", "Punkte"),
     ]
-    kept, removed = remove_pairs(training, held_out)
+    kept, removed = remove_pairs(training, ProtectedPairs(held_out))
     assert kept == [training[3]]
     assert removed == {"set dev": 2, "set test": 2}
 
@@ -92,7 +92,8 @@ def test_a_users_file_is_carved_and_no_held_out_side_is_learnt(recipe, tmp_path)
         {example.target for example in (*data.development, *data.test)}
     )
     assert data.removed["mine.jsonl"].total() > 50
-    assert data.kept_apart == ("mine.jsonl",)
+    assert data.kept_apart[0] == "mine.jsonl"
+    assert "lecture sentences" in data.kept_apart
     assert any("1 pairs are left out, a side of them is empty" in line for line in told)
     assert any("training texts left out, in dev or test data" in line for line in told)
     assert told[0].startswith("note: ")

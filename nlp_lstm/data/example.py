@@ -101,10 +101,12 @@ class ParallelExample:
     Args:
         source: the text to translate.
         target: its translation; None where it is not known.
+        target_language: the language of the translation, such as "de"; empty where it is not known.
     """
 
     source: str
     target: str | None = None
+    target_language: str = field(default="", compare=False, repr=False)
 
 
 Example: TypeAlias = "TaggedExample | LabelledExample | TextExample | ParallelExample | SeriesExample | PictureExample"

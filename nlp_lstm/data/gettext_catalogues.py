@@ -82,7 +82,7 @@ def read_gettext(paths: Sequence[Path], reading: ParallelSettings, say: Say) -> 
             the line, of ``.mo`` files with the byte.
     """
     pairs = itertools.chain.from_iterable(_read_pairs(path, reading) for path in paths)
-    return make_parallel(paths, _once(pairs), say)
+    return make_parallel(paths, _once(pairs), reading, say)
 
 
 def _once(pairs: Iterator[Pair]) -> Iterator[Pair]:

@@ -3,7 +3,7 @@
     I am going.     मैं जा रहा हूँ। | मैं जा रही हूँ।
 
 They were written for this project; translators into either language are judged on them, so no run learns them: a pair
-is left out of training when a side of it is one of theirs (see `nlp_lstm.run_data`).
+is left out of training when a side of it is one of theirs, whatever the other language is (see `nlp_lstm.run_data`).
 """
 
 from __future__ import annotations
@@ -12,11 +12,7 @@ from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
-from nlp_lstm.data.example import ParallelExample
-from nlp_lstm.data.reading import ParallelSettings
-
 LECTURE_NAME = "lecture sentences"
-LANGUAGES = ("en", "hi")
 
 
 class LectureSentence(NamedTuple):
@@ -32,24 +28,6 @@ def lecture_sentences() -> tuple[LectureSentence, ...]:
     text = resources.files("nlp_lstm.data").joinpath("lecture-en-hi.tsv").read_text("utf-8")
     rows = (line.split("\t") for line in text.splitlines() if line and not line.startswith("#"))
     return tuple(LectureSentence(english, tuple(hindi.split(" | "))) for english, hindi in rows)
-
-
-def lecture_pairs(reading: ParallelSettings) -> list[ParallelExample]:
-    """Return every sentence with each of its translations.
-
-    For a pair of languages with one of the two it is that side alone; so no model that another one begins as has read
-    them either.
-    """
-    if reading.languages != frozenset(LANGUAGES):
-        sources = [ParallelExample(source=text) for text in lecture_texts(reading.source)]
-        return sources + [ParallelExample(source="", target=text) for text in lecture_texts(reading.target)]
-    pairs = [(sentence.english, hindi) for sentence in lecture_sentences() for hindi in sentence.hindi]
-    return [
-        ParallelExample(source=english, target=hindi)
-        if reading.source == "en"
-        else ParallelExample(source=hindi, target=english)
-        for english, hindi in pairs
-    ]
 
 
 def lecture_texts(language: str) -> list[str]:

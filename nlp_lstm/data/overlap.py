@@ -15,7 +15,7 @@ import html
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import TypeVar
@@ -173,29 +173,58 @@ class ProtectedSentences:
         return self._names.get(_side_form(text))
 
 
-def remove_pairs(
-    examples: Iterable[ParallelExample], protected: Mapping[str, Sequence[ParallelExample]]
-) -> tuple[list[ParallelExample], Counter[str]]:
-    """Leave out the pairs of which a side is that of a protected one, as ``ProtectedSentences`` finds it.
+class ProtectedPairs:
+    """Parallel texts of which no training may contain a side, as ``ProtectedSentences`` finds it.
 
     Args:
-        examples: training pairs.
-        protected: a name for messages ("multi30k test") to its pairs.
+        pairs: a name for messages ("multi30k test") to its pairs.
+        sources: further sentences in the language that is translated, by names.
+        targets: further sentences in the other language.
+    """
+
+    def __init__(
+        self,
+        pairs: Mapping[str, Sequence[ParallelExample]],
+        sources: Mapping[str, Sequence[str]] | None = None,
+        targets: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self._sources = ProtectedSentences(_with_sides(sources, pairs, lambda pair: pair.source))
+        self._targets = ProtectedSentences(_with_sides(targets, pairs, lambda pair: pair.target))
+
+    def find(self, example: ParallelExample) -> str | None:
+        """Return the name that a side of a pair came under, or None; of several the first, pairs before sentences."""
+        return self._sources.find(example.source) or self._targets.find(example.target)
+
+
+def remove_pairs(
+    examples: Iterable[ParallelExample], protected: ProtectedPairs
+) -> tuple[list[ParallelExample], Counter[str]]:
+    """Leave out the pairs of which a side is protected.
 
     Returns:
-        What is left, in order, and for each name how many pairs went for it; of several the first.
+        What is left, in order, and for each name of protected texts how many pairs went for it.
     """
-    sources = ProtectedSentences({name: (pair.source for pair in pairs) for name, pairs in protected.items()})
-    targets = ProtectedSentences({name: (pair.target for pair in pairs) for name, pairs in protected.items()})
     kept: list[ParallelExample] = []
     removed: Counter[str] = Counter()
     for example in examples:
-        place = sources.find(example.source) or targets.find(example.target)
-        if place is None:
+        name = protected.find(example)
+        if name is None:
             kept.append(example)
         else:
-            removed[place] += 1
+            removed[name] += 1
     return kept, removed
+
+
+def _with_sides(
+    sentences: Mapping[str, Sequence[str]] | None,
+    pairs: Mapping[str, Sequence[ParallelExample]],
+    side: Callable[[ParallelExample], str | None],
+) -> dict[str, list[str | None]]:
+    """One side of pairs, and after it further sentences, by their names."""
+    sides = {name: [side(pair) for pair in of_name] for name, of_name in pairs.items()}
+    for name, texts in (sentences or {}).items():
+        sides.setdefault(name, []).extend(texts)
+    return sides
 
 
 def _side_form(text: str | None) -> str:

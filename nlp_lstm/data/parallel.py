@@ -31,12 +31,15 @@ class Pair(NamedTuple):
     target: str
 
 
-def make_parallel(paths: Sequence[Path], pairs: Iterable[Pair], say: Say) -> list[ParallelExample]:
+def make_parallel(
+    paths: Sequence[Path], pairs: Iterable[Pair], reading: ParallelSettings, say: Say
+) -> list[ParallelExample]:
     """Turn pairs into examples; those with nothing on a side, or on both, are left out and counted.
 
     Args:
         paths: the files.
         pairs: what they hold; the texts lose the white space around them.
+        reading: their languages.
         say: called with the number of pairs that were left out, if any.
 
     Raises:
@@ -52,7 +55,7 @@ def make_parallel(paths: Sequence[Path], pairs: Iterable[Pair], say: Say) -> lis
         for text in (source, target):
             if "\0" in text:
                 raise DataError(f"{where}: {shorten(text)} holds a NUL; save the file as plain UTF-8 text")
-        examples.append(ParallelExample(source=source, target=target))
+        examples.append(ParallelExample(source=source, target=target, target_language=reading.target))
     if not examples:
         raise DataError(f"{_names(paths)}: no text with a translation in it; give files with at least one")
     if num_blank:
@@ -99,7 +102,7 @@ def read_parallel_lines(paths: Sequence[Path], reading: ParallelSettings, say: S
             f"called NAME.{reading.source} and NAME.{reading.target} (each also .gz)"
         )
     pairs = itertools.chain.from_iterable(_line_pairs(path, targets[stem]) for stem, path in sources.items())
-    return make_parallel([*sources.values(), *targets.values()], pairs, say)
+    return make_parallel([*sources.values(), *targets.values()], pairs, reading, say)
 
 
 def _line_pairs(source: Path, target: Path) -> Iterator[Pair]:
@@ -125,7 +128,7 @@ def read_parallel_tsv(paths: Sequence[Path], reading: ParallelSettings, say: Say
             what ``make_parallel`` raises; with the line.
     """
     pairs = itertools.chain.from_iterable(_table_pairs(path, reading) for path in paths)
-    return make_parallel(paths, pairs, say)
+    return make_parallel(paths, pairs, reading, say)
 
 
 def _table_pairs(path: Path, reading: ParallelSettings) -> Iterator[Pair]:
@@ -184,7 +187,7 @@ def read_parallel_jsonl(paths: Sequence[Path], reading: ParallelSettings, say: S
         DataError: a line is no such object, or what ``make_parallel`` raises; with the line and the value.
     """
     pairs = itertools.chain.from_iterable(_json_pairs(path, reading) for path in paths)
-    return make_parallel(paths, pairs, say)
+    return make_parallel(paths, pairs, reading, say)
 
 
 def _json_pairs(path: Path, reading: ParallelSettings) -> Iterator[Pair]:

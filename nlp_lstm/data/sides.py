@@ -89,6 +89,11 @@ def held_out_sentences(language: str) -> dict[str, list[str]]:
     return held_out
 
 
+def data_of(name: str) -> str:
+    """Return the data set of a name of held-out sentences: that of "multi30k test" is multi30k."""
+    return name if name == LECTURE_NAME else name.rpartition(" ")[0]
+
+
 def _sides(found: FoundData, splits: Iterable[str], reading: ParallelSettings, language: str) -> dict[str, list[str]]:
     parts: Mapping[str, Sequence[ParallelExample]] = found.read_splits(splits, reading)  # type: ignore[assignment]
     return {split: _side(examples, reading, language) for split, examples in parts.items()}

@@ -95,8 +95,8 @@ def beam_search(
     end token are finished; the best ``num_beams`` of the others go on. A sentence is done when no beam can come to
     score better than the worst of the ``num_return`` it has: log-probabilities only lower a score, and the length
     penalty is known for every length that is still possible. Hypotheses cut off after the last step compete too.
-    With one beam and ``length_penalty=0`` this is greedy search. With as many beams as there are sequences it is
-    exhaustive.
+    One beam is greedy search: it ends with the first end token that is likeliest. With as many beams as there are
+    sequences the search is exhaustive.
 
     Args:
         step: one step of the model, for any number of rows.
@@ -138,6 +138,8 @@ def beam_search(
 
         best_scores = beams.scores[:, 0].tolist()
         going = [index for index, answer in enumerate(searched) if answer.can_improve(best_scores[index], length)]
+        if num_beams == 1:
+            going = [index for index in going if not searched[index].hypotheses]
         searched = [searched[index] for index in going]
         beams = select_rows(beams, torch.tensor(going, dtype=torch.long, device=is_end.device))
         tokens = beams.history[:, :, -1].flatten()

@@ -47,6 +47,7 @@ from nlp_lstm.tasks.translation_results import (
     format_translations,
     join_translations,
     scored,
+    target_language,
 )
 from nlp_lstm.tasks.translation_search import search, where_it_looked
 from nlp_lstm.text.placeholders import count_kept
@@ -307,7 +308,7 @@ class TranslationTask(Task):
     def score(self, examples: Sequence[ParallelExample], predictions: Sequence[Translated]) -> dict[str, float]:
         """Return the BLEU of translations."""
         translations = [scored(*pair) for pair in zip(examples, predictions, strict=True)]
-        return {"bleu": CorpusCounts(translations, "bleu").score()}
+        return {"bleu": CorpusCounts(translations, "bleu", target_language(examples)).score()}
 
     def read_text(
         self, text: Any, tokenizer: Tokenizer | None, *, is_pretokenized: bool
@@ -378,6 +379,7 @@ class TranslationTask(Task):
             title=title,
             subtitle=subtitle,
             task=self.name,
+            language=target_language(examples),
             rivals={
                 name: [scored(*pair) for pair in zip(examples, found, strict=True)]
                 for name, found in (rivals or {}).items()

@@ -76,3 +76,8 @@ def scored(example: ParallelExample, found: Translated) -> ScoredTranslation:
         attention=found.weights or None,
         is_cut=found.is_cut,
     )
+
+
+def target_language(examples: Sequence[ParallelExample]) -> str:
+    """Return the language of the translations, which decides how BLEU cuts words; empty where it is not known."""
+    return next((example.target_language for example in examples), "")

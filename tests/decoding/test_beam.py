@@ -83,6 +83,8 @@ def search_by_hand(
         for ids, score in candidates[:num_beams]:
             if ids[-1] == EOS:
                 done.append(Hypothesis(ids[:-1], score, score / normaliser, True))
+        if num_beams == 1 and done:
+            return done
         beams = [candidate for candidate in candidates if candidate[0][-1] != EOS][:num_beams]
     done += [Hypothesis(ids, score, score / normaliser, False) for ids, score in beams]
     return sorted(done, key=lambda hypothesis: -hypothesis.normalised_score)[:num_return]
@@ -166,7 +168,7 @@ def test_narrow_beams_find_what_plain_loops_without_early_stop_find(
         assert_same(found[row], expected)
 
 
-@pytest.mark.parametrize("num_beams", [1, 2])
+@pytest.mark.parametrize("num_beams", [2, 3])
 @pytest.mark.parametrize(
     ("alpha", "end_rates", "expected"),
     [
@@ -207,14 +209,15 @@ def test_a_row_gets_the_same_answer_alone_and_in_a_batch_of_rows_with_other_limi
         assert all(len(one.ids) + one.is_finished <= limit for one in together[row])
 
 
+@pytest.mark.parametrize("length_penalty", [-1.0, 0.0, 1.0, 5.0])
 @pytest.mark.parametrize("seed", range(5))
-def test_one_beam_with_plain_sums_is_greedy_search(seed: int) -> None:
+def test_one_beam_is_greedy_search(seed: int, length_penalty: float) -> None:
     model = ToyModel(6, seed)
     ids: tuple[int, ...] = ()
     while len(ids) < 15 and EOS not in ids:
         log_probs = log_probs_by_hand(model, 0, ids)
         ids = (*ids, log_probs.index(max(log_probs)))
-    (found,) = search(model, num_beams=1, max_steps=15, length_penalty=0.0)[0]
+    (found,) = search(model, num_beams=1, max_steps=15, length_penalty=length_penalty)[0]
     assert found.ids == ids[: len(ids) - found.is_finished]
     assert found.is_finished == (EOS in ids)
 

@@ -13,12 +13,14 @@ import torch
 from samples import pair_examples, tiny_translation_recipe, tiny_translation_run, tiny_translator
 
 from nlp_lstm.data.example import ParallelExample
+from nlp_lstm.data.readers import read_examples
+from nlp_lstm.data.reading import ParallelSettings
 from nlp_lstm.decoding.beam import Hypothesis
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError
 from nlp_lstm.pipeline import Pipeline
 from nlp_lstm.recipes import load_recipe, model_name
 from nlp_lstm.tasks import TranslationTask, predict_examples
-from nlp_lstm.tasks.translation import make_pair_batch
+from nlp_lstm.tasks.translation import Translated, make_pair_batch
 from nlp_lstm.tasks.translation_pieces import LONGEST_SENTENCE
 from nlp_lstm.tasks.translation_search import by_coverage
 from nlp_lstm.text.subwords import SubwordModel
@@ -178,6 +180,19 @@ def test_bleu_is_that_of_sacrebleu():
     expected = sacrebleu.corpus_bleu([found.text for found in predictions], [[one.target for one in examples]])
     assert task.score(examples, predictions)["bleu"] == pytest.approx(expected.score, abs=1e-9)
     assert expected.score > 60  # 32 of 40 are learnt by heart
+
+
+def test_score_and_report_cut_words_as_the_target_language_is_cut(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("en\tja\nI go to the market.\t私は市場に行きます。\n", encoding="utf-8")
+    examples = read_examples([path], kind="parallel", reading=ParallelSettings(target="ja"))
+    task = tiny_translator().task
+    found = [Translated(texts=("私は市場へ行きます。",))]
+    expected = sacrebleu.corpus_bleu([found[0].text], [[examples[0].target]], tokenize="char").score
+    assert task.score(examples, found)["bleu"] == pytest.approx(expected, abs=1e-9)
+    report = task.report(examples, found, title="Japanese")
+    assert report.metrics["language"] == "ja"
+    assert report.figures[0].value == pytest.approx(expected, abs=1e-9)
 
 
 def test_translations_that_leave_the_source_unread_loseby_coverage():
