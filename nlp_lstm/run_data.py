@@ -268,7 +268,7 @@ def _join_parallel(
     for source in (found, *also, *unlabelled):
         is_own = source is found
         pairs = parts["train"] if is_own else source.read("train", recipe.reading, recipe.language, say=say)
-        kept, counts = remove_pairs(pairs, protected)
+        kept, counts = remove_pairs(pairs, protected)  # type: ignore[arg-type]
         sizes[source.name], removed[source.name] = len(pairs), counts
         _say_left_out(source.name, counts, pairs, say)
         if any(source is other for other in unlabelled):

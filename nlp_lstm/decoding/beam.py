@@ -42,6 +42,20 @@ class Hypothesis(NamedTuple):
     is_finished: bool
 
 
+class Quota(NamedTuple):
+    """Tokens that come a given number of times: no more often, and the end token not before.
+
+    Where the end token is the likeliest, or no more steps are left than these tokens take, one of them comes instead.
+
+    Args:
+        ids: the tokens.
+        counts: how often each comes in each row.
+    """
+
+    ids: tuple[int, ...]
+    counts: Int[Tensor, "batch id"]
+
+
 def select_rows(state: DecoderState, index: Int[Tensor, " rows"]) -> DecoderState:
     """Return the state of the rows in ``index``, which may leave out and repeat rows.
 
@@ -88,6 +102,7 @@ def beam_search(
     no_repeat_ngram_size: int = 0,
     num_return: int = 1,
     excluded_ids: Sequence[int] = (),
+    quota: Quota | None = None,
 ) -> list[list[Hypothesis]]:
     """Search the best sequences of each row; a row's answer does not depend on the batch.
 
@@ -110,6 +125,7 @@ def beam_search(
         num_return: sequences returned per row, at most ``num_beams``.
         excluded_ids: tokens that never come. They and blocked tokens keep their share of the probability: scores are
             those of the model.
+        quota: tokens that come as often as it says, as far as the steps allow.
 
     Returns:
         For each row its hypotheses, the best normalised score first; fewer than ``num_return`` only where fewer exist.
@@ -122,12 +138,17 @@ def beam_search(
     answers = [_Answer(limit, length_penalty, num_return) for limit in limits]
     searched = answers
     beams = _first_beams(first_tokens)
+    owed = None
+    if quota is not None:
+        device = quota.counts.device
+        ids, most = torch.tensor(quota.ids, device=device), torch.tensor(limits, device=device)
+        owed = _Owed(ids, quota.counts, most, eos_id)
     tokens = first_tokens
     length = 0
     while searched:
         length += 1
         logits, state = step(tokens, state)
-        candidates = _extend(beams, logits, num_beams, no_repeat_ngram_size, excluded_ids)
+        candidates = _extend(beams, logits, num_beams, no_repeat_ngram_size, excluded_ids, owed)
         is_end = candidates.history[:, :, -1] == eos_id
         rank = torch.arange(is_end.shape[1], device=is_end.device)
         _collect(searched, candidates, is_end & (rank < num_beams), is_finished=True)
@@ -141,7 +162,9 @@ def beam_search(
         if num_beams == 1:
             going = [index for index in going if not searched[index].hypotheses]
         searched = [searched[index] for index in going]
-        beams = select_rows(beams, torch.tensor(going, dtype=torch.long, device=is_end.device))
+        kept = torch.tensor(going, dtype=torch.long, device=is_end.device)
+        beams = select_rows(beams, kept)
+        owed = None if owed is None else owed._replace(counts=owed.counts[kept], max_steps=owed.max_steps[kept])
         tokens = beams.history[:, :, -1].flatten()
         state = select_rows(state, beams.rows.flatten())
     return [answer.hypotheses for answer in answers]
@@ -186,6 +209,28 @@ class _Beams(NamedTuple):
     history: Int[Tensor, "sentence beam time"]  # the tokens generated so far
 
 
+class _Owed(NamedTuple):
+    """The quota of the sentences still searched."""
+
+    ids: Int[Tensor, " id"]
+    counts: Int[Tensor, "sentence id"]
+    max_steps: Int[Tensor, " sentence"]
+    eos_id: int
+
+    def block(self, logits: Float[Tensor, "row vocab"], beams: _Beams) -> Float[Tensor, "row vocab"]:
+        """Return the logits with minus infinity for all that the quota does not allow as the next token."""
+        num_beams, length = beams.history.shape[1:]
+        written = (beams.history[..., None] == self.ids).sum(dim=2)
+        left = (self.counts[:, None] - written).clamp(min=0).flatten(0, 1)
+        num_left = left.sum(dim=1)
+        room = (self.max_steps - length - 1).repeat_interleave(num_beams)  # steps but for the end token's
+        must_come = (num_left > 0) & ((num_left >= room) | (logits.argmax(dim=1) == self.eos_id))
+        blocked = must_come[:, None].expand(logits.shape).clone()
+        blocked[:, self.eos_id] = num_left > 0
+        blocked[:, self.ids] = left == 0
+        return logits.masked_fill(blocked, -math.inf)
+
+
 def _first_beams(first_tokens: Int[Tensor, " batch"]) -> _Beams:
     return _Beams(
         scores=torch.zeros(len(first_tokens), 1, dtype=torch.float64, device=first_tokens.device),
@@ -195,7 +240,12 @@ def _first_beams(first_tokens: Int[Tensor, " batch"]) -> _Beams:
 
 
 def _extend(
-    beams: _Beams, logits: Float[Tensor, "row vocab"], num_beams: int, ngram_size: int, excluded_ids: Sequence[int]
+    beams: _Beams,
+    logits: Float[Tensor, "row vocab"],
+    num_beams: int,
+    ngram_size: int,
+    excluded_ids: Sequence[int],
+    owed: _Owed | None,
 ) -> _Beams:
     """Return each sentence's best sequences of one more token: ``num_beams`` that go on and all better ones that end.
 
@@ -204,6 +254,7 @@ def _extend(
     """
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     allowed = block_ngrams(exclude_ids(logits, excluded_ids), beams.history.flatten(0, 1), ngram_size)
+    allowed = allowed if owed is None else owed.block(allowed, beams)
     best, tokens = allowed.topk(min(num_beams + 1, logits.shape[1]))  # one of them may be the end token
     log_probs = logits.log_softmax(dim=1).gather(1, tokens).double().masked_fill(best == -math.inf, -math.inf)
     num_sentences, num_parents = beams.scores.shape

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -50,6 +51,7 @@ from nlp_lstm.tasks.translation_results import (
     target_language,
 )
 from nlp_lstm.tasks.translation_search import search, where_it_looked
+from nlp_lstm.text.copies import put_back
 from nlp_lstm.text.placeholders import count_kept
 from nlp_lstm.text.tokenize import Tokenizer
 from nlp_lstm.text.units import EOS_ID, PAD_ID, UNK_ID
@@ -214,7 +216,9 @@ class TranslationTask(Task):
         self, examples: Sequence[ParallelExample], *, pad_to: int = 0, with_labels: bool = False
     ) -> PairBatch:
         if not with_labels:
-            return make_pair_batch([self.pieces.cut_source(one).source_ids for one in examples], pad_to=pad_to)
+            sources = [self.pieces.cut_source(one) for one in examples]
+            batch = make_pair_batch([one.source_ids for one in sources], pad_to=pad_to)
+            return replace(batch, copies=tuple(one.copies for one in sources))
         cut = [self.pieces.cut(example) for example in examples]
         return make_pair_batch([one.source_ids for one in cut], [one.target_ids or () for one in cut], pad_to=pad_to)
 
@@ -253,7 +257,7 @@ class TranslationTask(Task):
         """Search with the mean of the step probabilities of all networks."""
         asked = translation_options(options)
         networks = [_translator(model) for model in models]
-        found = search(networks, batch, asked, self.settings)
+        found = search(networks, batch, asked, self.settings, self.pieces.marks)
         return [self._translated(networks, batch, row, found[row], asked) for row in range(len(found))]
 
     def _translated(
@@ -265,17 +269,18 @@ class TranslationTask(Task):
         asked: TranslationOptions,
     ) -> Translated:
         best = hypotheses[0]
+        copies = batch.copies[row] if batch.copies else ()
         sources: tuple[str, ...] = ()
         targets: tuple[str, ...] = ()
         weights: tuple[tuple[float, ...], ...] = ()
         if asked.attention:
             ids = batch.source_ids[row, : batch.source_lengths[row]].tolist()
-            sources = tuple(self.pieces.source.pieces[id] for id in ids)
-            targets = tuple(self.pieces.target.pieces[id] for id in (*best.ids, EOS_ID))
+            sources = tuple(put_back(self.pieces.source.pieces[id], copies) for id in ids)
+            targets = tuple(put_back(self.pieces.target.pieces[id], copies) for id in (*best.ids, EOS_ID))
             found = where_it_looked(networks, batch, row, [best.ids])[0, : len(targets), : len(sources)]
             weights = tuple(map(tuple, found.tolist()))
         return Translated(
-            texts=tuple(self.pieces.target.decode(found.ids) for found in hypotheses),
+            texts=tuple(self.pieces.spell(found.ids, copies) for found in hypotheses),
             scores=tuple(found.normalised_score for found in hypotheses),
             is_cut=not best.is_finished,
             source_pieces=sources,

@@ -116,12 +116,14 @@ class PairBatch:
         target_ids: int64, `batch step`, what the decoder reads: ``<bos>``, then the translation; None where none is
             known.
         next_ids: int64, `batch step`, what it should write: the translation, then ``<eos>``; ``<pad>`` beyond.
+        copies: for each text what the marks among its pieces stand for; in use only.
     """
 
     source_ids: Tensor
     source_lengths: Tensor
     target_ids: Tensor | None = None
     next_ids: Tensor | None = None
+    copies: tuple[tuple[str, ...], ...] = ()
 
     @property
     def num_tokens(self) -> int:
@@ -136,6 +138,7 @@ class PairBatch:
             source_lengths=self.source_lengths.to(device),
             target_ids=None if self.target_ids is None else self.target_ids.to(device),
             next_ids=None if self.next_ids is None else self.next_ids.to(device),
+            copies=self.copies,
         )
 
 

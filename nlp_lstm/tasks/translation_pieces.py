@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nlp_lstm.data.example import ParallelExample
 from nlp_lstm.errors import CheckpointError
+from nlp_lstm.text.copies import MARKS, Taken, TakenPair, put_back, take_out, take_out_of_pair
 from nlp_lstm.text.subwords import SubwordModel
 
 LONGEST_SENTENCE = 120  # pieces that are translated at once; what is longer is cut
@@ -23,23 +24,34 @@ class CutPair(ParallelExample):
     Args:
         source_ids: the pieces of the source.
         target_ids: those of the translation, none where it is not known; None where they were not asked for.
+        copies: what the marks among the pieces stand for.
     """
 
     source_ids: Sequence[int] = field(repr=False)
     target_ids: Sequence[int] | None = field(default=None, repr=False)
+    copies: tuple[str, ...] = field(default=(), repr=False)
 
 
 class PairPieces:
     """The subword models of two languages, or the one that they share.
 
+    Placeholders, addresses and numbers are copied: a mark stands for each in both languages (see
+    `nlp_lstm.text.copies`). Models without pieces for marks, as those of language models, spell them.
+
     Args:
         source: of the language that is read.
         target: of the language that is written; None for a shared model.
+
+    Attributes:
+        marks: the id of each mark in both languages; none where one of the models has no marks.
     """
 
     def __init__(self, source: SubwordModel, target: SubwordModel | None = None) -> None:
         self.source = source
         self.target = target or source
+        self.marks: tuple[tuple[int, int], ...] = ()
+        if all(MARKS[0] in model.pieces for model in (self.source, self.target)):
+            self.marks = tuple((self.source.pieces.index(mark), self.target.pieces.index(mark)) for mark in MARKS)
 
     @classmethod
     def learn(cls, examples: Sequence[ParallelExample], *, size: int, is_shared: bool) -> PairPieces:
@@ -50,15 +62,14 @@ class PairPieces:
             size: pieces at most, of each model.
             is_shared: whether one model is learnt from both languages.
         """
+
+        def learn(texts: Iterable[str]) -> SubwordModel:
+            return SubwordModel.train(filter(None, texts), size=size, character_coverage=1.0, symbols=MARKS)
+
+        pairs = [take_out_of_pair(example.source, example.target or "") for example in examples]
         if is_shared:
-            texts = (text for example in examples for text in (example.source, example.target) if text)
-            return cls(SubwordModel.train(texts, size=size, character_coverage=1.0))
-        return cls(
-            SubwordModel.train((example.source for example in examples), size=size, character_coverage=1.0),
-            SubwordModel.train(
-                (example.target for example in examples if example.target), size=size, character_coverage=1.0
-            ),
-        )
+            return cls(learn(text for pair in pairs for text in (pair.source, pair.target)))
+        return cls(learn(pair.source for pair in pairs), learn(pair.target for pair in pairs))
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], *, is_shared: bool) -> PairPieces:
@@ -94,19 +105,41 @@ class PairPieces:
         """Cut both texts of a pair; one of which both are cut stays as it is."""
         if isinstance(example, CutPair) and example.target_ids is not None:
             return example
+        source, target, copies = self._marked(example)
         return CutPair(
             source=example.source,
             target=example.target,
-            source_ids=array("i", self.source.encode(example.source)),
-            target_ids=array("i", self.target.encode(example.target or "")),
+            target_language=example.target_language,
+            source_ids=array("i", self.source.encode(source)),
+            target_ids=array("i", self.target.encode(target)),
+            copies=copies,
         )
+
+    def _marked(self, example: ParallelExample) -> TakenPair:
+        """Both texts of a pair with marks for what they share, where there are marks."""
+        target = example.target or ""
+        return take_out_of_pair(example.source, target) if self.marks else TakenPair(example.source, target)
 
     def cut_source(self, example: ParallelExample) -> CutPair:
         """Cut the source alone, as translating needs no more; a pair that is cut stays as it is."""
         if isinstance(example, CutPair):
             return example
-        ids = array("i", self.source.encode(example.source))
-        return CutPair(source=example.source, target=example.target, source_ids=ids)
+        text, copies = self._taken(example.source)
+        return CutPair(
+            source=example.source,
+            target=example.target,
+            target_language=example.target_language,
+            source_ids=array("i", self.source.encode(text)),
+            copies=copies,
+        )
+
+    def _taken(self, text: str) -> Taken:
+        return take_out(text) if self.marks else Taken(text)
+
+    def spell(self, ids: Sequence[int], copies: Sequence[str]) -> str:
+        """Return what pieces of the target say, with the copies in place of their marks."""
+        text = self.target.decode(ids)
+        return put_back(text, copies) if self.marks else text
 
     def cut_randomly(
         self, example: CutPair, generator: random.Random, *, share: float, sharpness: float
@@ -125,21 +158,22 @@ class PairPieces:
                 return model.encode_randomly(text, generator, sharpness=sharpness)
             return known or ()
 
-        source = cut(self.source, example.source, example.source_ids)
-        return source, cut(self.target, example.target or "", example.target_ids)
+        source, target, _ = self._marked(example) if share else TakenPair("", "")
+        return cut(self.source, source, example.source_ids), cut(self.target, target, example.target_ids)
 
     def stretches(self, text: str) -> Iterator[CutPair]:
         """Cut a source at spaces, and words that are longer anywhere, into stretches of ``LONGEST_SENTENCE`` pieces."""
+        marked, copies = self._taken(text)
         held: list[str] = []
         count = 0
-        for word, size in self._short_words(text):
+        for word, size in self._short_words(marked):
             if held and count + size > LONGEST_SENTENCE:
-                yield self.cut_source(ParallelExample(source=" ".join(held)))
+                yield self.cut_source(ParallelExample(source=put_back(" ".join(held), copies)))
                 held, count = [], 0
             held.append(word)
             count += size
         if held:
-            yield self.cut_source(ParallelExample(source=" ".join(held)))
+            yield self.cut_source(ParallelExample(source=put_back(" ".join(held), copies)))
 
     def _short_words(self, text: str) -> Iterator[tuple[str, int]]:
         """Yield the words, or parts of words that have more pieces than a sentence may have, with their pieces."""

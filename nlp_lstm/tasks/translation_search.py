@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from nlp_lstm.decoding.beam import Hypothesis, beam_search
+from nlp_lstm.decoding.beam import Hypothesis, Quota, beam_search
 from nlp_lstm.decoding.ensemble import join_steps
 from nlp_lstm.nn.translator import Translator
 from nlp_lstm.tasks.translation import PairBatch, TranslationOptions, TranslationSettings, make_pair_batch
@@ -17,7 +17,11 @@ NEVER_WRITTEN = (PAD_ID, UNK_ID, BOS_ID)
 
 
 def search(
-    networks: Sequence[Translator], batch: PairBatch, asked: TranslationOptions, settings: TranslationSettings
+    networks: Sequence[Translator],
+    batch: PairBatch,
+    asked: TranslationOptions,
+    settings: TranslationSettings,
+    marks: Sequence[tuple[int, int]],
 ) -> list[list[Hypothesis]]:
     """Return the translations of each text of a batch, the best first.
 
@@ -26,6 +30,7 @@ def search(
         batch: the texts.
         asked: how many are searched and returned.
         settings: of the model, for what the options leave open.
+        marks: the ids of each mark in source and target; a translation has each as often as its source.
     """
     num_beams = max(asked.num_beams or settings.beams, asked.num_return_sequences)
     lengths = batch.source_lengths.tolist()
@@ -40,6 +45,7 @@ def search(
         no_repeat_ngram_size=asked.no_repeat_ngram_size,
         num_return=num_beams if asked.coverage_penalty else asked.num_return_sequences,
         excluded_ids=NEVER_WRITTEN,
+        quota=_quota(batch, marks),
     )
     if not asked.coverage_penalty:
         return found
@@ -47,6 +53,15 @@ def search(
         by_coverage(networks, batch, row, hypotheses, asked.coverage_penalty)[: asked.num_return_sequences]
         for row, hypotheses in enumerate(found)
     ]
+
+
+def _quota(batch: PairBatch, marks: Sequence[tuple[int, int]]) -> Quota | None:
+    """How often each mark is to be written: as often as it is read."""
+    if not marks:
+        return None
+    source_ids, target_ids = zip(*marks, strict=True)
+    read = batch.source_ids[..., None] == torch.tensor(source_ids, device=batch.source_ids.device)
+    return Quota(target_ids, read.sum(dim=1))
 
 
 def where_it_looked(

@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from typing import NamedTuple
 
-_KINDS = (
+_WHOLE_KINDS = (
     r"%\([^()%\s]+\)[#0\- +]*\d*(?:\.\d+)?[diouxXeEfFgGcrsa]",  # Python: %(name)s
     r"%(?:\d+\$)?[#0\-+]*\d*(?:\.\d+)?(?:hh|ll|[hlLqjzt])?[diouxXeEfFgGcrsa](?![^\W\d_])",  # C and Python: %s, %1$d
     r"%%",
@@ -22,10 +22,14 @@ _KINDS = (
     r"\{[\w.\[\]]*(?:![rsa])?(?::[^{}]*)?\}",  # Python: {name}, {0}, {:.2f}
     r"</?[A-Za-z][^<>]*>",  # HTML tags
     r"&(?:[A-Za-z][A-Za-z0-9]{1,31}|#\d{1,7}|#[xX][0-9a-fA-F]{1,6});",  # HTML entities
+)
+_ACCELERATOR_KINDS = (
     r"(?<![\w&])[&_](?=[^\W\d_])",  # the mark before a word's accelerator key: &File, _Open
     r"(?<=[^\W\d_])&(?=[a-z])",  # the same inside a word: E&xit, but not AT&T
 )
-_PLACEHOLDER = re.compile("|".join(f"(?:{kind})" for kind in _KINDS))
+WHOLE_PLACEHOLDER = "|".join(f"(?:{kind})" for kind in _WHOLE_KINDS)
+"""A pattern of placeholders that stand for themselves, all but the marks of accelerator keys."""
+_PLACEHOLDER = re.compile("|".join([WHOLE_PLACEHOLDER, *(f"(?:{kind})" for kind in _ACCELERATOR_KINDS)]))
 
 
 class KeptCount(NamedTuple):

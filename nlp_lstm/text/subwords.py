@@ -53,6 +53,7 @@ class SubwordModel:
         size: int,
         kind: Literal["unigram", "bpe"] = "unigram",
         character_coverage: float = 0.9995,
+        symbols: Sequence[str] = (),
         max_texts: int = 100_000,
         seed: int = 1,
     ) -> SubwordModel:
@@ -63,6 +64,7 @@ class SubwordModel:
             size: pieces at most, specials and bytes included; a small text may give fewer.
             kind: "unigram" (Kudo, ACL 2018) or "bpe" (Sennrich et al., ACL 2016).
             character_coverage: share of the characters of the texts that get a piece of their own.
+            symbols: pieces that are there in any case, and never cut or joined to others.
             max_texts: of more texts (of up to 2,000 characters) a random choice of this many is learnt from.
             seed: of that choice.
 
@@ -90,6 +92,7 @@ class SubwordModel:
                 hard_vocab_limit=False,
                 character_coverage=character_coverage,
                 byte_fallback=True,
+                user_defined_symbols=list(symbols),
                 normalization_rule_name="identity",
                 remove_extra_whitespaces=False,
                 max_sentence_length=8 * _TEXT_SIZE,  # bytes

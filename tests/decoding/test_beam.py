@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nlp_lstm.decoding.beam import Hypothesis, beam_search, length_normaliser, select_rows
+from nlp_lstm.decoding.beam import Hypothesis, Quota, beam_search, length_normaliser, select_rows
 from nlp_lstm.errors import ConfigError
 
 EOS = 1
@@ -57,6 +57,15 @@ def is_blocked(ids: tuple[int, ...], token: int, size: int) -> bool:
     return len(run) == size and any(ids[start : start + size] == run for start in range(len(ids) - size + 1))
 
 
+def is_allowed(quota: dict[int, int], ids: tuple[int, ...], token: int, likeliest: int, max_steps: int) -> bool:
+    left = [one for one, count in quota.items() for _ in range(count - ids.count(one))]
+    if token in quota:
+        return token in left
+    if not left:
+        return True
+    return token != EOS and likeliest != EOS and len(ids) + len(left) + 1 < max_steps
+
+
 def search_by_hand(
     model: ToyModel,
     row: int,
@@ -67,6 +76,7 @@ def search_by_hand(
     num_return: int,
     ngram_size: int = 0,
     excluded: tuple[int, ...] = (),
+    quota: dict[int, int] | None = None,
 ) -> list[Hypothesis]:
     """Beam search by plain loops that never stops early; without ``num_beams`` it goes through all sequences."""
     done: list[Hypothesis] = []
@@ -78,6 +88,9 @@ def search_by_hand(
             log_probs = log_probs_by_hand(model, row, ids)
             tokens = [token for token in range(len(log_probs)) if token not in excluded]
             free = [token for token in tokens if not (ngram_size and is_blocked(ids, token, ngram_size))] or tokens
+            if quota:
+                likeliest = max(free, key=lambda token: log_probs[token])
+                free = [token for token in free if is_allowed(quota, ids, token, likeliest, max_steps)]
             candidates += [((*ids, token), score + log_probs[token]) for token in free]
         candidates.sort(key=lambda candidate: -candidate[1])
         for ids, score in candidates[:num_beams]:
@@ -166,6 +179,29 @@ def test_narrow_beams_find_what_plain_loops_without_early_stop_find(
             excluded=excluded,
         )
         assert_same(found[row], expected)
+
+
+@given(
+    num_beams=st.integers(1, 4),
+    counts=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1)), min_size=3, max_size=3),
+    end_bias=st.sampled_from([0.0, 3.0]),
+    seed=st.integers(0, 10_000),
+)
+def test_tokens_of_a_quota_come_as_often_as_it_says(
+    num_beams: int, counts: list[tuple[int, int]], end_bias: float, seed: int
+) -> None:
+    model = ToyModel(6, seed, num_rows=3, end_bias=end_bias)
+    quota = Quota((3, 5), torch.tensor(counts))
+    found = search(model, num_beams=num_beams, max_steps=7, num_return=num_beams, quota=quota)
+    for row in range(3):
+        wanted = dict(zip(quota.ids, counts[row], strict=True))
+        expected = search_by_hand(
+            model, row, num_beams=num_beams, max_steps=7, alpha=0.6, num_return=num_beams, quota=wanted
+        )
+        assert_same(found[row], expected)
+        for one in found[row]:
+            assert all(one.ids.count(token) <= count for token, count in wanted.items())
+            assert not one.is_finished or all(one.ids.count(token) == count for token, count in wanted.items())
 
 
 @pytest.mark.parametrize("num_beams", [2, 3])

@@ -23,6 +23,7 @@ from nlp_lstm.tasks import TranslationTask, predict_examples
 from nlp_lstm.tasks.translation import Translated, make_pair_batch
 from nlp_lstm.tasks.translation_pieces import LONGEST_SENTENCE
 from nlp_lstm.tasks.translation_search import by_coverage
+from nlp_lstm.text.copies import take_out, take_out_of_pair
 from nlp_lstm.text.subwords import SubwordModel
 from nlp_lstm.text.units import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 
@@ -182,6 +183,27 @@ def test_bleu_is_that_of_sacrebleu():
     assert expected.score > 60  # 32 of 40 are learnt by heart
 
 
+def test_placeholders_and_numbers_come_through_whatever_was_learnt():
+    texts = [
+        "A dog %(count)d runs {0} <b>away</b>.",
+        "Mail a.b@c.org by 2031-05-17 or 17 or 17!",
+        "\ue003 at 99.",
+        LEARNT,
+    ]
+    for options in ({}, {"num_beams": 1}, {"num_beams": 3, "num_return_sequences": 3}):
+        for text, result in zip(texts, tiny_translator().predict(texts, **options), strict=True):
+            for found in result if isinstance(result, list) else [result]:
+                for copy in take_out(text).copies:
+                    assert found["translation_text"].count(copy) == text.count(copy)
+    assert tiny_translator().predict(texts) == [tiny_translator().predict(text) for text in texts]
+
+
+def test_attention_shows_what_was_copied():
+    (looked,) = tiny_translator().predict("A dog {name} runs.", attention=True)["attention"]
+    assert "{name}" in looked["source"]
+    assert "{name}" in looked["target"]
+
+
 def test_score_and_report_cut_words_as_the_target_language_is_cut(tmp_path):
     path = tmp_path / "pairs.tsv"
     path.write_text("en\tja\nI go to the market.\t私は市場に行きます。\n", encoding="utf-8")
@@ -270,7 +292,7 @@ def test_a_text_is_cut_once_in_training_and_in_prediction(tmp_path, monkeypatch)
     for epoch in range(3):
         for part in task.plan_epoch(encoded, 100, seed=1, epoch=epoch):
             task.training_batch(encoded, part, {})
-    assert sorted(cut) == sorted(text for one in examples for text in (one.source, one.target))
+    assert sorted(cut) == sorted(text for one in examples for text in take_out_of_pair(one.source, one.target)[:2])
     cut.clear()
     predict_examples(task, task.build_model(), examples[:5], options={"num_beams": 1, "max_new_tokens": 2})
     assert sorted(cut) == sorted(one.source for one in examples[:5])
