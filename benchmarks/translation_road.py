@@ -4,10 +4,11 @@
     output fed back         the same, and of what was written before
     encoder-decoder         of the encoder's last state and what was written before
     attention               and of where the decoder looks
+    own pieces              the same in the form that language models need: each language has pieces of its own
     pretrained halves       and both halves begin as language models of their language
 
-Each step is tested against the one before on the same test sentences, by a paired bootstrap. With --control one more
-model is trained, in the form of the pretrained one (each language with its own pieces) but without language models.
+Each step is tested against the one before on the same test sentences, by a paired bootstrap. "Own pieces" is no step of
+the lecture but what the last one is to be compared with.
 
 A run that was stopped goes on where it was; finished models are not trained again. The output folder gets report.html
 and metrics.json.
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -29,7 +31,7 @@ from typing import Any
 
 from rich.console import Console
 
-from nlp_lstm.errors import NlpLstmError
+from nlp_lstm.errors import ConfigError, NlpLstmError
 from nlp_lstm.evaluation.report import Cell, Figure, Report, Section, Table, TextBlock
 from nlp_lstm.evaluation.sections import recipe_section
 from nlp_lstm.evaluation.significance import PairedResult
@@ -37,7 +39,7 @@ from nlp_lstm.evaluation.translation import ScoredTranslation
 from nlp_lstm.evaluation.translation_systems import MeasuredSystem, measure_systems
 from nlp_lstm.files import write_whole
 from nlp_lstm.inference.opening import open_model
-from nlp_lstm.reading_data import read_test
+from nlp_lstm.reading_data import find_run_data, read_test
 from nlp_lstm.recipes import Recipe, load_recipe, recipe_yaml
 from nlp_lstm.run_data import read_run_data
 from nlp_lstm.runs import finish_run
@@ -55,7 +57,7 @@ ROAD: dict[str, tuple[str, ...]] = {
     "attention": ("model.decoder_layers=1", "model.attention=general", "model.input_feeding=true"),
 }
 PRETRAINED = "pretrained halves"
-CONTROL = "own pieces, not pretrained"
+CONTROL = "own pieces"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +86,7 @@ class Step:
     @property
     def verdict(self) -> str:
         """Whether it is better than the step before, as the lecture expects."""
-        if self.paired is None:
+        if self.paired is None or self.name == CONTROL:
             return ""
         if self.paired.p_value >= SIGNIFICANT:
             return "undecided"
@@ -99,20 +101,20 @@ def main() -> None:
     length.add_argument("--minutes", type=float, help="training of each step; how many pieces that is, is measured")
     length.add_argument("--tokens", type=lambda text: int(text.replace("_", "")), help="pieces that each step sees")
     parser.add_argument("--pretraining", nargs="*", default=[], help="changes to the language models, of lm-translate")
-    parser.add_argument("--control", action="store_true", help="also the pretrained form without language models")
     parser.add_argument("--data", type=Path, help="your own parallel texts instead of the recipe's")
     parser.add_argument("--output", type=Path, default=Path("runs/translation-road"))
     arguments = parser.parse_intermixed_args()
     console = Console()
     base = load_recipe("translate", [*arguments.overrides, "baselines.tokens=0", "baselines.words=false"])
     models, pretraining_minutes = pretrain(base, arguments, console)
-    forms = {**ROAD, **pretrained_forms(base, models, with_control=arguments.control)}
+    forms = {**ROAD, **pretrained_forms(base, models)}
     steps: list[Step] = []
     outputs: dict[str, list[ScoredTranslation]] = {}
     for name, form in forms.items():
-        before = "attention" if name in (PRETRAINED, CONTROL) else (steps[-1].name if steps else "")
+        before = steps[-1].name if steps else ""
         steps.append(take_step(name, before, form, arguments, outputs, console))
-    report = make_report(base, steps, pretraining_minutes)
+    data = find_run_data(base, arguments.data).name
+    report = make_report(base, data, steps, pretraining_minutes)
     report.write(arguments.output)
     for row in road_table(steps).text_rows:
         console.print("  ".join(row), highlight=False)
@@ -153,8 +155,8 @@ def pretrain(base: Recipe, arguments: argparse.Namespace, console: Console) -> t
     return folders, minutes
 
 
-def pretrained_forms(base: Recipe, models: Sequence[Path], *, with_control: bool) -> dict[str, tuple[str, ...]]:
-    """Return the form whose halves begin as language models, and where asked for the same form without these."""
+def pretrained_forms(base: Recipe, models: Sequence[Path]) -> dict[str, tuple[str, ...]]:
+    """Return the form whose halves begin as language models, without and with these."""
     num_source = len(models) - 1
     own_pieces = (
         *ROAD["attention"],
@@ -162,8 +164,7 @@ def pretrained_forms(base: Recipe, models: Sequence[Path], *, with_control: bool
         f"model.source_embed={num_source * base.model.embed}",
         "model.combined=linear",
     )
-    control = {CONTROL: own_pieces} if with_control else {}
-    return {**control, PRETRAINED: (*own_pieces, f"init=[{','.join(map(str, models))}]")}
+    return {CONTROL: own_pieces, PRETRAINED: (*own_pieces, f"init=[{','.join(map(str, models))}]")}
 
 
 def take_step(
@@ -200,13 +201,23 @@ def take_step(
 
 
 def tokens_of_minutes(recipe: Recipe, minutes: float, folder: Path, data: Path | None) -> int:
-    """Return how many pieces a step sees in some minutes, measured once and then kept in its folder's neighbour."""
+    """Return how many pieces a step sees in some minutes, measured once and then kept in its folder's neighbour.
+
+    Raises:
+        ConfigError: it was measured for other minutes.
+    """
     path = folder.with_suffix(".json")
     if path.is_file():
-        return int(json.loads(path.read_text(encoding="utf-8"))["tokens"])
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["minutes"] != minutes:
+            raise ConfigError(
+                f"{path}: was measured for {kept['minutes']} minutes, not {minutes}; take another --output"
+            )
+        return int(kept["tokens"])
     run_data = read_run_data(recipe, data, lambda line: None)
-    training = run_data.training[:PROBED_PAIRS]
-    task = tasks.get(recipe.task).prepare(recipe.model, training)
+    task = tasks.get(recipe.task).prepare(recipe.model, run_data.training)
+    num_probed = min(PROBED_PAIRS, len(run_data.training))
+    training = random.Random(1).sample(list(run_data.training), num_probed)
     changes = {"tokens": PROBE_STEPS * recipe.training.batch_tokens, "evaluations": 1}
     with tempfile.TemporaryDirectory() as probe:
         result = train(
@@ -218,7 +229,7 @@ def tokens_of_minutes(recipe: Recipe, minutes: float, folder: Path, data: Path |
     return tokens
 
 
-def make_report(base: Recipe, steps: Sequence[Step], pretraining_minutes: float) -> Report:
+def make_report(base: Recipe, data: str, steps: Sequence[Step], pretraining_minutes: float) -> Report:
     """Return the road as a report."""
     figures = [
         Figure(
@@ -241,7 +252,7 @@ def make_report(base: Recipe, steps: Sequence[Step], pretraining_minutes: float)
     return Report(
         title=f"The road to translation: {base.reading.pair}",
         task=base.task,
-        subtitle=f"steps of one network, test split of {base.data[0]}",
+        subtitle=f"steps of one network, test split of {data}",
         lead=text,
         figures=figures,
         sections=[

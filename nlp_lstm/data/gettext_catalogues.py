@@ -40,6 +40,7 @@ _CHARSET = re.compile(r"charset=([^\s\\;\"]+)")
 _NO_CHARSET = "charset"  # what stands there in a file that was never filled in
 _PLURAL = re.compile(r"plural\s*=\s*([^;]+)")
 _DEFAULT = re.compile(r'#\.\s*Default:\s*(".*")\s*')
+_MORE_OF_DEFAULT = re.compile(r'#\.\s*(".*")\s*')  # its next lines
 _ONE, _MANY = 1, 100  # numbers whose plural forms are taken
 _TRANSLATION_COLUMN = 2
 _LONGEST_RULE = 1000  # characters
@@ -176,10 +177,14 @@ def _po_messages(path: Path) -> Iterator[_Message]:
             if draft.is_complete:
                 yield _finish(draft, path)
                 draft, keyword = _Draft(), ""
-            if line.startswith("#,") and "fuzzy" in re.split(r"[,\s]+", line):
+            if line.startswith("#~"):  # what was said before belongs to the obsolete entry
+                draft = draft if draft.strings else _Draft()
+            elif line.startswith("#,") and "fuzzy" in re.split(r"[,\s]+", line):
                 draft.is_fuzzy = True
             elif default := _DEFAULT.fullmatch(line):
                 draft.default = _unquote(default[1], where)
+            elif draft.default and (more := _MORE_OF_DEFAULT.fullmatch(line)):
+                draft.default += _unquote(more[1], where)
             continue
         if line.startswith('"'):
             if not keyword:

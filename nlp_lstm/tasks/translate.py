@@ -26,6 +26,7 @@ from nlp_lstm.evaluation.report import Report, Section
 from nlp_lstm.evaluation.translation import CorpusCounts
 from nlp_lstm.evaluation.translation_examples import attention_plots
 from nlp_lstm.evaluation.translation_report import translation_report
+from nlp_lstm.nn.attention import attentions
 from nlp_lstm.nn.dropout import drop_ids
 from nlp_lstm.nn.translator import Translator, Written
 from nlp_lstm.settings import Settings
@@ -329,7 +330,12 @@ class TranslationTask(Task):
                 end = stop
 
     def check_options(self, **options: Any) -> None:
-        translation_options(options)
+        asked = translation_options(options)
+        name = self.settings.attention
+        if (asked.attention or asked.coverage_penalty) and not attentions.get(name).has_weights:
+            raise ConfigError(
+                f'the model weighs no places (model.attention is "{name}"); leave out attention and coverage_penalty'
+            )
 
     def format(self, answers: Iterable[tuple[ParallelExample, Translated]], **options: Any) -> Any:
         """Return the translation of one text, in the shape of Hugging Face's translation.

@@ -108,6 +108,16 @@ def test_entries_are_pairs_without_fuzzy_obsolete_and_untranslated_ones(read, na
     assert read(CATALOGUE, name) == EXPECTED
 
 
+def test_what_is_said_of_an_obsolete_entry_is_not_said_of_the_next(read):
+    obsolete = '\n#, fuzzy\n#. Default: "Old text"\n#~ msgid "old"\n#~ msgstr "Alt"\n'
+    assert read(f'{HEADER}{obsolete}\nmsgid "New"\nmsgstr "Neu"\n') == [("New", "Neu")]
+
+
+def test_a_text_that_an_id_stands_for_may_take_several_lines(read):
+    default = '#. Default: "A long "\n#. "text."\n#: browser.py:3\n'
+    assert read(f'{HEADER}\n{default}msgid "label_long"\nmsgstr "Lang."\n') == [("A long text.", "Lang.")]
+
+
 def test_catalogue_serves_both_directions(read):
     turned = [(target, source) for source, target in EXPECTED]
     assert read(CATALOGUE, source="de", target="en") == turned

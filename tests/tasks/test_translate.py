@@ -198,6 +198,15 @@ def test_placeholders_and_numbers_come_through_whatever_was_learnt():
     assert tiny_translator().predict(texts) == [tiny_translator().predict(text) for text in texts]
 
 
+@pytest.mark.parametrize("kind", ["none", "aligned"])
+@pytest.mark.parametrize("options", [{"attention": True}, {"coverage_penalty": 0.2}])
+def test_a_model_that_weighs_no_places_refuses_options_about_them(kind, options):
+    task = prepared(f"model.attention={kind}")
+    task.check_options(num_beams=3)
+    with pytest.raises(ConfigError, match=f'model.attention is "{kind}".*leave out attention and coverage_penalty'):
+        task.check_options(**options)
+
+
 def test_attention_shows_what_was_copied():
     (looked,) = tiny_translator().predict("A dog {name} runs.", attention=True)["attention"]
     assert "{name}" in looked["source"]

@@ -75,7 +75,7 @@ class PageFunctions:
         """Show a translation and where its pieces looked."""
         if not _given(text):
             return NOTHING
-        return show_translation(await self.asker.ask(model, text, attention=True))
+        return show_translation(await self._ask_where(model, text))
 
     async def write(
         self, model: str, beginning: str, length: float, daring: float, seed: float = 0
@@ -119,17 +119,21 @@ class PageFunctions:
         """Show the description of a picture, which comes as the base64 of its file."""
         if not _given(picture):
             return NO_PICTURE
-        try:
-            result = await self.asker.ask(model, picture, attention=True)
-        except RefusedError as refusal:
-            if "attention" not in refusal.reason:
-                raise
-            result = await self.asker.ask(model, picture)  # a model that only begins with the picture
+        result = await self._ask_where(model, picture)
         try:
             content = base64.b64decode(picture, validate=True)
         except binascii.Error as error:
             raise DataError("the picture did not arrive whole; choose it again") from error
         return await asyncio.to_thread(show_description, result, content)
+
+    async def _ask_where(self, model: str, given: str) -> Any:
+        """Ask with attention, or without it where the model has none."""
+        try:
+            return await self.asker.ask(model, given, attention=True)
+        except RefusedError as refusal:
+            if "attention" not in refusal.reason:
+                raise
+            return await self.asker.ask(model, given)
 
     @_saying_why
     async def look(self, model: str, text: str) -> str:

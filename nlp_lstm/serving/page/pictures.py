@@ -21,7 +21,7 @@ _END = "<eos>"
 def show_translation(result: dict[str, Any]) -> str:
     """Show a translation, and for its first sentences where each piece of it looked."""
     maps = []
-    for number, looked in enumerate(result["attention"] or (), start=1):
+    for number, looked in enumerate(result.get("attention") or (), start=1):
         source, target = [_piece(piece) for piece in looked["source"]], [_piece(piece) for piece in looked["target"]]
         if number > SHOWN_SENTENCES or not looked["weights"] or max(len(source), len(target)) > LONGEST_MAP:
             continue
