@@ -134,6 +134,10 @@ def predict(
     ] = None,
     source: Annotated[str | None, typer.Option(help="Translation: the language of the text; default en.")] = None,
     target: Annotated[str | None, typer.Option(help="Translation: into this language; default de.")] = None,
+    more: Annotated[
+        list[str] | None,
+        typer.Option("--option", help="What the task knows besides, such as num_beams=1; may come again."),
+    ] = None,
     together_with: Annotated[
         list[str] | None,
         typer.Option("--together-with", help="A further model that answers together with the first; may come again."),
@@ -141,13 +145,16 @@ def predict(
 ) -> None:
     """Predict for each line of text, or each file."""
     from nlp_lstm.pipeline import Pipeline
+    from nlp_lstm.settings import apply_overrides
 
     if form is OutputFormat.conllu and label is not None:
         raise ConfigError("--label goes with --format jsonl or text; CoNLL-U holds every label column")
     if form is OutputFormat.text and (top_k is not None or explain):
         raise ConfigError("--top-k and --explain go with --format jsonl; a line of text has one label")
     pipeline = Pipeline(model, language=language, source=source, target=target, together_with=together_with or ())
-    options: dict[str, Any] = {"label": label} if label is not None else {}
+    options = apply_overrides({}, more or ())
+    if label is not None:
+        options["label"] = label
     if top_k is not None:
         options["top_k"] = top_k or None
     if explain:
@@ -219,7 +226,8 @@ def evaluate(
         str | None, typer.Argument(help="A labelled file or folder, or a data set's name; default the model's own.")
     ] = None,
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="How the data is read, such as reading.text=review.")
+        list[str] | None,
+        typer.Argument(help="How the data is read, and what is asked, as in reading.text=review options.num_beams=1."),
     ] = None,
     split: Annotated[
         str | None,
@@ -244,13 +252,14 @@ def evaluate(
     from nlp_lstm.settings import apply_overrides
 
     changes = apply_overrides({}, overrides or ())
-    reading = changes.pop("reading", {})
-    if changes or not isinstance(reading, dict):
+    reading, options = changes.pop("reading", {}), changes.pop("options", {})
+    if changes or not isinstance(reading, dict) or not isinstance(options, dict):
         raise ConfigError(
-            f"{', '.join(overrides or ())}: evaluate takes reading.KEY=VALUE only, as in reading.text=review"
+            f"{', '.join(overrides or ())}: evaluate takes reading.KEY=VALUE and options.KEY=VALUE, as in "
+            "reading.text=review"
         )
     pipeline = Pipeline(model, language=language, source=source, target=target, together_with=together_with or ())
-    report = pipeline.evaluate(data, split=split, reading=reading, allow_overlap=allow_overlap)
+    report = pipeline.evaluate(data, split=split, reading=reading, options=options, allow_overlap=allow_overlap)
     console = Console()
     console.print(report.summary(), highlight=False, markup=False)
     if output is not None:

@@ -313,6 +313,7 @@ class Pipeline:
         *,
         split: str | None = None,
         reading: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
         allow_overlap: bool = False,
     ) -> Report:
         """Evaluate on labelled data.
@@ -322,10 +323,12 @@ class Pipeline:
             split: "train", "dev" or "test"; default "test" of a data set or folder, and the whole of a single file. Of
                 a single file it is the part that a run on it would take, by the hash of each text.
             reading: how the data is read, such as ``{"text": "review"}``; default as in training.
+            options: those of `predict` that decide what is predicted, such as ``{"num_beams": 1}``.
             allow_overlap: evaluate even where the model was trained on some of these texts.
 
         Raises:
-            ConfigError: no data was given, and the model was trained on files of one's own; or ``reading`` has faults.
+            ConfigError: no data was given, and the model was trained on files of one's own; or ``reading`` or
+                ``options`` have faults.
             DataError: the data cannot be read, has none of the model's labels, or shares texts with the training data.
         """
         from nlp_lstm.data.catalogue import catalogue
@@ -333,6 +336,7 @@ class Pipeline:
         from nlp_lstm.reading_data import check_kind, find_named, open_own, read_files, read_split
         from nlp_lstm.settings import parse_settings
 
+        self._check_options(dict(options or {}), besides=())
         if data is None and self._config.data not in catalogue().data:
             raise ConfigError(f'this model was trained on "{self._config.data}", a file of one\'s own; give the data')
         path = Path(data if data is not None else self._config.data)
@@ -358,7 +362,7 @@ class Pipeline:
                 check_name(found.name, config)
             examples = read_split(found, split, settings, self.language)
         source = found.name + (f", {split} split" if split else "")
-        predictions = self._predict_examples(examples)
+        predictions = self._predict_examples(examples, options or None)
         who = f"{len(self._configs)} models together" if self._others else f"model {self.folder.name}"
         report = self.task.report(examples, predictions, title=f"{self.task.title}: {source}", subtitle=who)
         examined = self.task.examine(self._model, examples, predictions) if not self._others else []
@@ -388,12 +392,13 @@ class Pipeline:
             "num_bytes": sum(path.stat().st_size for path in self.folder.iterdir()),
         }
 
-    def _check_options(self, options: dict[str, Any]) -> None:
-        known = ("pretokenized", *self.predictor.option_names)
+    def _check_options(self, options: dict[str, Any], besides: Sequence[str] = ("pretokenized",)) -> None:
+        known = (*besides, *self.predictor.option_names)
         for name in options:
             if name not in known:
+                names = ", ".join(known) or "none"
                 raise ConfigError(
-                    f'unknown option "{name}" for the task {self.predictor.name}; known options: {", ".join(known)}.'
+                    f'unknown option "{name}" for the task {self.predictor.name}; known options: {names}.'
                     + nearest_hint(name, known)
                 )
         self.predictor.check_options(**options)

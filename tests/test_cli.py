@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import typer
 from samples import (
+    PAIRS,
     REVIEWS,
     SMALL_CLASSIFIER,
     SMALL_NETWORK,
@@ -34,6 +35,7 @@ from nlp_lstm import __main__ as entry
 from nlp_lstm.cli import app
 from nlp_lstm.data.readers import read_conllu
 from nlp_lstm.errors import NlpLstmError
+from nlp_lstm.pipeline import Pipeline
 
 LINES = ["The old ferry leaves at six.", "", "We wait. They don't!", "नाव गई। 👍🏽"]
 TINY = [*SMALL_NETWORK, "model.hidden=8", "training.tokens=600"]
@@ -119,6 +121,19 @@ def test_plain_text_is_a_line_for_each_line_in_order(tmp_path):
     tagged = call("predict", "pos", "--format", "text", input="We wait.\n")
     expected = " ".join(f"{token['word']}/{token['entity']}" for token in tiny_pipeline().predict("We wait."))
     assert tagged == expected + "\n"
+
+
+def test_options_of_the_task_are_given_by_name(tmp_path, monkeypatch, capsys):
+    model = tmp_path / "model"
+    shutil.copytree(tiny_translation_run() / "model", model)
+    asked = ("--option", "num_return_sequences=2", "--option", "num_beams=3")
+    (found,) = map(json.loads, call("predict", model, *asked, input="A dog runs.\n").splitlines())
+    assert found == Pipeline(model).predict("A dog runs.", num_return_sequences=2, num_beams=3)
+    assert 'unknown option "num_beans"' in fail(monkeypatch, capsys, "predict", model, "--option", "num_beans=3")
+    short = call("evaluate", model, PAIRS, "options.max_new_tokens=1", "--allow-overlap")
+    assert short != call("evaluate", model, PAIRS, "--allow-overlap")
+    message = fail(monkeypatch, capsys, "evaluate", model, PAIRS, "options.pretokenized=true")
+    assert 'unknown option "pretokenized"' in message
 
 
 def test_one_language_does_not_choose_a_translator(monkeypatch, capsys):
@@ -294,8 +309,14 @@ def test_run_and_evaluate_work_for_whole_texts(monkeypatch):
         (["predict", "sentiment", "in.txt", "--explain", "--top-k", "0"], "ConfigError: explain is about the most"),
         (["predict", "sentiment", "in.txt", "--top-k", "-1"], "nlp-lstm predict: Invalid value for '--top-k'"),
         (["predict", "sentiment", "in.txt", "--format", "conllu"], "ConfigError: CoNLL-U is for tagging"),
-        (["evaluate", "sentiment", "in.txt", "model.hidden=3"], "evaluate takes reading.KEY=VALUE only"),
-        (["evaluate", "sentiment", "in.txt", "reading=3"], "evaluate takes reading.KEY=VALUE only"),
+        (
+            ["evaluate", "sentiment", "in.txt", "model.hidden=3"],
+            "evaluate takes reading.KEY=VALUE and options.KEY=VALUE, as in",
+        ),
+        (
+            ["evaluate", "sentiment", "in.txt", "reading=3"],
+            "evaluate takes reading.KEY=VALUE and options.KEY=VALUE, as in",
+        ),
         (["evaluate", "sentiment", "in.tsv", "reading.txt=1"], 'unknown key "txt"'),
         (["evaluate", "sentiment", "in.tsv", "reading.text=reviw"], 'no column is called "reviw"'),
         (["evaluate", "pos", "in.tsv", "reading.text=1"], 'unknown key "text"'),

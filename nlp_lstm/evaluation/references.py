@@ -20,7 +20,8 @@ from nlp_lstm.evaluation.word_order import WordOrder, word_order
 
 _NUKTA, _CHANDRABINDU, _ANUSVARA = "\u093c", "\u0901", "\u0902"
 _NASAL = re.compile("ङ्(?=[क-घ])|ञ्(?=[च-झ])|ण्(?=[ट-ढ])|न्(?=[त-ध])|म्(?=[प-भ])")
-_GLIDE = re.compile("(?<=[\u093e-\u094c\u0905-\u0914])य(?=[\u0947\u0940])[\u0947\u0940]")
+_AT_END = "(?![\u0915-\u0939\u093e-\u094d])"  # of a word, but for a dot
+_GLIDE = re.compile(f"(?<=[\u093e-\u094c\u0905-\u0914])य[\u0947\u0940]|(?<=[\u0915-\u0939])य[\u0947\u0940]{_AT_END}")
 _VOWELS = {"\u0947": "ए", "\u0940": "ई"}
 
 
@@ -28,7 +29,8 @@ def plain_spelling(text: str) -> str:
     """Return a text in lower case, without punctuation, and where it is Hindi in one of several usual spellings.
 
     Dots below letters go (``ज़`` is ``ज``), a nasal before a consonant of its own place is a dot above (``हिन्दी`` is
-    ``हिंदी``), so is the moon dot (``हँस`` is ``हंस``), and no glide stands between vowels (``आयेगा`` is ``आएगा``).
+    ``हिंदी``), so is the moon dot (``हँस`` is ``हंस``), and no glide stands between vowels (``आयेगा`` is ``आएगा``, ``गयी``
+    is ``गई``).
     """
     text = unicodedata.normalize("NFD", text).replace(_NUKTA, "").replace(_CHANDRABINDU, _ANUSVARA)
     text = _NASAL.sub(_ANUSVARA, unicodedata.normalize("NFC", text))

@@ -20,13 +20,19 @@ from nlp_lstm.evaluation.references import mean_order, plain_spelling, score_out
         ("वह आयेगा।", "वह आएगा."),
         ("दीजिये", "दीजिए"),
         ("आयी", "आई"),
+        ("गये", "गए"),
+        ("गयीं।", "गईं।"),
+        ("नयी साइकिल", "नई साइकिल"),
     ],
 )
 def test_spellings_of_a_word_are_one(one, other):
     assert plain_spelling(one) == plain_spelling(other)
 
 
-@pytest.mark.parametrize(("one", "other"), [("जा रहा हूँ", "जा रही हूँ"), ("पढ़ता", "पढ़ती"), ("नया", "नए"), ("समय", "सम")])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("जा रहा हूँ", "जा रही हूँ"), ("पढ़ता", "पढ़ती"), ("नया", "नए"), ("समय", "सम"), ("संयोग", "संओग"), ("मध्ये", "मध्ए")],
+)
 def test_other_words_stay_others(one, other):
     assert plain_spelling(one) != plain_spelling(other)
 
