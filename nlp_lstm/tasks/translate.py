@@ -108,6 +108,9 @@ class TranslationTask(Task):
     ) -> TranslationTask:
         pieces = PairPieces.learn(examples, size=settings.vocabulary, is_shared=settings.vocabularies == "shared")
         say(f"vocabulary: {pieces.facts()}")
+        num_long = len(examples) - len(cls(settings, pieces)._short(examples))
+        if num_long:
+            say(f"note: {num_long:,} training pairs are left out, a side has more than {LONGEST_SENTENCE} pieces")
         return cls(settings, pieces)
 
     @classmethod
@@ -177,7 +180,12 @@ class TranslationTask(Task):
         return 1 + max(len(cut.source_ids), len(cut.target_ids or ()))
 
     def encode(self, examples: Sequence[ParallelExample], folder: Path) -> list[CutPair]:
-        return [self.pieces.cut(example) for example in examples]
+        return self._short(examples)
+
+    def _short(self, examples: Sequence[ParallelExample]) -> list[CutPair]:
+        """Cut pairs, and leave out those that are longer than what is translated at once."""
+        cut = [self.pieces.cut(example) for example in examples]
+        return [pair for pair in cut if self.size(pair) <= 1 + LONGEST_SENTENCE]
 
     def encode_development(self, examples: Sequence[ParallelExample]) -> list[CutPair]:
         return [self.pieces.cut_source(example) for example in examples]

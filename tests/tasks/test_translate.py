@@ -183,6 +183,18 @@ def test_bleu_is_that_of_sacrebleu():
     assert expected.score > 60  # 32 of 40 are learnt by heart
 
 
+def test_pairs_longer_than_what_is_translated_at_once_are_left_out_and_counted(tmp_path):
+    told: list[str] = []
+    long = [
+        ParallelExample(source="A dog runs. " * 60, target="Kurz."),
+        ParallelExample(source="Short.", target="Das ist viel. " * 60),
+    ]
+    examples = [*pair_examples(), *long]
+    task = TranslationTask.prepare(tiny_translation_recipe().model, examples, say=told.append)
+    assert [pair.source for pair in task.encode(examples, tmp_path)] == [pair.source for pair in pair_examples()]
+    assert any("2 training pairs are left out, a side has more than 120 pieces" in line for line in told)
+
+
 def test_placeholders_and_numbers_come_through_whatever_was_learnt():
     texts = [
         "A dog %(count)d runs {0} <b>away</b>.",
