@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import unicodedata
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,8 +36,8 @@ class CutPair(ParallelExample):
 class PairPieces:
     """The subword models of two languages, or the one that they share.
 
-    Placeholders, addresses and numbers are copied: a mark stands for each in both languages (see
-    `nlp_lstm.text.copies`). Models without pieces for marks, as those of language models, spell them.
+    Texts are tidied before they are cut. Placeholders, addresses and numbers are copied: a mark stands for each in both
+    languages (see `nlp_lstm.text.copies`). Models without pieces for marks, as those of language models, spell them.
 
     Args:
         source: of the language that is read.
@@ -66,7 +67,7 @@ class PairPieces:
         def learn(texts: Iterable[str]) -> SubwordModel:
             return SubwordModel.train(filter(None, texts), size=size, character_coverage=1.0, symbols=MARKS)
 
-        pairs = [take_out_of_pair(example.source, example.target or "") for example in examples]
+        pairs = [take_out_of_pair(tidy(example.source), tidy(example.target or "")) for example in examples]
         if is_shared:
             return cls(learn(text for pair in pairs for text in (pair.source, pair.target)))
         return cls(learn(pair.source for pair in pairs), learn(pair.target for pair in pairs))
@@ -117,8 +118,8 @@ class PairPieces:
 
     def _marked(self, example: ParallelExample) -> TakenPair:
         """Both texts of a pair with marks for what they share, where there are marks."""
-        target = example.target or ""
-        return take_out_of_pair(example.source, target) if self.marks else TakenPair(example.source, target)
+        source, target = tidy(example.source), tidy(example.target or "")
+        return take_out_of_pair(source, target) if self.marks else TakenPair(source, target)
 
     def cut_source(self, example: ParallelExample) -> CutPair:
         """Cut the source alone, as translating needs no more; a pair that is cut stays as it is."""
@@ -134,7 +135,7 @@ class PairPieces:
         )
 
     def _taken(self, text: str) -> Taken:
-        return take_out(text) if self.marks else Taken(text)
+        return take_out(tidy(text)) if self.marks else Taken(tidy(text))
 
     def spell(self, ids: Sequence[int], copies: Sequence[str]) -> str:
         """Return what pieces of the target say, with the copies in place of their marks."""
@@ -186,3 +187,11 @@ class PairPieces:
             for start in range(0, len(word), step):
                 part = word[start : start + step]
                 yield part, len(self.source.encode(part))
+
+
+def tidy(text: str) -> str:
+    """Return a text with one space for all white space, line ends too, and its letters composed (NFC).
+
+    The same sentence is then cut the same way however its lines are broken.
+    """
+    return " ".join(unicodedata.normalize("NFC", text).split())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import unicodedata
 from itertools import pairwise
 from pathlib import Path
 
@@ -181,6 +182,19 @@ def test_bleu_is_that_of_sacrebleu():
     expected = sacrebleu.corpus_bleu([found.text for found in predictions], [[one.target for one in examples]])
     assert task.score(examples, predictions)["bleu"] == pytest.approx(expected.score, abs=1e-9)
     assert expected.score > 60  # 32 of 40 are learnt by heart
+
+
+@pytest.mark.parametrize("text", ["A dog runs\nacross the wet field.", "A  dog\truns across\u00a0the wet field."])
+def test_a_sentence_means_the_same_however_its_lines_are_broken(text):
+    assert tiny_translator().predict(text) == {"translation_text": TRANSLATED}
+
+
+def test_letters_mean_the_same_composed_and_decomposed():
+    task = prepared()
+    composed, decomposed = (unicodedata.normalize(form, "Fährt die Fähre ab?") for form in ("NFC", "NFD"))
+    cut = [task.pieces.cut(ParallelExample(source=text, target=text)) for text in (composed, decomposed)]
+    assert cut[0].source_ids == cut[1].source_ids
+    assert cut[0].target_ids == cut[1].target_ids
 
 
 def test_pairs_longer_than_what_is_translated_at_once_are_left_out_and_counted(tmp_path):
