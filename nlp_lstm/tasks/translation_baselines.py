@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import re
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -12,6 +14,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 MEMORY = "nearest training sentence"
 DICTIONARY = "word by word, dictionary of IBM model 1"
+
+MOST_PAIRS = 200_000  # that are learnt from; of more a random choice, and the names say so
 
 _AT_ONCE = 256  # sentences looked up together
 _PASSES = 5
@@ -79,16 +83,14 @@ def _model_1(
     target_words: Sequence[str],
 ) -> NDArray[np.int64]:
     """Return for each source word its likeliest target word; -1 where it has none. Words go with words only."""
-    source_pairs: list[int] = []
-    target_pairs: list[int] = []
-    group_sizes: list[int] = []
+    source_pairs, target_pairs, group_sizes = array("q"), array("q"), array("q")  # there are many millions
     source_is_word = [word[:1].isalnum() for word in source_words]
     target_is_word = [word[:1].isalnum() for word in target_words]
     for source, target in zip(sources, targets, strict=True):
         for word in target:
             partners = [other for other in source if source_is_word[other] == target_is_word[word]]
-            source_pairs += [_NOTHING, *partners]
-            target_pairs += [word] * (1 + len(partners))
+            source_pairs.extend((_NOTHING, *partners))
+            target_pairs.extend([word] * (1 + len(partners)))
             group_sizes.append(1 + len(partners))
     num_sources, num_targets = len(source_words), len(target_words)
     pairs, places = np.unique(np.array(source_pairs) * num_targets + np.array(target_pairs), return_inverse=True)
@@ -113,9 +115,12 @@ def baseline_translations(pairs: Sequence[tuple[str, str]], texts: Sequence[str]
         pairs: training texts with their translations.
         texts: to translate.
     """
+    note = ""
+    if len(pairs) > MOST_PAIRS:
+        pairs, note = random.Random(1).sample(pairs, MOST_PAIRS), f" ({MOST_PAIRS:,} pairs)"
     sources, targets = [source for source, _ in pairs], [target for _, target in pairs]
     dictionary = WordByWord(sources, targets)
     return {
-        MEMORY: nearest_translations(sources, targets, texts),
-        DICTIONARY: [dictionary.translate(text) for text in texts],
+        MEMORY + note: nearest_translations(sources, targets, texts),
+        DICTIONARY + note: [dictionary.translate(text) for text in texts],
     }
