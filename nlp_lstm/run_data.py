@@ -201,15 +201,16 @@ def _join_running(
 ) -> RunData:
     """Put the running text of all data sets together, that of the run's own data last: next to what is tested."""
     sides: dict[str, list[str]] = {}
+    kept_apart: dict[str, None] = {}
     if found.kind == "parallel":
-        sides = held_out_sentences(recipe.language)
-        for split in ("dev", "test"):
-            sides.setdefault(f"{found.name} {split}", []).extend(text_of(line) for line in parts[split])
+        held_out = held_out_sentences(recipe.language)
+        own = {f"{found.name} {split}": [text_of(line) for line in parts[split]] for split in ("dev", "test")}
+        sides = {**own, **held_out}
+        kept_apart = dict.fromkeys([found.name, *map(data_of, held_out)])
     sentences = ProtectedSentences(sides)
     texts: list[RunningText] = []
     sizes: dict[str, int] = {}
     removed: dict[str, Counter[str]] = {}
-    kept_apart = dict.fromkeys(data_of(name) for name in sides)
     for source in (*also, found):
         is_own = source is found
         text = parts["train"] if is_own else _read_running(source, recipe)
@@ -287,7 +288,7 @@ def _join_parallel(
         unlabelled=extra,
         sizes=sizes,
         removed=removed,
-        kept_apart=tuple(dict.fromkeys(data_of(name) for name in (*own, *sides[0], *sides[1]))),
+        kept_apart=tuple(dict.fromkeys([found.name, *(data_of(name) for name in (*sides[0], *sides[1]))])),
     )
 
 

@@ -77,7 +77,7 @@ def held_out_sentences(language: str) -> dict[str, list[str]]:
     of another, so all pairs are read.
 
     Returns:
-        The sentences by a name for messages, such as "multi30k test".
+        The sentences by a name for messages, such as "en-de of multi30k test".
     """
     texts_of_lecture = lecture_texts(language)
     held_out: dict[str, list[str]] = {LECTURE_NAME: texts_of_lecture} if texts_of_lecture else {}
@@ -85,13 +85,13 @@ def held_out_sentences(language: str) -> dict[str, list[str]]:
         for pair in language_pairs(name):
             found = find_at_hand(name, pair) if language in pair.languages else None
             for split, texts in (_sides(found, ("dev", "test"), pair, language) if found else {}).items():
-                held_out.setdefault(f"{name} {split}", []).extend(texts)
+                held_out[f"{pair.pair} of {name} {split}"] = texts
     return held_out
 
 
 def data_of(name: str) -> str:
-    """Return the data set of a name of held-out sentences: that of "multi30k test" is multi30k."""
-    return name if name == LECTURE_NAME else name.rpartition(" ")[0]
+    """Return the data set of a name of held-out sentences: that of "en-de of multi30k test" is multi30k."""
+    return name if name == LECTURE_NAME else name.rpartition(" of ")[2].rpartition(" ")[0]
 
 
 def _sides(found: FoundData, splits: Iterable[str], reading: ParallelSettings, language: str) -> dict[str, list[str]]:
