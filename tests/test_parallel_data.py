@@ -6,6 +6,7 @@ import random
 from collections import Counter
 
 import pytest
+from samples import without_corpora
 
 import nlp_lstm.reading_data as reading_module
 import nlp_lstm.recipes as recipes_module
@@ -87,13 +88,13 @@ def test_a_users_file_is_carved_and_no_held_out_side_is_learnt(recipe, tmp_path)
     greetings = [(f"Hello number {number}", "Hallo") for number in range(100)]  # one target on both sides of the cut
     write_jsonl(path, [(f"Text {number}", f"Wort {number}") for number in range(200)] + greetings + [("x", "")])
     told = []
-    data = read_run_data(recipe(), path, told.append)
+    with without_corpora():
+        data = read_run_data(recipe(), path, told.append)
     assert {example.target for example in data.training}.isdisjoint(
         {example.target for example in (*data.development, *data.test)}
     )
     assert data.removed["mine.jsonl"].total() > 50
-    assert data.kept_apart[0] == "mine.jsonl"
-    assert "lecture sentences" in data.kept_apart
+    assert data.kept_apart == ("mine.jsonl", "lecture sentences")
     assert any("1 pairs are left out, a side of them is empty" in line for line in told)
     assert any("training texts left out, in dev or test data" in line for line in told)
     assert told[0].startswith("note: ")

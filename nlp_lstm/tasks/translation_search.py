@@ -34,6 +34,10 @@ def search(
     """
     num_beams = max(asked.num_beams or settings.beams, asked.num_return_sequences)
     lengths = batch.source_lengths.tolist()
+    quota = _quota(batch, marks)
+    never_written: tuple[int, ...] = NEVER_WRITTEN
+    if quota is not None and not quota.counts.any():  # nothing to copy, as in most texts: cheaper
+        quota, never_written = None, (*NEVER_WRITTEN, *quota.ids)
     found = beam_search(
         join_steps([network.step for network in networks]),
         tuple(network.read(batch.source_ids, batch.source_lengths) for network in networks),
@@ -44,8 +48,8 @@ def search(
         length_penalty=settings.length_penalty if asked.length_penalty is None else asked.length_penalty,
         no_repeat_ngram_size=asked.no_repeat_ngram_size,
         num_return=num_beams if asked.coverage_penalty else asked.num_return_sequences,
-        excluded_ids=NEVER_WRITTEN,
-        quota=_quota(batch, marks),
+        excluded_ids=never_written,
+        quota=quota,
     )
     if not asked.coverage_penalty:
         return found

@@ -58,7 +58,8 @@ class TakenPair(NamedTuple):
 
 def take_out(text: str) -> Taken:
     """Return a text with a mark for each of its copies; the same copy has the same mark wherever it stands."""
-    copies = tuple(dict.fromkeys(_COPY.findall(text)))[: len(MARKS)]
+    found = sorted(dict.fromkeys(_COPY.findall(text)), key=lambda copy: copy not in MARKS)  # no mark may be left over
+    copies = tuple(found[: len(MARKS)])
     return Taken(_replace(text, copies), copies)
 
 

@@ -42,6 +42,11 @@ def test_of_many_copies_the_last_ones_stay():
     assert put_back(*taken) == text
 
 
+def test_a_mark_that_stands_in_a_text_behind_many_copies_comes_back():
+    text = " ".join([*(f"{{field{number}}}" for number in range(12)), MARKS[3]])
+    assert put_back(*take_out(text)) == text
+
+
 def test_of_a_pair_that_is_taken_which_both_hold_equally_often():
     pair = take_out_of_pair("{a} of 20 and 30, {b} {b}, %s", "{b} {b} {b}, {a} von 20 und dreißig, %s")
     assert pair.copies == ("{a}", "20", "%s")
