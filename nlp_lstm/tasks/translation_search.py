@@ -37,7 +37,8 @@ def search(
     quota = _quota(batch, marks)
     never_written: tuple[int, ...] = NEVER_WRITTEN
     if quota is not None and not quota.counts.any():  # nothing to copy, as in most texts: cheaper
-        quota, never_written = None, (*NEVER_WRITTEN, *quota.ids)
+        never_written = (*NEVER_WRITTEN, *quota.ids)
+        quota = None
     found = beam_search(
         join_steps([network.step for network in networks]),
         tuple(network.read(batch.source_ids, batch.source_lengths) for network in networks),
