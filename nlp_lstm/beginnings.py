@@ -1,4 +1,4 @@
-"""Opening the models that another network begins as, or reads the states of."""
+"""Opening the models that another network begins as, reads the states of, or learns from."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nlp_lstm.tasks.words import WordTask
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlierModel:
-    """A model that goes into another one: as what that begins as, or as states that it reads.
+    """A model that goes into another one: as what that begins as, as states that it reads, or as a teacher.
 
     Args:
         name: of its folder.
@@ -57,7 +57,7 @@ def open_beginning(name: str) -> AnyBeginning | TranslatorBeginning:
         CheckpointError: the folder is damaged.
         ConfigError: the model is of a task whose network has other parts.
     """
-    opened, described = _open(name)
+    opened, described = open_earlier(name)
     found = _language_model(opened, described)
     if found:
         return found
@@ -88,7 +88,7 @@ def open_context_model(name: str) -> Beginning | BidirectionalBeginning:
         CheckpointError: the folder is damaged.
         ConfigError: the model is of another task.
     """
-    opened, described = _open(name)
+    opened, described = open_earlier(name)
     found = _language_model(opened, described)
     if not found:
         raise ConfigError(f"context: {name} is a model of the task {opened.task.name}; give a language model")
@@ -117,7 +117,13 @@ def _find(name: str) -> Path:
     )
 
 
-def _open(name: str) -> tuple[OpenModel, str]:
+def open_earlier(name: str) -> tuple[OpenModel, str]:
+    """Open a model by its name or folder; return it with its name and the beginning of its weights' checksum.
+
+    Raises:
+        NotTrainedError: there is none.
+        CheckpointError: the folder is damaged.
+    """
     path = _find(name)
     opened = open_model(path)
     return opened, _described(path.name, opened.config)

@@ -102,7 +102,7 @@ class TextEstimator(BaseEstimator):
         recipe = load_recipe(self.recipe or self.usual_recipe, {**(self.changes or {}), **changes})
         if recipe.task != self.task:
             raise ConfigError(f'the recipe {self.recipe} is of the task "{recipe.task}"; give one of "{self.task}"')
-        if recipe.distillation.teachers:
+        if recipe.distillation.has_teachers:
             raise ConfigError("an estimator has no teachers; set distillation.teachers to 0 in changes")
         if not isinstance(self.validation_fraction, (int, float)) or not 0 <= self.validation_fraction < 1:
             raise ConfigError(f"validation_fraction is {shorten(self.validation_fraction)}; give a share below 1")

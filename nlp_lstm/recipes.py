@@ -31,13 +31,17 @@ class BaselineSettings(Settings):
 
 
 class DistillationSettings(Settings):
-    """Teachers: networks trained first, from whose answers the model learns besides its data (Hinton et al. 2015).
+    """Teachers: networks trained first, or trained models, from whose answers the model learns besides its data (Hinton
+    et al. 2015).
 
     A classifier learns the mean of their probabilities, a tagger that of each token. A translator learns further pairs:
     the training texts with the translation that the teachers write together (Kim and Rush 2016)."""
 
     teachers: int = Field(0, ge=0, le=50)
-    """How many, each with a seed of its own; 0 for none."""
+    """How many are trained first, each with a seed of its own; 0 for none."""
+    models: tuple[str, ...] = ()
+    """Trained models of the task, by name or folder, that teach as well or instead. All teachers have the same
+    vocabulary, as seeds of one recipe have; the model that learns may have another."""
     model: Mapping[str, Any] = Field(default_factory=dict)
     """Changes to the model settings for the teachers, as in ``{hidden: 400}``."""
     weight: float = Field(0.7, gt=0, le=1)
@@ -49,6 +53,11 @@ class DistillationSettings(Settings):
     running text, sentence by sentence."""
     share: float = Field(1.0, gt=0, le=1)
     """How much of the texts of those data sets is taken."""
+
+    @property
+    def has_teachers(self) -> bool:
+        """Whether there are any."""
+        return bool(self.teachers or self.models)
 
 
 class Recipe(Settings):

@@ -124,7 +124,7 @@ def read_run_data(recipe: Recipe, data: Path | None, say: Callable[[str], None])
         return _join_running(found, also, parts, recipe, say)
     if kind == "parallel":
         return _join_parallel(found, also, parts, recipe, say)
-    names = recipe.distillation.unlabelled if recipe.distillation.teachers else ()
+    names = recipe.distillation.unlabelled if recipe.distillation.has_teachers else ()
     unlabelled = _find_others(names, [found, *also], recipe, say)
     protected = {f"{found.name} {split}": [text_of(example) for example in parts[split]] for split in ("dev", "test")}
     others = _read_protected(name for name in catalogue().data if name != found.name)
@@ -165,7 +165,7 @@ def _join_sentences(
     found: FoundData, parts: Mapping[str, Sequence[Any]], recipe: Recipe, say: Callable[[str], None]
 ) -> RunData:
     """Put sentences that teachers tag beside those that are tagged already, without those of dev and test."""
-    names = recipe.distillation.unlabelled if recipe.distillation.teachers else ()
+    names = recipe.distillation.unlabelled if recipe.distillation.has_teachers else ()
     others = _find_others(names, [found], recipe, say, kinds=("tagged", "running"))
     texts = ProtectedTexts(
         {f"{found.name} {split}": [text_of(one) for one in parts[split]] for split in ("dev", "test")}
@@ -260,7 +260,7 @@ def _join_parallel(
     own: dict[str, Sequence[Any]] = {f"{found.name} {split}": parts[split] for split in ("dev", "test")}
     sides = [held_out_sentences(language) for language in (recipe.reading.source, recipe.reading.target)]
     protected = ProtectedPairs(own, *sides)
-    names = recipe.distillation.unlabelled if recipe.distillation.teachers else ()
+    names = recipe.distillation.unlabelled if recipe.distillation.has_teachers else ()
     unlabelled = _find_others(names, [found, *also], recipe, say)
     training: list[ParallelExample] = []
     extra: list[ParallelExample] = []

@@ -111,13 +111,13 @@ def run_recipe(
         folder=folder,
         data=run_data,
         vectors=vectors,
-        earlier=[read_earlier(name) for name in (*recipe.init, *recipe.context)],
+        earlier=[read_earlier(name) for name in (*recipe.init, *recipe.context, *recipe.distillation.models)],
         console=console,
         should_resume=should_resume,
     )
     training: Sequence[Any] = run_data.training
     rivals: dict[str, list[Any]] = {}
-    if recipe.distillation.teachers:
+    if recipe.distillation.has_teachers:
         training, rivals = distil(workshop, task)
     result = workshop.train(task, training, recipe.training, "", recipe.task)
     report = _evaluate_run(workshop, task, result, rivals)

@@ -9,7 +9,9 @@ from typing import Any
 
 from rich.console import Console
 
-from nlp_lstm.beginnings import EarlierModel
+from nlp_lstm.beginnings import EarlierModel, open_earlier
+from nlp_lstm.errors import DataError
+from nlp_lstm.inference.opening import OpenModel, check_together
 from nlp_lstm.opinions import gather_opinions
 from nlp_lstm.recipes import Recipe, change_model
 from nlp_lstm.run_data import RunData
@@ -29,7 +31,7 @@ class Workshop:
         folder: where everything goes.
         data: the examples.
         vectors: pretrained word vectors.
-        earlier: models that the network begins as, or whose states it reads.
+        earlier: models that the network begins as, whose states it reads, or that teach it.
         console: where to print; None prints nothing.
         should_resume: whether each training goes on from its checkpoint.
     """
@@ -99,13 +101,14 @@ def distil(workshop: Workshop, student: Task) -> tuple[list[Any], dict[str, list
         student: the task of the model that will learn from them; its labels are the teachers'.
 
     Raises:
-        ConfigError: the task cannot be distilled.
+        ConfigError: the task cannot be distilled, or trained teachers cannot answer together.
+        DataError: trained teachers have learnt what the student is tested on.
     """
     student.teach([], [], 1.0)  # a task that cannot be distilled says so before any training
     recipe, data = workshop.recipe, workshop.data
-    settings = change_model(recipe, recipe.distillation.model, "distillation.model")
-    task = tasks.get(recipe.task).prepare(settings, data.training, workshop.vectors)
-    models = []
+    trained = _open_teachers(recipe.distillation.models, data)
+    task = trained[0].task if trained else _prepare_teachers(workshop)
+    models = [teacher.model for teacher in trained]
     for number in range(recipe.distillation.teachers):
         workshop.say(f"teacher {number + 1} of {recipe.distillation.teachers}")
         seed = TEACHER_SEED * (1 + recipe.training.seed) + number
@@ -116,3 +119,37 @@ def distil(workshop: Workshop, student: Task) -> tuple[list[Any], dict[str, list
     answers = predict_examples(task, models, data.test)
     taught = student.teach(examples, opinions, recipe.distillation.weight)
     return taught, {f"ensemble of the {len(models)} teachers": answers}
+
+
+def _prepare_teachers(workshop: Workshop) -> Task:
+    recipe = workshop.recipe
+    settings = change_model(recipe, recipe.distillation.model, "distillation.model")
+    return tasks.get(recipe.task).prepare(settings, workshop.data.training, workshop.vectors)
+
+
+def _open_teachers(names: Sequence[str], data: RunData) -> list[OpenModel]:
+    """Open trained models that teach another one, by their names or folders.
+
+    Raises:
+        NotTrainedError: there is none.
+        CheckpointError: a folder is damaged.
+        ConfigError: they cannot answer together.
+        DataError: one has not kept apart what the run is tested on.
+    """
+    found = data.found
+    teachers = []
+    for name in names:
+        teacher, described = open_earlier(name)
+        if found.reading is None:  # a user's files
+            is_apart = teacher.config.trained_files == found.training_files()
+        else:
+            is_apart = found.name in teacher.config.kept_apart
+        if not is_apart:
+            raise DataError(
+                f"distillation.models: {described} learnt {teacher.config.data} and may know the test part of "
+                f"{found.name}; give models that were trained on {found.name}, too"
+            )
+        teachers.append(teacher)
+    if teachers:
+        check_together(teachers)
+    return teachers

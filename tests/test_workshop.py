@@ -19,7 +19,7 @@ from samples import (
 import nlp_lstm.opinions as opinions_module
 import nlp_lstm.workshop as workshop_module
 from nlp_lstm.data.example import ParallelExample
-from nlp_lstm.errors import CheckpointError, ConfigError
+from nlp_lstm.errors import CheckpointError, ConfigError, DataError
 from nlp_lstm.inference.opening import open_model
 from nlp_lstm.recipes import load_recipe
 from nlp_lstm.runs import run_recipe
@@ -220,6 +220,25 @@ def test_a_translator_learns_what_its_teachers_write_and_does_not_ask_them_twice
         tuple(row.split("\t")[:2]) for row in rows[:20]
     }
     assert not (result.folder / "opinions.jsonl").exists()
+
+
+def test_trained_models_teach_others_that_may_have_other_pieces(tmp_path):
+    header, *rows = PAIRS.read_text(encoding="utf-8").splitlines()
+    for name, turned in (("data", 0), ("other", 4)):
+        (tmp_path / name).mkdir()
+        moved = rows[turned:] + rows[:turned]
+        for split, part in (("train", moved[:20]), ("dev", moved[20:24]), ("test", moved[24:28])):
+            (tmp_path / name / f"{split}.tsv").write_text("\n".join([header, *part]) + "\n", encoding="utf-8")
+    taught = f"distillation.models=[{tmp_path}/teacher/model]"
+    with without_corpora():
+        for name, *overrides in (("teacher",), ("student", taught, "model.vocabulary=330")):
+            recipe = tiny_translation_recipe("baselines.words=false", *overrides, tokens=400)
+            run_recipe(recipe, tmp_path / name, data=tmp_path / "data")
+        with pytest.raises(DataError, match="may know the test part"):
+            run_recipe(recipe, tmp_path / "leak", data=tmp_path / "other")
+    assert "ensemble of the 1 teachers" in (tmp_path / "student" / "report.html").read_text(encoding="utf-8")
+    assert "of the task translate, which learnt" in (tmp_path / "student/model/README.md").read_text(encoding="utf-8")
+    assert not (tmp_path / "student" / "teacher-1").exists()
 
 
 def test_opinions_of_other_networks_are_not_taken(tmp_path):

@@ -32,6 +32,7 @@ from nlp_lstm.data.sources import (
     FolderSource,
     HubSource,
     Located,
+    OwnSource,
     Say,
     Source,
     SourceError,
@@ -102,6 +103,8 @@ class DataEntry(Entry):
     columns are. Of parallel texts ``for_pair`` sets it."""
     held_out: float = HELD_OUT
     """Of parallel texts: the share of the sentences that dev and test get each, where they have no files."""
+    made: bool = False
+    """Whether its texts are made by rules; those that it holds out are kept from no other training."""
     protected: bool = False
     """Whether no other training may contain the sentences of its dev and test splits, because scores on them are
     compared with other people's."""
@@ -262,7 +265,7 @@ def list_data() -> list[ListedEntry]:
     )
     for kind, entries in kinds:
         for name, entry in entries.items():
-            local = (FolderSource, CacheSource)
+            local = (FolderSource, CacheSource, OwnSource)
             fetch = tuple(source.label for source in entry.sources if not isinstance(source, local))
             here = [located.origin for variant in _variants(entry) for located in _at_hand(name, variant)]
             listed.append(
@@ -353,7 +356,7 @@ def _found_data(name: str, entry: DataEntry, located: Located) -> FoundData:
 def _at_hand(name: str, entry: DataEntry | VectorsEntry) -> Iterator[Located]:
     """Yield the places on this machine that have an entry's files."""
     for source in entry.sources:
-        if isinstance(source, (FolderSource, CacheSource)):
+        if isinstance(source, (FolderSource, CacheSource, OwnSource)):
             with contextlib.suppress(SourceError):
                 yield _reach(name, entry, source, say=say_nothing)
 
@@ -373,6 +376,8 @@ def _reach(name: str, entry: DataEntry | VectorsEntry, source: Source, *, say: S
         return sources.find_folder(source.of or name, entry.files)
     if isinstance(source, CacheSource):
         return sources.find_cached(source.of or name, entry.files, check_digests=isinstance(entry, DataEntry))
+    if isinstance(source, OwnSource):
+        return sources.find_own(entry.files)
     if isinstance(source, HubSource):
         if not isinstance(entry, DataEntry):
             raise SourceError("vectors are not read from the hub")

@@ -73,15 +73,15 @@ def pair_with(name: str, reading: ParallelSettings, language: str) -> ParallelSe
 def held_out_sentences(language: str) -> dict[str, list[str]]:
     """Return the dev and test sentences in a language of all parallel texts of the catalogue on this machine.
 
-    The lecture's sentences are among them. A sentence that one pair of languages holds out may be a training sentence
-    of another, so all pairs are read.
+    The lecture's sentences are among them, those that are made by rules are not. A sentence that one pair of languages
+    holds out may be a training sentence of another, so all pairs are read.
 
     Returns:
         The sentences by a name for messages, such as "en-de of multi30k test".
     """
     texts_of_lecture = lecture_texts(language)
     held_out: dict[str, list[str]] = {LECTURE_NAME: texts_of_lecture} if texts_of_lecture else {}
-    for name in catalogue().data:
+    for name in (name for name, entry in catalogue().data.items() if not entry.made):
         for pair in language_pairs(name):
             found = find_at_hand(name, pair) if language in pair.languages else None
             for split, texts in (_sides(found, ("dev", "test"), pair, language) if found else {}).items():

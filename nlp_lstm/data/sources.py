@@ -65,6 +65,17 @@ class CacheSource(Settings):
         return "user cache"
 
 
+class OwnSource(Settings):
+    """Files that come with nlp_lstm."""
+
+    kind: Literal["own"]
+
+    @property
+    def label(self) -> str:
+        """The source in words, for lists and messages."""
+        return "comes with nlp_lstm"
+
+
 class HubSource(Settings):
     """A data set on the Hugging Face hub, read through the library ``datasets``."""
 
@@ -148,7 +159,7 @@ class TrainedSource(Settings):
 
 
 Source = Annotated[
-    FolderSource | CacheSource | HubSource | PackageSource | PackagesSource | TrainedSource,
+    FolderSource | CacheSource | OwnSource | HubSource | PackageSource | PackagesSource | TrainedSource,
     Field(discriminator="kind"),
 ]
 
@@ -200,6 +211,17 @@ def find_folder(name: str, patterns: Sequence[str]) -> Located:
         raise SourceError(f"NLP_LSTM_DATA holds no folder {name}")
     match_files(folder, patterns)
     return Located(folder=folder, origin=f"folder {name} in NLP_LSTM_DATA")
+
+
+def find_own(patterns: Sequence[str]) -> Located:
+    """Find files that come with nlp_lstm.
+
+    Raises:
+        SourceError: one of them is not there.
+    """
+    folder = Path(__file__).parent
+    match_files(folder, patterns)
+    return Located(folder=folder, origin="nlp_lstm itself")
 
 
 def find_cached(name: str, patterns: Sequence[str], *, check_digests: bool = True) -> Located:
