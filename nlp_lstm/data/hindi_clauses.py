@@ -5,7 +5,7 @@ past, she, read a book    did not read    नहीं पढ़ी    (the past
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nlp_lstm.data import hindi
 from nlp_lstm.data.hindi import Agreement, agree
@@ -23,6 +23,8 @@ TENSES = {  # how often each is made, and which times of the lexicon go with it
     "must": (5, "future"),
     "should": (3, ""),
     "perfect": (6, ""),
+    "could": (4, "past"),
+    "tried": (4, "past"),
 }
 BASE, PAST, PARTICIPLE, ING = range(4)  # forms of an English verb
 _ERGATIVE = ("past", "perfect")
@@ -48,7 +50,11 @@ class Parts:
 
     def then(self, english: str, translation: str) -> Parts:
         """Return them with something behind in English and in front in Hindi."""
-        return Parts(join(self.english, english), join(translation, self.hindi), self.agreement, self.has_object)
+        return replace(self, english=join(self.english, english), hindi=join(translation, self.hindi))
+
+    def beside_verb(self, english: str, translation: str) -> Parts:
+        """Return them with something behind in both languages, where Hindi has how a thing is done."""
+        return replace(self, english=join(self.english, english), hindi=join(self.hindi, translation))
 
 
 def form(verb: Word, number: int) -> str:
@@ -86,12 +92,13 @@ def _helper(tense: str, subject: Phrase) -> tuple[str, int]:
         return english_be(subject, is_past=tense == "was"), ING
     if tense == "perfect":
         return english_have(subject), PARTICIPLE
-    helpers = {"future": "will", "can": "can", "should": "should", "past": "did", "used": "did"}
+    helpers = {"future": "will", "can": "can", "could": "could", "should": "should"}
+    helpers |= dict.fromkeys(("past", "used", "tried"), "did")
     return helpers.get(tense, english_do(subject)), BASE
 
 
 def _after_helper(verb: Word, tense: str, number: int) -> str:
-    before = {"want": "want to ", "must": "have to ", "used": "use to "}.get(tense, "")
+    before = {"want": "want to ", "must": "have to ", "used": "use to ", "tried": "try to "}.get(tense, "")
     return before + form(verb, number)
 
 
@@ -103,7 +110,7 @@ def english_verb(verb: Word, tense: str, subject: Phrase, *, is_negative: bool =
         tense: one of `TENSES`.
         subject: whom it agrees with.
         is_negative: whether it is denied.
-        adverb: such as "always", before the verb.
+        adverb: such as "always" and "never", before the verb or behind its helper.
     """
     helper, number = _helper(tense, subject)
     if is_negative:
@@ -114,14 +121,14 @@ def english_verb(verb: Word, tense: str, subject: Phrase, *, is_negative: bool =
     if tense == "habit":
         return join(adverb, third_person(base(verb)) if takes_s else base(verb))
     if tense == "past":
-        return form(verb, PAST)
-    if tense == "used":
-        return f"used to {base(verb)}"
+        return join(adverb, form(verb, PAST))
+    if tense in ("used", "tried"):
+        return f"{tense} to {base(verb)}"
     if tense == "want":
         return f"{'wants' if takes_s else 'want'} to {base(verb)}"
     if tense == "must":
         return f"{english_have(subject)} to {base(verb)}"
-    return f"{helper} {_after_helper(verb, tense, number)}"
+    return join(helper, adverb, _after_helper(verb, tense, number))
 
 
 def english_question(verb: Word, tense: str, subject: Phrase) -> str:
@@ -153,7 +160,7 @@ def hindi_clause(
         is_negative: whether it is denied.
         asked: a question word.
     """
-    is_ergative = tense in _ERGATIVE and verb.grammar.startswith("ne")
+    is_ergative = tense == "tried" or (tense in _ERGATIVE and verb.grammar.startswith("ne"))
     case = subject.direct
     agreement = subject.agreement
     if is_ergative:
@@ -175,6 +182,10 @@ def _hindi_verb(verb: Word, stem: str, tense: str, agreement: Agreement, *, is_n
     if tense == "want":
         wants = hindi.ends_clause("चाहता", agreement) if is_negative else f"{agree('चाहता', agreement)} {now}"
         return join(hindi.infinitive(stem), no, wants)
+    if tense == "tried":
+        return join(agree(hindi.infinitive(stem), THIRD, is_oblique=True), "की कोशिश", no, "की")
+    if tense == "could":
+        return join(no, stem, hindi.ends_clause("सका", agreement))
     if tense in ("habit", "can"):
         words, last = ("", hindi.habit(stem)) if tense == "habit" else (stem, "सकता")
         if is_negative:  # "is" is left out

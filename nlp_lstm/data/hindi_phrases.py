@@ -23,7 +23,17 @@ NUM_FORMS = 4  # of a verb: go, went, gone, going
 THIRD = Agreement()
 PLURAL = Agreement(is_plural=True)
 
-_NUMBERS = {"two": "दो", "three": "तीन", "four": "चार", "five": "पाँच", "six": "छह", "ten": "दस"}
+NUMBERS = {
+    "two": "दो",
+    "three": "तीन",
+    "four": "चार",
+    "five": "पाँच",
+    "six": "छह",
+    "seven": "सात",
+    "eight": "आठ",
+    "nine": "नौ",
+    "ten": "दस",
+}
 _AMOUNTS = {"many": "बहुत सारा", "some": "कुछ"}
 _POINTERS = {  # English singular and plural; Hindi direct and oblique, singular and plural
     ("this", "these"): (("यह", "इस"), ("ये", "इन")),
@@ -271,7 +281,7 @@ class PhraseMaker:
                 return _Before(
                     english, agree(amount, agreement), agree(amount, agreement, is_oblique=True), is_certain=False
                 )
-            english, number = self._random.choice(list(_NUMBERS.items()))
+            english, number = self._random.choice(list(NUMBERS.items()))
             return _Before(english, number, number, is_certain=False)
         if not word.uses & {"mass", "one"} and self.chance(0.15):
             names, forms = self._random.choice(list(_POINTERS.items()))

@@ -33,6 +33,7 @@ from nlp_lstm.data.hindi_clauses import (
 )
 from nlp_lstm.data.hindi_phrases import (
     FRIEND,
+    NUMBERS,
     PRONOUNS,
     SPEAKER,
     THIRD,
@@ -146,6 +147,12 @@ class SentenceMaker:
             self._is_somewhere: 4,
             self._is_someone: 2,
             self._is_more_so: 2,
+            self._is_most_so: 2,
+            self._is_this: 3,
+            self._is_called: 1,
+            self._how_is: 2,
+            self._is_old: 1,
+            self._if: 2,
             self._there_is: 4,
             self._has: 5,
             self._wants: 6,
@@ -173,7 +180,13 @@ class SentenceMaker:
             parts = parts.then(f"with {friend.english_object}", friend.with_postposition("के साथ"))
         elif self._chance(0.12) and not verb.uses & {"goal", "source", "inside"}:
             parts = parts.then(*self._place())
+        elif self._chance(0.12):
+            parts = parts.beside_verb(*self._time("manner"))
         adverb, use = "", TENSES[tense][1]
+        if tense in ("habit", "past", "future") and self._chance(0.05):
+            english = english_verb(verb, tense, subject, adverb="never")
+            denied = hindi_clause(verb, tense, subject, parts.beside_verb("", "कभी"), is_negative=True)
+            return Sentence(join(subject.english, english, parts.english), denied)
         if tense == "habit" and not is_negative and self._chance(0.08):
             chosen = self._phrases.word("time", "adverb")
             adverb, parts = chosen.english, parts.then("", chosen.hindi)
@@ -209,8 +222,8 @@ class SentenceMaker:
             return Parts(f"in {place.english_object}", f"{place.oblique} में")
         target, is_living = self._object(verb, subject)
         marker = verb.grammar.split()[-1]
-        if marker == "से":
-            return Parts(target.english_object, target.with_postposition("से"))
+        if marker in ("से", "पर"):
+            return Parts(target.english_object, target.with_postposition(marker))
         if marker in ("का", "की"):
             return Parts(target.english_object, target.owning(Agreement(is_feminine=marker == "की")))
         if marker == "ko" or (is_living and target.is_certain):
@@ -271,8 +284,10 @@ class SentenceMaker:
     def _place(self, *, is_seat: bool = False) -> tuple[str, str]:
         """Where something is."""
         roll = 0.7 if is_seat and self._chance(0.5) else self._random.random()
-        if roll < 0.1:
+        if roll < 0.07:
             return "at home", "घर पर"
+        if roll < 0.12:
+            return self._time("spot")
         if roll < 0.25:
             city = self._phrases.name("city")
             return f"in {city.english}", f"{city.oblique} में"
@@ -373,6 +388,78 @@ class SentenceMaker:
             join(thing.direct, compared, "से", "" if len(degrees) > 1 else "ज़्यादा", shown, being),
         )
 
+    def _is_most_so(self) -> Sentence:
+        thing, word = self._known_thing()
+        adjective = self._phrases.adjective(word)
+        if adjective is None or thing.is_many or word.uses & {"mass", "one"}:
+            return self._is_most_so()
+        degrees, (be, being) = adjective.english.split(), self._being(thing)
+        most = f"the {degrees[2]}" if len(degrees) > 2 else f"the most {degrees[0]}"
+        shown = agree(f"सबसे {adjective.hindi}", thing.agreement)
+        if self._chance(0.4):
+            english, place = self._place()
+            return Sentence(join(thing.english, be, most, english), join(thing.direct, place, shown, being))
+        noun = hindi.noun_forms(word.hindi, word.grammar).direct
+        shown = agree(f"सबसे {adjective.hindi}", Agreement(word.grammar.startswith("f")))
+        return Sentence(
+            join(thing.english, be, most, word.english.split("/")[0]), join(thing.direct, shown, noun, being)
+        )
+
+    def _is_this(self) -> Sentence:
+        """This is something, or whose it is."""
+        word = self._phrases.word("noun")
+        thing, (no, denied) = self._phrases.noun(word), self._not()
+        far, is_many = self._chance(0.4), thing.is_many
+        this = (("this", "these"), ("that", "those"))[far][is_many]
+        yah = (("यह", "ये"), ("वह", "वे"))[far][thing.agreement.is_plural]
+        be, being = ("are" if is_many else "is"), hindi.is_now(thing.agreement)
+        roll = self._random.random()
+        if roll < 0.12:
+            return Sentence(f"what {be} {this}", f"{yah} क्या {being}", "?")
+        if roll < 0.24 and not word.uses & {"person", "one"}:
+            singular, _, irregular = word.english.partition("/")
+            forms = hindi.noun_forms(word.hindi, word.grammar)
+            owned = (irregular or plural(singular), forms.direct_plural) if is_many else (singular, forms.direct)
+            whose = agree("किसका", thing.agreement)
+            return Sentence(join("whose", owned[0], be, this), join(yah, whose, owned[1], being), "?")
+        if roll < 0.36:
+            return Sentence(join(be, this, thing.english), join("क्या", yah, thing.direct, being), "?")
+        return Sentence(join(this, be, no, thing.english), join(yah, thing.direct, denied, being))
+
+    def _is_called(self) -> Sentence:
+        owner, name = self._phrases.anyone(), self._phrases.name()
+        english = f"{owner.possessive} name" if owner.is_pronoun else f"{owner.english}'s name"
+        whose = owner.owning(THIRD)
+        if self._chance(0.3):
+            return Sentence(f"what is {english}", f"{whose} नाम क्या है", "?")
+        return Sentence(f"{english} is {name.english}", f"{whose} नाम {name.direct} है")
+
+    def _how_is(self) -> Sentence:
+        thing, _ = self._known_thing()
+        be, being = self._being(thing)
+        return Sentence(join("how", be, thing.english), join(thing.direct, agree("कैसा", thing.agreement), being), "?")
+
+    def _is_old(self) -> Sentence:
+        someone = self._phrases.anyone()
+        be, being = self._being(someone)
+        if self._chance(0.4):
+            how = agree("कितने साल का", someone.agreement)
+            return Sentence(join("how old", be, someone.english), join(someone.direct, how, being), "?")
+        english, years = self._random.choice(list(NUMBERS.items()))
+        of_years = f"{years} साल {agree('का', someone.agreement)}"
+        return Sentence(join(someone.english, be, f"{english} years old"), join(someone.direct, of_years, being))
+
+    def _if(self) -> Sentence:
+        """If one thing happens, another will."""
+        subject, verb = self._phrases.anyone(), self._phrases.word("verb")
+        parts = self._parts(verb, subject)
+        condition = join("if", subject.english, english_verb(verb, "habit", subject), parts.english)
+        happens = join("अगर", hindi_clause(verb, "future", subject, parts), "तो")
+        other, then = self._phrases.anyone(), self._phrases.word("verb")
+        parts = self._parts(then, other)
+        english = join(other.english, english_verb(then, "future", other), parts.english)
+        return Sentence(f"{condition}, {english}", join(happens, hindi_clause(then, "future", other, parts)))
+
     def _is_somewhere(self) -> Sentence:
         thing, _ = self._known_thing()
         (be, being), (no, denied) = self._being(thing), self._not()
@@ -400,6 +487,8 @@ class SentenceMaker:
             self._random.choice([one for one in self._lexicon.words("noun") if not one.uses & {"one", "kin"}])
         )
         (be, being), (english, place) = self._being(thing), self._place()
+        if self._chance(0.2) and thing.english.split()[0] not in ("a", "an", "some", "many", *NUMBERS):
+            return Sentence(join("there", be, "no", thing.english, english), join(place, thing.direct, "नहीं", being))
         return Sentence(join("there", be, thing.english, english), join(place, thing.direct, being))
 
     # Having and feeling
