@@ -20,7 +20,8 @@ from nlp_lstm.errors import ConfigError
 
 DecoderState = Any
 """What a model carries from step to step: tensors whose first dimension is rows, or None, in any nesting of tuples,
-NamedTuples, lists and dictionaries."""
+NamedTuples, lists and dictionaries. In a NamedTuple whose ``per_sentence`` is true the first dimension is sentences: what
+all beams of a sentence have in common, such as an encoder's outputs, is neither copied nor moved."""
 
 Step = Callable[[Tensor, DecoderState], tuple[Tensor, DecoderState]]
 """One step of a model: the last tokens (`rows`) and the state give the logits (`rows vocab`) and the next state."""
@@ -75,6 +76,18 @@ def select_rows(state: DecoderState, index: Int[Tensor, " rows"]) -> DecoderStat
         f"a decoder state holds a {type(state).__name__}; it may hold tensors (rows first) and None, in tuples, "
         "NamedTuples, lists and dictionaries: keep what is not per row out of the state"
     )
+
+
+def _select_beams(state: DecoderState, rows: Int[Tensor, " rows"], sentences: Int[Tensor, " sentence"]) -> DecoderState:
+    """Return the state of the rows that the beams go on from; what is per sentence, of the sentences."""
+    if getattr(state, "per_sentence", False):
+        return state if len(sentences) == len(state[0]) else select_rows(state, sentences)
+    if isinstance(state, (tuple, list)):
+        parts = [_select_beams(part, rows, sentences) for part in state]
+        return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
+    if isinstance(state, dict):
+        return {key: _select_beams(part, rows, sentences) for key, part in state.items()}
+    return select_rows(state, rows)
 
 
 def length_normaliser(length: int, alpha: float) -> float:
@@ -166,7 +179,7 @@ def beam_search(
         beams = select_rows(beams, kept)
         owed = None if owed is None else owed._replace(counts=owed.counts[kept], max_steps=owed.max_steps[kept])
         tokens = beams.history[:, :, -1].flatten()
-        state = select_rows(state, beams.rows.flatten())
+        state = _select_beams(state, beams.rows.flatten(), kept)
     return [answer.hypotheses for answer in answers]
 
 

@@ -38,6 +38,11 @@ class Memory(NamedTuple):
     values: Rows
     mask: Bool[Tensor, "batch time"]
 
+    @property
+    def per_sentence(self) -> bool:
+        """Whether a search keeps it once for all beams of a sentence."""
+        return True
+
 
 class Attended(NamedTuple):
     """What attention gives.

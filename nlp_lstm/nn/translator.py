@@ -37,7 +37,7 @@ class DecoderState(NamedTuple):
         layers: one state a layer.
         fed: the combined vector of the last word, zeros at first.
         position: how many words were written.
-        memory: what is looked at.
+        memory: what is looked at; of each source once, where several rows write translations of it, next to each other.
     """
 
     layers: tuple[State, ...]
@@ -216,12 +216,16 @@ class Decoder(nn.Module):
             stepped = cell.step(cell.project(inputs[:, None])[:, 0], layer_state)
             layers.append(stepped)
             inputs = stepped.hidden if masks is None else stepped.hidden * masks[number]
-        queries = inputs[:, None] if layers else inputs[:, None, :0]
-        attended = self.attention(queries, state.memory, state.position[:, None])
-        fed = self._combine(attended.contexts, queries, parts.combine)[:, 0]
+        queries = inputs if layers else inputs[:, :0]
+        num_sources = state.memory.mask.shape[0]
+        beams = (num_sources, inputs.shape[0] // num_sources)  # rows that look at the same source ask together
+        queries = queries.unflatten(0, beams)
+        attended = self.attention(queries, state.memory, state.position.unflatten(0, beams))
+        fed = self._combine(attended.contexts, queries, parts.combine).flatten(0, 1)
         if masks is not None:
             fed = fed * masks[-1]
-        return DecoderState(tuple(layers), fed, state.position + 1, state.memory), attended.weights
+        weights = attended.weights.flatten(0, 1)[:, None]
+        return DecoderState(tuple(layers), fed, state.position + 1, state.memory), weights
 
     def _combine(
         self,

@@ -15,13 +15,24 @@ from nlp_lstm.errors import ConfigError
 EOS = 1
 
 
+class Common(NamedTuple):
+    bias: Tensor
+
+    @property
+    def per_sentence(self) -> bool:
+        return True
+
+
 class Carried(NamedTuple):
     hidden: Tensor
-    extra: tuple[Tensor | None, dict[str, Tensor]]
+    extra: tuple[Tensor | None, dict[str, Common]]
 
 
 class ToyModel:
-    """A random recurrent net in float64, whose state is a nest of all allowed kinds. It counts the rows it is given."""
+    """A random recurrent net in float64, whose state is a nest of all allowed kinds. It counts the rows it is given.
+
+    The beams of a sentence have their bias in common.
+    """
 
     def __init__(self, vocab_size: int, seed: int, num_rows: int = 1, end_bias: float = 0.0) -> None:
         generator = torch.Generator().manual_seed(seed)
@@ -36,12 +47,15 @@ class ToyModel:
         self.rows_seen: list[int] = []
 
     def state(self, rows: slice = slice(None)) -> Carried:
-        return Carried(hidden=self.initial[rows], extra=(None, {"bias": self.bias[rows]}))
+        return Carried(hidden=self.initial[rows], extra=(None, {"bias": Common(self.bias[rows])}))
 
     def step(self, tokens: Tensor, state: Carried) -> tuple[Tensor, Carried]:
         self.rows_seen.append(len(tokens))
         hidden = torch.tanh(state.hidden @ self.recurrent + self.embedding[tokens])
-        return hidden @ self.readout + state.extra[1]["bias"], state._replace(hidden=hidden)
+        bias = state.extra[1]["bias"].bias
+        rows_a_sentence = len(tokens) // len(bias)
+        logits = hidden @ self.readout + bias.repeat_interleave(rows_a_sentence, dim=0)
+        return logits, state._replace(hidden=hidden)
 
 
 def log_probs_by_hand(model: ToyModel, row: int, ids: tuple[int, ...]) -> list[float]:
