@@ -20,8 +20,8 @@ from nlp_lstm.errors import ConfigError
 
 DecoderState = Any
 """What a model carries from step to step: tensors whose first dimension is rows, or None, in any nesting of tuples,
-NamedTuples, lists and dictionaries. In a NamedTuple whose ``per_sentence`` is true the first dimension is sentences: what
-all beams of a sentence have in common, such as an encoder's outputs, is neither copied nor moved."""
+NamedTuples, lists and dictionaries. In a NamedTuple whose ``per_sentence`` is true the first dimension is sentences:
+what all beams of a sentence have in common, such as an encoder's outputs, is neither copied nor moved."""
 
 Step = Callable[[Tensor, DecoderState], tuple[Tensor, DecoderState]]
 """One step of a model: the last tokens (`rows`) and the state give the logits (`rows vocab`) and the next state."""

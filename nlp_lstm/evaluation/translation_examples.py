@@ -1,15 +1,20 @@
-"""Translations to read: the best and the worst outputs beside source and reference, and where the decoder looked."""
+"""Translations to read: the best and the worst outputs, those that lost placeholders, and where the decoder looked."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from nlp_lstm.evaluation import plots
-from nlp_lstm.evaluation.report import MarkedLine, MarkedText, MarkedToken, Plot
+from nlp_lstm.evaluation.report import Cell, MarkedLine, MarkedText, MarkedToken, Plot, Section, Table
 from nlp_lstm.evaluation.translation import ScoredTranslation, split_words
+from nlp_lstm.text.placeholders import find_placeholders
 
 _LONGEST_TEXT = 400
 """Characters shown of one text."""
+
+MOST_LOST = 50
+"""Sentences shown that lost a placeholder."""
 
 _SHORTEST_PLOT, _LONGEST_PLOT = 2, 30
 """Tokens on each side of a heat map."""
@@ -89,3 +94,17 @@ def _shown(text: str) -> str:
     """The text on one line, cut to `_LONGEST_TEXT` characters."""
     line = " ".join(text.split())
     return line if len(line) <= _LONGEST_TEXT else line[: _LONGEST_TEXT - 1].rstrip() + "…"
+
+
+def lost_placeholders(translations: Sequence[ScoredTranslation]) -> Section | None:
+    """Return the sentences whose translations lack placeholders of the source, None where none does."""
+    rows: list[list[Cell]] = []
+    for one in translations:
+        lost = Counter(find_placeholders(one.source)) - Counter(find_placeholders(one.output))
+        if lost:
+            rows.append([" ".join(lost.elements()), one.source, one.output])
+    if not rows:
+        return None
+    note = f"The first {MOST_LOST} of {len(rows):,}." if len(rows) > MOST_LOST else ""
+    table = Table(columns=["Lost", "Source", "Translation"], rows=rows[:MOST_LOST], note=note)
+    return Section(title="Lost placeholders", blocks=[table])

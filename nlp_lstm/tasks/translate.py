@@ -24,7 +24,7 @@ from nlp_lstm.decoding.beam import Hypothesis
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError
 from nlp_lstm.evaluation.report import Report, Section
 from nlp_lstm.evaluation.translation import CorpusCounts
-from nlp_lstm.evaluation.translation_examples import attention_plots
+from nlp_lstm.evaluation.translation_examples import attention_plots, lost_placeholders
 from nlp_lstm.evaluation.translation_report import translation_report
 from nlp_lstm.nn.attention import attentions
 from nlp_lstm.nn.dropout import drop_ids
@@ -391,10 +391,12 @@ class TranslationTask(Task):
         training: Sequence[ParallelExample] | None = None,
         rivals: Mapping[str, Sequence[Translated]] | None = None,
     ) -> Report:
+        translations = [scored(*pair) for pair in zip(examples, predictions, strict=True)]
+        lost = lost_placeholders(translations)
         counts = [count_kept(example.source, found.text) for example, found in zip(examples, predictions, strict=True)]
         total = sum(count.total for count in counts)
         return translation_report(
-            [scored(*pair) for pair in zip(examples, predictions, strict=True)],
+            translations,
             title=title,
             subtitle=subtitle,
             task=self.name,
@@ -404,6 +406,7 @@ class TranslationTask(Task):
                 for name, found in (rivals or {}).items()
             },
             placeholders=(sum(count.kept for count in counts), total) if total else None,
+            sections=[lost] if lost else [],
         )
 
 

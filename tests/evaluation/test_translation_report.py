@@ -9,7 +9,7 @@ from translations import PAIRS, translate
 from nlp_lstm.errors import DataError
 from nlp_lstm.evaluation.report import Section, TextBlock
 from nlp_lstm.evaluation.translation import CorpusCounts, ScoredTranslation, corpus_score, paired_difference
-from nlp_lstm.evaluation.translation_examples import attention_plots, best_and_worst
+from nlp_lstm.evaluation.translation_examples import MOST_LOST, attention_plots, best_and_worst, lost_placeholders
 from nlp_lstm.evaluation.translation_report import length_buckets, placeholder_figure, translation_report
 
 ODD = [
@@ -229,3 +229,16 @@ def test_impossible_numbers_of_placeholders_are_refused():
     for kept, total in ((5, 4), (-1, 4), (0, 0)):
         with pytest.raises(DataError, match=f"{kept} of {total} placeholders"):
             placeholder_figure(kept, total)
+
+
+def test_sentences_that_lost_placeholders_are_listed():
+    kept = ScoredTranslation(source="Open {name}", reference="{name} öffnen", output="{name} öffnen")
+    lost = ScoredTranslation(source="Delete %d of {all}", reference="%d von {all} löschen", output="{all} löschen")
+    section = lost_placeholders([kept, lost])
+    assert section is not None
+    (table,) = section.blocks
+    assert table.rows == [["%d", "Delete %d of {all}", "{all} löschen"]]
+    assert lost_placeholders([kept]) is None
+    (many,) = lost_placeholders([lost] * 60).blocks
+    assert len(many.rows) == MOST_LOST
+    assert many.note == "The first 50 of 60."
