@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from nlp_lstm.evaluation import plots
 from nlp_lstm.evaluation.report import Cell, MarkedLine, MarkedText, MarkedToken, Plot, Section, Table
 from nlp_lstm.evaluation.translation import ScoredTranslation, split_words
-from nlp_lstm.text.placeholders import find_placeholders
 
 _LONGEST_TEXT = 400
 """Characters shown of one text."""
@@ -96,15 +94,13 @@ def _shown(text: str) -> str:
     return line if len(line) <= _LONGEST_TEXT else line[: _LONGEST_TEXT - 1].rstrip() + "…"
 
 
-def lost_placeholders(translations: Sequence[ScoredTranslation]) -> Section | None:
-    """Return the sentences whose translations lack placeholders of the source, None where none does."""
-    rows: list[list[Cell]] = []
-    for one in translations:
-        lost = Counter(find_placeholders(one.source)) - Counter(find_placeholders(one.output))
-        if lost:
-            rows.append([" ".join(lost.elements()), one.source, one.output])
-    if not rows:
-        return None
-    note = f"The first {MOST_LOST} of {len(rows):,}." if len(rows) > MOST_LOST else ""
-    table = Table(columns=["Lost", "Source", "Translation"], rows=rows[:MOST_LOST], note=note)
+def lost_placeholders(lost: Sequence[tuple[Sequence[str], str, str]]) -> Section:
+    """Return the sentences that lost placeholders.
+
+    Args:
+        lost: of each sentence the placeholders, the source and the translation that lacks them.
+    """
+    rows: list[list[Cell]] = [[" ".join(names), source, output] for names, source, output in lost[:MOST_LOST]]
+    note = f"The first {MOST_LOST} of {len(lost):,}." if len(lost) > MOST_LOST else ""
+    table = Table(columns=["Lost", "Source", "Translation"], rows=rows, note=note)
     return Section(title="Lost placeholders", blocks=[table])

@@ -53,7 +53,7 @@ from nlp_lstm.tasks.translation_results import (
 )
 from nlp_lstm.tasks.translation_search import search, where_it_looked
 from nlp_lstm.text.copies import put_back
-from nlp_lstm.text.placeholders import count_kept
+from nlp_lstm.text.placeholders import count_kept, find_lost
 from nlp_lstm.text.tokenize import Tokenizer
 from nlp_lstm.text.units import EOS_ID, PAD_ID, UNK_ID
 from nlp_lstm.text.vectors import WordVectors
@@ -392,7 +392,8 @@ class TranslationTask(Task):
         rivals: Mapping[str, Sequence[Translated]] | None = None,
     ) -> Report:
         translations = [scored(*pair) for pair in zip(examples, predictions, strict=True)]
-        lost = lost_placeholders(translations)
+        found = ((find_lost(one.source, one.output), one.source, one.output) for one in translations)
+        lost = [sentence for sentence in found if sentence[0]]
         counts = [count_kept(example.source, found.text) for example, found in zip(examples, predictions, strict=True)]
         total = sum(count.total for count in counts)
         return translation_report(
@@ -406,7 +407,7 @@ class TranslationTask(Task):
                 for name, found in (rivals or {}).items()
             },
             placeholders=(sum(count.kept for count in counts), total) if total else None,
-            sections=[lost] if lost else [],
+            sections=[lost_placeholders(lost)] if lost else [],
         )
 
 

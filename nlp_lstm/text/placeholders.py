@@ -58,3 +58,13 @@ def count_kept(source: str, translation: str) -> KeptCount:
     """Return how many placeholders of the source a translation has as well, wherever they stand."""
     wanted = Counter(find_placeholders(source))
     return KeptCount(kept=(wanted & Counter(find_placeholders(translation))).total(), total=wanted.total())
+
+
+def find_lost(source: str, translation: str) -> list[str]:
+    """Return the placeholders of the source that a translation has not, or less often, in their order.
+
+    Example:
+        >>> find_lost("Delete %d of {all}", "{all} löschen")
+        ['%d']
+    """
+    return list((Counter(find_placeholders(source)) - Counter(find_placeholders(translation))).elements())

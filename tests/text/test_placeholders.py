@@ -1,6 +1,6 @@
 import pytest
 
-from nlp_lstm.text.placeholders import KeptCount, count_kept, find_placeholders
+from nlp_lstm.text.placeholders import KeptCount, count_kept, find_lost, find_placeholders
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,8 @@ def test_what_only_looks_like_one_is_text(text):
 )
 def test_a_placeholder_is_kept_as_often_as_both_have_it(source, translation, count):
     assert count_kept(source, translation) == count
+
+
+def test_lost_placeholders_are_those_that_a_translation_has_less_often():
+    assert find_lost("%s of %s in {name}", "{name}: %s") == ["%s"]
+    assert find_lost("Open {name}", "{name} öffnen") == []
