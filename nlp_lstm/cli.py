@@ -80,7 +80,16 @@ def run(
     from nlp_lstm.recipes import load_recipe
     from nlp_lstm.run_folders import RECIPE_NAME, latest_run_folder, new_run_folder, read_status
     from nlp_lstm.runs import run_recipe, run_seeds
+    from nlp_lstm.training.processes import is_helper, is_one_of_several
 
+    if is_one_of_several():
+        from nlp_lstm.joint_runs import help_run, run_with_others
+
+        if seeds > 1:
+            raise ConfigError("several processes train one model together; leave out --seeds")
+        if is_helper():
+            help_run()
+            return
     parent, name = Path("runs"), Path(recipe).stem
     if resume:
         output = output or latest_run_folder(parent, name)
@@ -93,7 +102,9 @@ def run(
         if output.exists() and any(output.iterdir()):
             raise ConfigError(f"{output} is not empty; choose another --output, or go on with --resume")
     console = Console()
-    if seeds > 1:
+    if is_one_of_several():
+        result = run_with_others(settings, output, data=data, should_resume=resume, console=console)
+    elif seeds > 1:
         result = run_seeds(settings, output, num_seeds=seeds, data=data, should_resume=resume, console=console)
     else:
         result = run_recipe(settings, output, data=data, should_resume=resume, console=console)

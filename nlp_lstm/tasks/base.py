@@ -169,6 +169,20 @@ class Task(Predictor):
         """
         return shuffled_batches([self.size(example) for example in examples], batch_tokens, seed=seed, epoch=epoch)
 
+    def take_rows(self, part: Any, process: int, num_processes: int) -> Any:
+        """Return one process's share of the rows of a part, where several train together; None where it has none.
+
+        Args:
+            part: one of those that `plan_epoch` gave.
+            process: counted from 0.
+            num_processes: of all.
+        """
+        return part[process::num_processes] or None
+
+    def loss_size(self, batch: Any) -> int:
+        """Return how many terms a batch's loss is the mean of."""
+        return int(batch.num_tokens)
+
     def training_batch(self, examples: Sequence[Any], part: Any, carried: Mapping[str, Tensor]) -> Any:
         """Return the batch of one part of the plan.
 

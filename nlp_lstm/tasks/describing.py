@@ -166,6 +166,10 @@ class DescriptionTask(DescriptionPredictor, Task):
         batches = shuffled_batches([_mean_length(one) for one in examples], batch_tokens, seed=seed, epoch=epoch)
         return [TrainingPart(batch, f"{seed}/{epoch}/{number}") for number, batch in enumerate(batches)]
 
+    def take_rows(self, part: TrainingPart, process: int, num_processes: int) -> TrainingPart | None:
+        rows = part.rows[process::num_processes]
+        return TrainingPart(rows, f"{part.seed}/{process}") if rows else None
+
     def training_batch(self, examples: Sequence[Seen], part: TrainingPart, carried: Mapping[str, Tensor]) -> SeenBatch:
         """Return what a part sees, each with one of its sentences."""
         generator = random.Random(part.seed)

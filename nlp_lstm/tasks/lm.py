@@ -228,6 +228,10 @@ class LanguageTask(Task):
         parts: Sequence[StreamPart] = examples.plan(batch_tokens, window=self.settings.window, noise=noise)
         return parts
 
+    def take_rows(self, part: StreamPart, process: int, num_processes: int) -> StreamPart | None:
+        own = part._replace(process=process, num_processes=num_processes)
+        return own if process < part.rows else None
+
     def training_batch(self, examples: Any, part: StreamPart, carried: Mapping[str, Tensor]) -> StreamBatch:
         ids = torch.from_numpy(examples.read(part))
         return StreamBatch(ids=ids[:, :-1], next_ids=ids[:, 1:], carried=carried if part.start else {})

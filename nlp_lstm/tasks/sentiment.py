@@ -180,6 +180,11 @@ class ClassificationTask(WordTask, ClassificationPredictor):
         targets = torch.tensor([self._target_row(part.target) for _, part in found])
         return Parts(*(torch.tensor(column) for column in columns)), targets
 
+    def loss_size(self, batch: LabelledBatch) -> int:
+        """Return the texts, and those with phrases inside once more; with balanced classes their weights differ."""
+        with_parts = 0 if batch.parts is None else len(batch.parts.rows.unique())
+        return len(batch.tokens.lengths) + with_parts
+
     def loss(self, model: nn.Module, outputs: Tensor, batch: LabelledBatch) -> Tensor:
         """Return the mean cross-entropy to the targets, in nats per text.
 

@@ -251,6 +251,12 @@ class SeriesTask(Task, SeriesPredictor):
         found = None if label is None else self.labels.get(label)
         return NOT_ASKED if found is None else found
 
+    def loss_size(self, batch: SeriesBatch) -> int:
+        if batch.targets is None:
+            return 0
+        is_known = ~batch.targets.isnan() if self.settings.answers == "value" else batch.targets != NOT_ASKED
+        return int(is_known.sum())
+
     def loss(self, model: nn.Module, outputs: Tensor, batch: SeriesBatch) -> Tensor:
         """Return the mean negative log-likelihood in nats, or the mean squared error in variances of the training data,
         over the answers that are known."""

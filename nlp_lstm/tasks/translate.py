@@ -197,6 +197,10 @@ class TranslationTask(Task):
         batches = shuffled_batches(sizes, batch_tokens, seed=seed, epoch=epoch)
         return [TrainingPart(batch, f"{seed}/{epoch}/{number}") for number, batch in enumerate(batches)]
 
+    def take_rows(self, part: TrainingPart, process: int, num_processes: int) -> TrainingPart | None:
+        rows = part.rows[process::num_processes]
+        return TrainingPart(rows, f"{part.seed}/{process}") if rows else None
+
     def training_batch(
         self, examples: Sequence[ParallelExample], part: TrainingPart, carried: Mapping[str, Tensor]
     ) -> PairBatch:
@@ -230,6 +234,9 @@ class TranslationTask(Task):
             return replace(batch, copies=tuple(one.copies for one in sources))
         cut = [self.pieces.cut(example) for example in examples]
         return make_pair_batch([one.source_ids for one in cut], [one.target_ids or () for one in cut], pad_to=pad_to)
+
+    def loss_size(self, batch: PairBatch) -> int:
+        return int((_known(batch.next_ids) != PAD_ID).sum())
 
     def loss(self, model: nn.Module, outputs: Written, batch: PairBatch) -> Tensor:
         """Return the mean negative log-likelihood in nats per piece of the translation, smoothed."""

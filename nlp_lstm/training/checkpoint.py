@@ -30,6 +30,7 @@ class TrainingState:
     Args:
         fingerprint: of the recipe and the data; a checkpoint of another run is refused.
         machine: what makes roundings differ between machines; on another one training goes on with a note.
+        num_processes: that train together, each with states of its own; others are refused.
         step: optimiser steps taken.
         epoch: how many times the data was gone through.
         batch: batches done in this epoch.
@@ -45,6 +46,7 @@ class TrainingState:
 
     fingerprint: str
     machine: str = ""
+    num_processes: int = 1
     step: int = 0
     epoch: int = 0
     batch: int = 0
@@ -100,6 +102,13 @@ def load_checkpoint(
     average: WeightAverage,
 ) -> tuple[TrainingState, dict[str, Tensor], dict[str, Tensor]]:
     """Put a checkpoint back.
+
+    Args:
+        path: the file.
+        fingerprint: of the run that goes on.
+        model: takes the weights.
+        optimizer: takes its state.
+        average: takes the averaged weights.
 
     Returns:
         The counters, the best weights so far (empty when there was no evaluation yet), and what the next batch begins

@@ -7,11 +7,14 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
+from nlp_lstm.training.processes import is_one_of_several
+
 
 class InterruptFlag:
     """Turns the first Ctrl-C into a flag while it is entered; a second one interrupts at once.
 
-    Outside the main thread, where Python takes no signal handlers, it does nothing.
+    Of several processes that train together none does that: their launcher passes the signal on once more. Outside
+    the main thread, where Python takes no signal handlers, it does nothing.
     """
 
     def __init__(self) -> None:
@@ -30,6 +33,6 @@ class InterruptFlag:
             signal.signal(signal.SIGINT, self._previous)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.is_set:
+        if self.is_set and not is_one_of_several():
             raise KeyboardInterrupt
         self.is_set = True

@@ -22,7 +22,7 @@ from pydantic import Field
 from rich.console import Console
 from torch import Tensor, nn
 
-from nlp_lstm.errors import ConfigError, DataError
+from nlp_lstm.errors import CheckpointError, ConfigError, DataError
 from nlp_lstm.nn.precision import check_bf16, has_fast_bf16
 from nlp_lstm.nn.sensitivity import recorded_inputs
 from nlp_lstm.nn.transfer import parameters_by_depth
@@ -32,6 +32,7 @@ from nlp_lstm.training.checkpoint import TrainingState, load_checkpoint, save_ch
 from nlp_lstm.training.interrupt import InterruptFlag
 from nlp_lstm.training.memory import measure_memory
 from nlp_lstm.training.optim import WeightAverage, learning_rate_factor, make_optimizer, should_start_average
+from nlp_lstm.training.processes import Processes
 from nlp_lstm.training.tracking import Tracker
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
@@ -134,14 +135,14 @@ def train(
         KeyboardInterrupt: Ctrl-C; a checkpoint has been written.
     """
     run = _Run(task, training, development, settings, folder)
-    if should_resume and run.checkpoint.is_file():
+    if run.processes.agree(should_resume and run.checkpoint.is_file()):
         run.resume()
     tracker = Tracker(folder, run.tokens, description=description, console=console, done_tokens=run.state.tokens)
     with tracker, InterruptFlag() as interrupt:
         for note in run.notes:
             tracker.say(note)
         for _ in run.steps(tracker):
-            if interrupt.is_set:
+            if run.processes.add(interrupt.is_set)[0]:
                 run.save()
                 tracker.say(f"stopped at {run.state.tokens:,} tokens; with --resume the same command goes on from here")
                 raise KeyboardInterrupt
@@ -170,6 +171,7 @@ class _Run:
         self.checkpoint = folder / CHECKPOINT_NAME
         self.use_bf16 = settings.precision == "bf16" or (settings.precision == "auto" and has_fast_bf16())
         self.accelerator = Accelerator(cpu=settings.device == "cpu")
+        self.processes = Processes(self.accelerator)
         try:
             model = task.build_model()
         except (RuntimeError, OverflowError) as error:  # torch's own words on absurd sizes
@@ -178,7 +180,8 @@ class _Run:
         by_depth = settings.layer_decay < 1 or settings.unfreeze_steps
         self.groups = parameters_by_depth(model) if by_depth else [list(model.parameters())]
         optimizer = make_optimizer(settings.optimizer, self.groups, settings.learning_rate, settings.weight_decay)
-        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self.model = self.accelerator.prepare_model(model, evaluation_mode=True)  # gradients are added up here
+        self.optimizer = self.accelerator.prepare_optimizer(optimizer)
         self.average = WeightAverage(self.model)
         self.best: dict[str, Tensor] = {}
         self.carried: dict[str, Tensor] = {}
@@ -188,7 +191,10 @@ class _Run:
             self.tokens = min(self.tokens, settings.epochs * task.num_tokens(self.training))
         self.interval = max(1, self.tokens // settings.evaluations)
         self.state = TrainingState(
-            fingerprint=self._fingerprint(model), machine=self._machine(), next_evaluation=self.interval
+            fingerprint=self._fingerprint(model),
+            machine=self._machine(),
+            num_processes=self.processes.count,
+            next_evaluation=self.interval,
         )
 
     @property
@@ -199,10 +205,27 @@ class _Run:
         return is_hopeless or self.state.tokens >= self.tokens
 
     def resume(self) -> None:
-        """Go back to the checkpoint."""
+        """Go back to the checkpoint, which the first process has.
+
+        Raises:
+            CheckpointError: it is damaged, belongs to another run, or was begun by fewer or more processes.
+        """
+        processes = self.processes
+        content = processes.agree(self.checkpoint.read_bytes() if processes.rank == 0 and processes.count > 1 else b"")
+        if processes.rank:
+            self.checkpoint.write_bytes(content)
         self.state, self.best, self.carried = load_checkpoint(
             self.checkpoint, self.state.fingerprint, self.model, self.optimizer, self.average
         )
+        if self.state.num_processes != processes.count:
+            raise CheckpointError(
+                f"{self.checkpoint} was begun by {self.state.num_processes} processes, here are {processes.count}; "
+                "resume with as many"
+            )
+        if processes.count > 1:
+            own = f"{processes.rank}/"
+            states = self.carried.items()
+            self.carried = {name.removeprefix(own): tensor for name, tensor in states if name.startswith(own)}
         if self.state.machine != self._machine():
             self.notes.append(
                 f"note: begun on {self.state.machine}, goes on on {self._machine()}; the weights will differ a little "
@@ -211,9 +234,13 @@ class _Run:
             self.state.machine = self._machine()
 
     def save(self) -> None:
-        """Write the checkpoint."""
+        """Write the checkpoint; all processes do it at the same step."""
+        carried = self.carried
+        if self.processes.count > 1:
+            states = self.processes.gather(carried)
+            carried = {f"{rank}/{name}": tensor for rank, part in enumerate(states) for name, tensor in part.items()}
         save_checkpoint(
-            self.checkpoint, self.state, self.model, self.optimizer, self.average, best=self.best, carried=self.carried
+            self.checkpoint, self.state, self.model, self.optimizer, self.average, best=self.best, carried=carried
         )
 
     def steps(self, tracker: Tracker) -> Iterator[int]:
@@ -237,8 +264,10 @@ class _Run:
                 if is_evaluation_due:
                     self._evaluate(tracker)
                     meter.restart(state.tokens)
-                is_save_due = time.monotonic() - last_saved > SECONDS_BETWEEN_CHECKPOINTS
-                if is_evaluation_due or (is_save_due and state.step % STEPS_BETWEEN_RECORDS == 0):
+                is_save_due = is_evaluation_due
+                if state.step % STEPS_BETWEEN_RECORDS == 0 and not is_evaluation_due:
+                    is_save_due = self.processes.agree(time.monotonic() - last_saved > SECONDS_BETWEEN_CHECKPOINTS)
+                if is_save_due:
                     self.save()
                     last_saved = time.monotonic()
                 yield state.step
@@ -287,8 +316,7 @@ class _Run:
     def _take_step(self, part: Any) -> tuple[Tensor, Tensor]:
         """Learn from one batch; return the loss in nats and the gradient's norm before clipping."""
         state, settings = self.state, self.settings
-        batch = self.task.training_batch(self.training, part, self.carried)
-        batch = batch.to(self.accelerator.device)
+        batch, share, num_tokens = self._own_batch(part)
         factor = learning_rate_factor(
             settings.optimizer,
             state.step,
@@ -301,8 +329,11 @@ class _Run:
         with torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self.use_bf16):
             outputs = self.model(batch)
             loss = self.task.loss(self.accelerator.unwrap_model(self.model), outputs, batch)
+        if self.processes.count > 1:
+            loss = loss * share
         self.optimizer.zero_grad()
         self.accelerator.backward(loss)
+        self.processes.add_gradients(self.model.parameters())
         for depth, group in enumerate(self.groups):
             if state.step < depth * settings.unfreeze_steps:
                 for parameter in group:
@@ -311,16 +342,35 @@ class _Run:
         self.optimizer.step()
         state.step += 1
         state.batch += 1
-        state.tokens += batch.num_tokens
+        state.tokens += num_tokens
         self.carried = self.task.carry(outputs)
         self.average.update(self.model, self._average_decay())
-        return loss.detach(), norm.detach()
+        loss = loss.detach()
+        if self.processes.count > 1:
+            loss = loss.new_tensor(self.processes.add(float(loss))[0])
+        return loss, norm.detach()
+
+    def _own_batch(self, part: Any) -> tuple[Any, float, int]:
+        """Return what this process learns from, its share in the loss, and the tokens of all processes."""
+        processes, device = self.processes, self.accelerator.device
+        if processes.count == 1:
+            batch = self.task.training_batch(self.training, part, self.carried).to(device)
+            return batch, 1.0, batch.num_tokens
+        if processes.rank:  # dropout of its own, the same again after a stop
+            torch.manual_seed(processes.rank + processes.count * (self.state.step + self.settings.seed))
+        own = self.task.take_rows(part, processes.rank, processes.count)
+        some = self.task.take_rows(part, 0, processes.count) if own is None else own  # idle: a row that counts nothing
+        batch = self.task.training_batch(self.training, some, self.carried).to(device)
+        size, tokens = (0, 0) if own is None else (self.task.loss_size(batch), batch.num_tokens)
+        total, num_tokens = processes.add(size, tokens)
+        return batch, size / total, int(num_tokens)
 
     def _evaluate(self, tracker: Tracker) -> None:
         """Score the averaged weights on the development data, and keep them if they are the best so far."""
         self.average.swap(self.model)
         with recorded_inputs(self.model) as read:
             scores = self.task.score_development(self.model, self.development, use_bf16=self.use_bf16)
+        scores = self.processes.agree(scores)
         _note_scores(self.state, scores, measure_memory(self.model, read), tracker)
         is_waiting = self.settings.optimizer == "nt-asgd" and not self.state.average_start
         if is_waiting and should_start_average(self.state.scores):
