@@ -43,6 +43,7 @@ from nlp_lstm.tasks.translation import (
 )
 from nlp_lstm.tasks.translation_baselines import baseline_translations
 from nlp_lstm.tasks.translation_beginning import Halves, Whole, choose_beginning
+from nlp_lstm.tasks.translation_marks import marked_pairs
 from nlp_lstm.tasks.translation_pieces import LONGEST_SENTENCE, CutPair, PairPieces
 from nlp_lstm.tasks.translation_results import (
     SentenceToTranslate,
@@ -58,6 +59,7 @@ from nlp_lstm.text.tokenize import Tokenizer
 from nlp_lstm.text.units import EOS_ID, PAD_ID, UNK_ID
 from nlp_lstm.text.vectors import WordVectors
 
+MARKING_SEED = 1
 NUM_SHOWN = 50  # sentences of which the report shows the attention of a good, a middling and a poor one
 SHOWN_LENGTHS = range(5, 13)  # their words
 
@@ -180,6 +182,8 @@ class TranslationTask(Task):
         return 1 + max(len(cut.source_ids), len(cut.target_ids or ()))
 
     def encode(self, examples: Sequence[ParallelExample], folder: Path) -> list[CutPair]:
+        if self.settings.marked_words and self.pieces.marks:
+            examples = [*examples, *marked_pairs(examples, self.settings.marked_words, seed=MARKING_SEED)]
         return self._short(examples)
 
     def _short(self, examples: Sequence[ParallelExample]) -> list[CutPair]:

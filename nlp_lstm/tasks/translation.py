@@ -53,6 +53,9 @@ class TranslationSettings(Settings):
     """Locked dropout between the layers and on what the softmax reads."""
     word_dropout: float = Field(0.0, ge=0, lt=1)
     """Share of the pieces that are read as unknown in training."""
+    marked_words: float = Field(0.0, ge=0, le=1)
+    """Share of the training pairs that are learnt once more with marks in place of some words of both sides, as stand
+    for numbers and addresses; then these go to their place also where the training text has few."""
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     """Share of the target spread over all pieces (Szegedy et al. 2016)."""
     random_pieces: float = Field(0.0, ge=0, le=1)

@@ -69,6 +69,31 @@ class WordByWord:
         return re.sub(r" (?=[.,!?;:।])", "", joined)
 
 
+def mutual_translations(sources: Sequence[str], targets: Sequence[str]) -> dict[str, str]:
+    """Return the words of the sources, in small letters, whose likeliest partner has them as its likeliest partner.
+
+    Args:
+        sources: training sentences.
+        targets: their translations.
+
+    Source: as of `WordByWord`, in both directions.
+    """
+    source_rows, source_words = _number(text.lower() for text in sources)
+    target_rows, target_words = _number(targets)
+    forth = _model_1(source_rows, target_rows, source_words, target_words)
+    back = _model_1(target_rows, source_rows, target_words, source_words)
+    return {
+        word: target_words[forth[number]]
+        for number, word in enumerate(source_words)
+        if word.isalpha() and forth[number] > _NOTHING and back[forth[number]] == number
+    }
+
+
+def split_words(text: str) -> list[str]:
+    """Return the words and punctuation marks that the dictionary tells apart."""
+    return _WORD.findall(text)
+
+
 def _number(texts: Iterable[str]) -> tuple[list[list[int]], list[str]]:
     """Each text as numbers of words, and the words; number 0 is no word."""
     numbers: dict[str, int] = {"": _NOTHING}

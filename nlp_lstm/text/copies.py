@@ -71,6 +71,22 @@ def take_out_of_pair(source: str, target: str) -> TakenPair:
     return TakenPair(_replace(source, copies), _replace(target, copies), copies)
 
 
+def mark_words(source: str, target: str, pairs: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    """Return a text and its translation with a mark for each of some words that translate each other.
+
+    A mark in a text is a copy like others, so from such pairs a translator learns where copies go.
+
+    Args:
+        source: the text.
+        target: the translation.
+        pairs: a word of each, which stands there once; at most as many as there are marks.
+    """
+    for mark, (word, partner) in zip(MARKS, pairs, strict=False):
+        source = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", mark, source, count=1)
+        target = re.sub(rf"(?<!\w){re.escape(partner)}(?!\w)", mark, target, count=1)
+    return source, target
+
+
 def put_back(text: str, copies: Sequence[str]) -> str:
     """Return a text with its copies in place of their marks; marks that stand for nothing go."""
     known = dict(zip(MARKS, copies, strict=False))
