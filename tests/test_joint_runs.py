@@ -83,10 +83,13 @@ def test_two_processes_go_on_after_a_stop_and_one_alone_does_not_take_over(tmp_p
 
 def test_seeds_and_other_devices_are_refused(tmp_path: Path) -> None:
     started = [sys.executable, "-m", "nlp_lstm", "run", "pos", "--seeds", "2", "--output", str(tmp_path / "run")]
-    several = {**environment(), "WORLD_SIZE": "2", "RANK": "1"}
+    several = {**environment(), "MASTER_ADDR": "localhost", "WORLD_SIZE": "2", "RANK": "1"}
     done = subprocess.run(started, env=several, capture_output=True, text=True)
     assert done.returncode == 2
     assert "several processes train one model together; leave out --seeds" in done.stderr
+    done = subprocess.run(started, env={**several, "WORLD_SIZE": "two"}, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "the variable WORLD_SIZE is 'two'; launchers set it to a number" in done.stderr
     with pytest.raises(ConfigError, match="several processes train on cpu"):
         run_with_others(
             tiny_recipe("training.device=auto"), tmp_path / "run", data=TAGGED, should_resume=False, console=None

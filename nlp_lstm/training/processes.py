@@ -16,17 +16,31 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
 from torch import nn
 
+from nlp_lstm.errors import ConfigError, shorten
+
 Value = TypeVar("Value")
 
 
 def is_one_of_several() -> bool:
-    """Return whether this process was started together with others."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+    """Return whether a launcher started this process together with others: one that says where the first of them is."""
+    return "MASTER_ADDR" in os.environ and _number("WORLD_SIZE", 1) > 1
 
 
 def is_helper() -> bool:
     """Return whether this process trains beside the one that writes the run."""
-    return is_one_of_several() and int(os.environ.get("RANK", "0")) > 0
+    return is_one_of_several() and _number("RANK", 0) > 0
+
+
+def _number(variable: str, default: int) -> int:
+    """A number that a launcher sets.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    value = os.environ.get(variable, str(default))
+    if not value.isdecimal():
+        raise ConfigError(f"the variable {variable} is {shorten(value)}; launchers set it to a number")
+    return int(value)
 
 
 class Processes:
