@@ -232,7 +232,11 @@ def test_words_of_a_dictionary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert sum("lemon" in (pair.target or "") for pair in pairs) > 5
 
 
-@pytest.mark.parametrize("content", [b"", b"no gzip", gzip.compress(b"\xff\xfe", mtime=0), gzip.compress(b"x" * 50, mtime=0)[:-12]])
+@pytest.mark.parametrize(
+    "content",
+    # Without a time stamp, the tests have the same names in every process that collects them.
+    [b"", b"no gzip", gzip.compress(b"\xff\xfe", mtime=0), gzip.compress(b"x" * 50, mtime=0)[:-12]],
+)
 def test_a_broken_dictionary_is_told(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "freedict.dict.dz"
     path.write_bytes(content)
