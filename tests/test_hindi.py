@@ -11,7 +11,16 @@ from nlp_lstm.data import freedict, hindi, hindi_sentences
 from nlp_lstm.data.catalogue import find_data
 from nlp_lstm.data.freedict import read_dictionary
 from nlp_lstm.data.hindi import Agreement, agree, noun_forms
-from nlp_lstm.data.hindi_clauses import Parts, base, english_question, english_verb, hindi_clause, hindi_order
+from nlp_lstm.data.hindi_clauses import (
+    Parts,
+    base,
+    english_question,
+    english_verb,
+    hindi_clause,
+    hindi_infinitive,
+    hindi_order,
+    hindi_wish,
+)
 from nlp_lstm.data.hindi_phrases import PRONOUNS, Lexicon, Word, make_phrase, read_lexicon
 from nlp_lstm.data.hindi_sentences import make_pairs, read_dictionary_pairs, read_lexicon_pairs, shorten
 from nlp_lstm.data.reading import ParallelSettings
@@ -27,6 +36,7 @@ SUBJECTS = {phrase.english: phrase for phrase in PRONOUNS}
 EAT = Word("verb", "eat ate eaten eating", "खा", "ne", frozenset({"food"}))
 GO = Word("verb", "go went gone going", "जा", "-", frozenset({"goal"}))
 HELP = Word("verb", "help helped helped helping", "मदद कर", "ne f की", frozenset({"person"}))
+STAND = Word("verb", "stand_up stood_up stood_up standing_up", "खड़ा हो", "- agrees", frozenset({"alone"}))
 SIT = Word("verb", "sit sat sat sitting", "बैठ", "- state", frozenset({"seat"}))
 BREAD = Parts("bread", "रोटी", SHE, has_object=True)
 
@@ -61,6 +71,7 @@ def test_nouns_have_two_cases_and_numbers(word: str, grammar: str, forms: str) -
         ("देख", "देखा देखे देखी देखीं", "देखूँगा देखोगे देखेगी देखेंगे", "देखो", "देखिए"),
         ("सो", "सोया सोए सोई सोईं", "सोऊँगा सोओगे सोएगी सोएँगे", "सोओ", "सोइए"),
         ("पी", "पिया पिए पी पीं", "पिऊँगा पिओगे पिएगी पिएँगे", "पियो", "पीजिए"),
+        ("हो", "हुआ हुए हुई हुईं", "हूँगा होगे होगी होंगे", "होओ", "होइए"),
     ],
 )
 def test_verbs_have_their_forms(stem: str, past: str, future: str, order: str, polite: str) -> None:
@@ -92,6 +103,19 @@ def test_adjectives_agree() -> None:
         ("she", GO, "used", Parts(), "used to go", "वह जाती थी"),
         ("he", SIT, "was", Parts(), "was sitting", "वह बैठा था"),
         ("she", HELP, "past", Parts("me", "मेरी"), "helped", "उसने मेरी मदद की"),
+        ("she", GO, "may", Parts(), "may go", "वह जा सकती है"),
+        ("I", EAT, "would", BREAD, "would like to eat", "मैं रोटी खाना चाहूँगा"),
+        ("she", GO, "like", Parts(), "likes to go", "उसे जाना पसंद है"),
+        ("we", EAT, "skill", BREAD, "know how to eat", "हमें रोटी खानी आती है"),
+        ("he", GO, "ought", Parts(), "must go", "उसे जाना पड़ेगा"),
+        ("they", EAT, "already", BREAD, "have already eaten", "वे रोटी खा चुके हैं"),
+        ("she", EAT, "had", BREAD, "had eaten", "उसने रोटी खाई थी"),
+        ("she", EAT, "began", BREAD, "began to eat", "वह रोटी खाने लगी"),
+        ("she", EAT, "stopped", BREAD, "stopped eating", "उसने रोटी खाना बंद किया"),
+        ("they", GO, "decided", Parts(), "decided to go", "उन्होंने जाने का फ़ैसला किया"),
+        ("she", GO, "going", Parts(), "is going to go", "वह जाने वाली है"),
+        ("we", GO, "able", Parts(), "were able to go", "हम जा पाए"),
+        ("she", STAND, "past", Parts(), "stood up", "वह खड़ी हुई"),
     ],
 )
 def test_clauses_take_case_and_agreement(
@@ -116,6 +140,13 @@ def test_clauses_are_denied(who: str, verb: Word, tense: str, parts: Parts, engl
     assert hindi_clause(verb, tense, SUBJECTS[who], parts, is_negative=True) == translation
 
 
+def test_what_is_named_and_wished_has_its_own_form() -> None:
+    assert hindi_infinitive(EAT, BREAD) == "रोटी खाना"
+    assert hindi_infinitive(EAT, BREAD, is_oblique=True) == "रोटी खाने"
+    assert hindi_wish(EAT, SUBJECTS["you"], BREAD) == "तुम रोटी खाओ"
+    assert hindi_wish(GO, SUBJECTS["they"], Parts()) == "वे जाएँ"
+
+
 def test_clauses_are_asked() -> None:
     assert english_question(GO, "habit", SUBJECTS["she"]) == "does she go"
     assert english_question(EAT, "past", SUBJECTS["you"]) == "did you eat"
@@ -132,6 +163,7 @@ def test_postpositions_join_pronouns_and_take_the_genitive() -> None:
     boy = make_phrase("the boy", "लड़का", "लड़के", HE)
     assert SUBJECTS["I"].with_postposition("से") == "मुझसे"
     assert SUBJECTS["she"].with_postposition("के पास") == "उसके पास"
+    assert SUBJECTS["I"].with_postposition("की तरह") == "मेरी तरह"
     assert (boy.dative, boy.with_postposition("के साथ"), boy.owning(SHE)) == ("लड़के को", "लड़के के साथ", "लड़के की")
 
 
@@ -149,7 +181,7 @@ def test_made_sentences_are_the_same_each_time_and_whole() -> None:
     assert made != make_pairs(lexicon, 2_000, seed=2)
     assert len({english for english, _ in made}) == 2_000
     for english, translation in made:
-        assert (english[-1], translation[-1]) in ((".", "।"), ("?", "?"))
+        assert (english[-1], translation[-1]) in ((".", "।"), ("?", "?"), ("!", "!"))
         assert "  " not in english + translation
         assert not any(character.isascii() and character.isalpha() for character in translation)
 

@@ -18,6 +18,7 @@ _PERFECTIVES = {"जा": "गया", "छू": "छुआ", "कर": "कि�
 _COMMANDS = {"ले": "लो", "दे": "दो", "पी": "पियो"}
 _REQUESTS = {"कर": "कीजिए", "ले": "लीजिए", "दे": "दीजिए", "पी": "पीजिए"}
 _FUTURE_STEMS = {"ले": "ल", "दे": "द", "पी": "पि"}
+_BE = {"ऊँग": "ूँग", "ओग": "ोग", "एँग": "ोंग", "एग": "ोग"}  # endings of हो
 
 
 class Agreement(NamedTuple):
@@ -155,7 +156,14 @@ def will(stem: str, agreement: Agreement) -> str:
         ending = "ऊँग" if has_vowel else "ूँग"
     else:
         ending = "एग" if has_vowel else "ेग"
+    if verb == "हो":
+        verb, ending = "ह", _BE[ending]
     return before + verb + agree(ending + "ा", agreement)
+
+
+def may(stem: str, agreement: Agreement) -> str:
+    """Return the subjunctive."""
+    return will(stem, agreement)[: -len("गा")]
 
 
 def command(stem: str) -> str:

@@ -29,7 +29,7 @@ NUMBERS = {
     "three": "तीन",
     "four": "चार",
     "five": "पाँच",
-    "six": "छह",
+    "six": "छः",
     "seven": "सात",
     "eight": "आठ",
     "nine": "नौ",
@@ -160,11 +160,13 @@ class Phrase:
         return f"{before} {agree(last, agreement, is_oblique=is_oblique)}".strip()
 
     def with_postposition(self, postposition: str) -> str:
-        """Return it before a postposition; के is the genitive before से, साथ, पास and others."""
+        """Return it before a postposition; के and की, as in के साथ and की तरह, make the genitive."""
         if postposition == "को":
             return self.dative
         if postposition.startswith("के "):
             return f"{self.owning(THIRD, is_oblique=True)} {postposition[3:]}"
+        if postposition.startswith("की "):
+            return f"{self.owning(Agreement(is_feminine=True))} {postposition[3:]}"
         return self.oblique + ("" if self.is_pronoun and postposition == "से" else " ") + postposition
 
 
@@ -211,6 +213,23 @@ PRONOUNS = (
 SPEAKER, FRIEND = PRONOUNS[:2]
 
 
+def _someone(english: str, direct: str, oblique: str, *, is_plural: bool = False) -> Phrase:
+    phrase = make_phrase(english, direct, oblique, Agreement(is_plural=is_plural))
+    return replace(phrase, is_certain=True)
+
+
+SOMEONE, NOBODY, NO_ONE = (_someone(english, "कोई", "किसी") for english in ("someone", "nobody", "no one"))
+EVERYONE = _someone("everyone", "सब", "सब", is_plural=True)
+IT, THIS, THAT = (
+    replace(_pronoun(f"{english} {english} its", forms, THIRD), is_certain=True)
+    for english, forms in (
+        ("it", "यह इस इसने इसे इसका"),
+        ("this", "यह इस इसने इसे इसका"),
+        ("that", "वह उस उसने उसे उसका"),
+    )
+)
+
+
 class _Before(NamedTuple):
     """What stands before a noun: in English, and in Hindi in both cases."""
 
@@ -238,13 +257,25 @@ class PhraseMaker:
 
     def anyone(self) -> Phrase:
         """Return a pronoun, a name or a person."""
-        if self.chance(0.6):
+        if self.chance(0.58):
             return self._random.choice(PRONOUNS)
+        if self.chance(0.1):
+            return self._random.choice((SOMEONE, EVERYONE))
+        if self.chance(0.1):
+            return self._pair()
         return self.name() if self.chance(0.3) else self.noun(self.word("noun", "person"))
+
+    def _pair(self) -> Phrase:
+        """Return two people with an "and" between."""
+        first, second = self.name(), self.name()
+        english, both = f"{first.english} and {second.english}", f"{first.direct} और {second.direct}"
+        are_women = first.agreement.is_feminine and second.agreement.is_feminine
+        return make_phrase(english, both, both, Agreement(are_women, is_plural=True), is_many=True)
 
     def name(self, use: str = "name") -> Phrase:
         """Return a proper name: of a person, a city or a language."""
-        word = self.word("name", use)
+        is_tom = use == "name" and self.chance(0.35)  # whom examples of languages are mostly about
+        word = self._lexicon.words("name", use)[0] if is_tom else self.word("name", use)
         return make_phrase(word.english, word.hindi, word.hindi, Agreement(is_feminine=word.grammar == "f"))
 
     def word(self, kind: str, *uses: str) -> Word:
@@ -263,7 +294,7 @@ class PhraseMaker:
         forms = noun_forms(word.hindi, word.grammar)
         is_single = bool(word.uses & {"mass", "one"})
         is_many = "plural" in word.uses or (not is_single and self.chance(0.22))
-        agreement = Agreement(word.grammar.startswith("f"), is_many or "respected" in word.uses)
+        agreement = Agreement(word.grammar.startswith("f"), is_many or "plural-in-hindi" in word.uses)
         before = (
             self._article(word, is_many=is_many) if is_bare else self._before(word, owner, agreement, is_many=is_many)
         )
