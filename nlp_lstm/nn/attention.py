@@ -32,11 +32,14 @@ class Memory(NamedTuple):
         keys: what a query is compared with, `batch time keys`.
         values: what is brought back, `batch time values`.
         mask: True where the source has a token.
+        words: what is also brought back of each place, `batch time features`: the vector that it has before it is read
+            in its context, behind the values again where one product brings both.
     """
 
     keys: Rows
     values: Rows
     mask: Bool[Tensor, "batch time"]
+    words: Rows | None = None
 
     @property
     def per_sentence(self) -> bool:
@@ -48,11 +51,11 @@ class Attended(NamedTuple):
     """What attention gives.
 
     Args:
-        contexts: what was found for each query.
+        contexts: what was found for each query; behind it the words looked at, where the memory has them.
         weights: where; zero at padding. Of several heads, their mean.
     """
 
-    contexts: Float[Tensor, "batch step context"]
+    contexts: Float[Tensor, "batch step features"]
     weights: Float[Tensor, "batch step time"]
 
 
@@ -75,6 +78,14 @@ class Attention(nn.Module):
     def prepare(self, outputs: Float[Tensor, "batch time memory"], mask: Bool[Tensor, "batch time"]) -> Memory:
         """Return what queries are asked of."""
         return Memory(keys=outputs, values=outputs, mask=mask)
+
+    def add_words(self, memory: Memory, words: Float[Tensor, "batch time features"]) -> Memory:
+        """Return a memory that also brings back what each place holds before it is read in its context.
+
+        Raises:
+            ConfigError: the kind has no weights.
+        """
+        raise ConfigError("attention without weights looks at no words; set model.lexical=false")
 
     def for_steps(self, memory: Memory, num_steps: int) -> Memory:
         """Return a memory that is asked once for each step, and whose gradient is formed once for all of them."""
@@ -136,10 +147,17 @@ class _ScoredAttention(Attention, ABC):
         self, queries: Float[Tensor, "batch step query"], memory: Memory, positions: Int[Tensor, "batch step"]
     ) -> Attended:
         weights = masked_softmax(self._scores(queries, memory.keys), memory.mask[:, None])
-        return Attended(contexts=bring_rows(weights, memory.values), weights=weights)
+        brought = memory.values if memory.words is None else memory.words
+        return Attended(contexts=bring_rows(weights, brought), weights=weights)
+
+    def add_words(self, memory: Memory, words: Float[Tensor, "batch time features"]) -> Memory:
+        assert isinstance(memory.values, Tensor)  # until `for_steps`
+        return memory._replace(words=torch.cat((memory.values, words), dim=2))
 
     def for_steps(self, memory: Memory, num_steps: int) -> Memory:
-        return memory._replace(values=rows_for_steps(memory.values, num_steps, is_compared=False))
+        if memory.words is None:
+            return memory._replace(values=rows_for_steps(memory.values, num_steps, is_compared=False))
+        return memory._replace(words=rows_for_steps(memory.words, num_steps, is_compared=False))
 
     @abstractmethod
     def _scores(self, queries: Float[Tensor, "batch step query"], keys: Rows) -> Float[Tensor, "batch step time"]:
@@ -256,6 +274,9 @@ class MultiHeadAttention(Attention):
     def prepare(self, outputs: Float[Tensor, "batch time memory"], mask: Bool[Tensor, "batch time"]) -> Memory:
         return Memory(keys=self.to_keys(outputs), values=self.to_values(outputs), mask=mask)
 
+    def add_words(self, memory: Memory, words: Float[Tensor, "batch time features"]) -> Memory:
+        return memory._replace(words=words)
+
     def forward(
         self, queries: Float[Tensor, "batch step query"], memory: Memory, positions: Int[Tensor, "batch step"]
     ) -> Attended:
@@ -263,7 +284,10 @@ class MultiHeadAttention(Attention):
         scores = asked @ keys.transpose(2, 3) / math.sqrt(keys.shape[3])
         weights = masked_softmax(scores, memory.mask[:, None, None])
         contexts = (weights.to(values.dtype) @ values).transpose(1, 2).flatten(2)
-        return Attended(contexts=contexts, weights=weights.mean(dim=1))
+        mean = weights.mean(dim=1)
+        if memory.words is not None:
+            contexts = torch.cat((contexts, bring_rows(mean, memory.words)), dim=2)
+        return Attended(contexts=contexts, weights=mean)
 
 
 def _split_heads(rows: Float[Tensor, "batch time features"]) -> Float[Tensor, "batch head time part"]:

@@ -172,9 +172,10 @@ def begin_decoder(translator: Translator, source: LanguageModel, *, begin_id: in
     translator.combine.bias.zero_()
     hidden_part = torch.eye(translator.hidden_size) if source.projection is None else source.projection.weight
     translator.combine.weight[:, context_size:] = hidden_part
-    if translator.bridge is not None:
-        translator.bridge.weight.zero_()
-        translator.bridge.bias.zero_()
+    for layer in (translator.bridge, translator.lexical):
+        if layer is not None:
+            layer.weight.zero_()
+            layer.bias.zero_()
 
 
 @torch.no_grad()
@@ -189,7 +190,7 @@ def begin_translator(translator: Translator, source: Translator, *, has_source: 
 
     Source: Zoph, Yuret, May and Knight, "Transfer Learning for Low-Resource Neural Machine Translation", EMNLP 2016.
     """
-    for name in ("encoder", "decoder", "attention", "combine", "bridge"):
+    for name in ("encoder", "decoder", "attention", "combine", "lexical", "bridge"):
         own, other = getattr(translator, name), getattr(source, name)
         if own is not None:
             own.load_state_dict(other.state_dict())

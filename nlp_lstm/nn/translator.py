@@ -5,12 +5,17 @@
     for each word: state    = layers([words[last word], fed], state)
                    context  = attention(state, memory)
                    fed      = tanh(combine([context, state]))     batch embed
+                              + tanh(lexical(tanh(words looked at)))
                    next     = softmax(words · fed + bias)         batch vocab
 
-The source words are the words, or where the two languages share no vocabulary a table of their own.
+The words looked at are the source words' vectors, weighted by the attention, before the encoder has read them: through
+them a word's translation is learnt once for all contexts, where from the context alone a frequent word like it is often
+written. The source words are the words, or where the two languages share no vocabulary a table of their own.
 
 Source: Sutskever, Vinyals and Le, NeurIPS 2014 (encoder and decoder); Bahdanau, Cho and Bengio, ICLR 2015 (attention);
-Luong, Pham and Manning, EMNLP 2015 (the combined vector, and feeding it to the next step).
+Luong, Pham and Manning, EMNLP 2015 (the combined vector, and feeding it to the next step); Nguyen and Chiang,
+"Improving Lexical Choice in Neural Machine Translation", NAACL 2018 (the words looked at, which there have a softmax of
+their own).
 """
 
 from __future__ import annotations
@@ -83,6 +88,7 @@ class Decoder(nn.Module):
     decoder: Recurrent
     attention: Attention
     combine: nn.Linear
+    lexical: nn.Linear | None
     bridge: nn.Linear | None
 
     def __init__(
@@ -104,7 +110,16 @@ class Decoder(nn.Module):
         self.embedding_dropout = LockedDropout(embedding_dropout)
         self.dropout = LockedDropout(dropout)
 
-    def add_layers(self, *, cell: str, num_layers: int, attention: str, memory_size: int, start_size: int) -> None:
+    def add_layers(
+        self,
+        *,
+        cell: str,
+        num_layers: int,
+        attention: str,
+        memory_size: int,
+        start_size: int,
+        lexical_size: int | None = None,
+    ) -> None:
         """Add the recurrent layers, the attention, and what brings both together.
 
         Args:
@@ -113,6 +128,7 @@ class Decoder(nn.Module):
             attention: the registered name of the kind of attention.
             memory_size: features of each place of the memory.
             start_size: features of what the first states are made of.
+            lexical_size: features of the words that the memory has; None where it has none.
         """
         embed_size = self.words.size
         self.decoder = Recurrent(
@@ -126,6 +142,7 @@ class Decoder(nn.Module):
         self.attention = attentions.get(attention)(self.hidden_size, memory_size)
         query_size = self.hidden_size if num_layers else 0
         self.combine = nn.Linear(self.attention.context_size + query_size, embed_size)
+        self.lexical = None if lexical_size is None else nn.Linear(lexical_size, embed_size)
         num_parts = len(self._cells[0].initial_state(torch.zeros(1, 1, embed_size))) if num_layers else 0
         starts = 0 if attention == "aligned" else num_layers * num_parts
         self.bridge = nn.Linear(start_size, starts * self.hidden_size) if starts else None
@@ -229,12 +246,14 @@ class Decoder(nn.Module):
 
     def _combine(
         self,
-        contexts: Float[Tensor, "batch step context"],
+        contexts: Float[Tensor, "batch step features"],
         hidden: Float[Tensor, "batch step hidden"],
         weight: Weight,
     ) -> Float[Tensor, "batch step embed"]:
+        contexts, words = contexts.tensor_split([self.attention.context_size], dim=2)
         combined = project_inputs(torch.cat((contexts, hidden), dim=2), weight, self.combine.bias)
-        return torch.tanh(combined) if self.is_squashed else combined
+        combined = torch.tanh(combined) if self.is_squashed else combined
+        return combined if self.lexical is None else combined + torch.tanh(self.lexical(torch.tanh(words)))
 
     def _dropout_masks(self, embedded: Tensor) -> list[Tensor] | None:
         """One mask for the outputs of each layer and one for the combined vectors, the same at every step."""
@@ -263,6 +282,8 @@ class Translator(Decoder):
         source_embed_size: features of a word that is read; None for as many as of one that is written.
         is_squashed: whether the combined vector goes through a hyperbolic tangent. Without it the decoder can begin as
             a language model does.
+        is_lexical: whether a word that is written also depends on the vectors of those looked at; for attention with
+            weights only.
 
     Raises:
         ConfigError: the sizes do not fit.
@@ -285,6 +306,7 @@ class Translator(Decoder):
         num_source_words: int | None = None,
         source_embed_size: int | None = None,
         is_squashed: bool = True,
+        is_lexical: bool = True,
     ) -> None:
         if is_bidirectional and hidden_size % 2:
             raise ConfigError(f"model.hidden is {hidden_size}; two directions need an even number")
@@ -311,7 +333,14 @@ class Translator(Decoder):
             dropout_rate=dropout,
         )
         size = self.encoder.output_size
-        self.add_layers(cell=cell, num_layers=decoder_layers, attention=attention, memory_size=size, start_size=size)
+        self.add_layers(
+            cell=cell,
+            num_layers=decoder_layers,
+            attention=attention,
+            memory_size=size,
+            start_size=size,
+            lexical_size=self.source_words.size if is_lexical and attentions.get(attention).has_weights else None,
+        )
 
     @property
     def source_words(self) -> WordTables:
@@ -335,4 +364,6 @@ class Translator(Decoder):
         embedded = self.embedding_dropout(self.source_words.embed(ids))
         outputs = self.encoder(embedded, lengths).outputs
         memory = self.attention.prepare(outputs, make_mask(lengths, ids.shape[1]))
+        if self.lexical is not None:
+            memory = self.attention.add_words(memory, embedded)
         return self.start(memory, self.encoder.ends(outputs, lengths))

@@ -175,6 +175,7 @@ class TranslationTask(Task):
             num_source_words=len(self.pieces.source) if settings.vocabularies == "separate" else None,
             source_embed_size=settings.source_embed,
             is_squashed=settings.combined == "tanh",
+            is_lexical=settings.lexical,
         )
 
     def size(self, example: ParallelExample) -> int:

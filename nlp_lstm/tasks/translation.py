@@ -43,6 +43,9 @@ class TranslationSettings(Settings):
     attention: AttentionName = "general"
     """Where the decoder looks: additive, dot, general, multi-head; aligned (at the word in the same place) or none (it
     knows the encoder's last state alone)."""
+    lexical: bool = True
+    """Whether each word also depends on the vectors of those looked at, without their context (Nguyen and Chiang 2018);
+    only where the attention has weights."""
     input_feeding: bool = True
     """Whether each step also reads what the step before has made of its context."""
     combined: Literal["tanh", "linear"] = "tanh"

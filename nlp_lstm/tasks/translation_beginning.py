@@ -160,7 +160,7 @@ def choose_beginning(
             f"translates from {reading.source} or into {reading.target}"
         )
     names = ("cell", "hidden", "embed", "layers", "decoder_layers", "bidirectional", "attention", "input_feeding")
-    wanted = {name: getattr(translator.settings, name) for name in (*names, "combined")}
+    wanted = {name: getattr(translator.settings, name) for name in (*names, "combined", "lexical")}
     is_whole = whole.has_source and whole.has_target
     wanted["vocabularies"] = translator.settings.vocabularies if is_whole else "separate"
     if wanted["vocabularies"] == "separate":

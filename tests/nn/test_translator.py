@@ -43,7 +43,25 @@ FORMS = [
     *({"attention": kind, "feeds_input": feeds} for kind in sorted(attentions) for feeds in (True, False)),
     *({"cell": cell} for cell in sorted(cells)),
     {"attention": "aligned", "decoder_layers": 0, "feeds_input": False, "is_bidirectional": False},
+    {"is_lexical": False},
+    {"num_source_words": 30, "source_embed_size": 8},
 ]
+
+
+def test_words_looked_at_are_added_to_the_combined_vector():
+    """The formula of Nguyen and Chiang 2018, section 4, with the table of the words for both parts."""
+    model = translator(feeds_input=False, num_source_words=30, source_embed_size=8)
+    source, target = numbers()
+    written = model.write(target, model.read(source, LENGTHS))
+    looked_at = torch.tanh(written.weights @ model.source_words.embed(source))
+    added = torch.tanh(looked_at @ model.lexical.weight.T + model.lexical.bias)
+    model.lexical = None  # then the memory has no words either
+    without = model.write(target, model.read(source, LENGTHS))
+    torch.testing.assert_close(written.outputs, without.outputs + added, atol=TOLERANCE, rtol=0)
+
+
+def test_only_attention_with_weights_looks_at_words():
+    assert [kind for kind in sorted(attentions) if translator(attention=kind).lexical is None] == ["aligned", "none"]
 
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
