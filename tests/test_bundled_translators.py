@@ -8,6 +8,8 @@ import pytest
 from samples import bundled_model, corpus_file
 
 from nlp_lstm import Pipeline
+from nlp_lstm.data.lecture import lecture_sentences
+from nlp_lstm.evaluation.references import mean_order, score_output
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +40,15 @@ def test_odd_texts_end(to_german: Pipeline, text: str) -> None:
     found = to_german.predict(text, num_beams=1)["translation_text"]
     assert isinstance(found, str)
     assert len(found) < 20 * len(text) + 200
+
+
+def test_hindi_has_the_order_of_hindi() -> None:
+    """The lecture's example and sentences, which no run learns; equal to a translation that is right, or not."""
+    to_hindi = Pipeline(bundled_model("translate-en-hi"))
+    assert to_hindi.predict("I am going.") == {"translation_text": "मैं जा रहा हूँ।"}
+    sentences = lecture_sentences()
+    outputs = [found["translation_text"] for found in to_hindi.predict([one.english for one in sentences])]
+    scores = [score_output(output, one.hindi) for output, one in zip(outputs, sentences, strict=True)]
+    assert sum(score.is_equal for score in scores) > len(sentences) / 2
+    assert mean_order(scores) > 0.9
+    assert Pipeline("translate", source="en", target="hi").folder == to_hindi.folder
