@@ -256,7 +256,7 @@ def tiny_bidirectional_run() -> Path:
 @lru_cache(maxsize=1)
 def tiny_translation_run() -> Path:
     """Return the folder of a finished tiny run on the hand-written pairs, which it learns by heart. Read only."""
-    recipe = tiny_translation_recipe("training.evaluations=1", "precision=fp32", "training.seed=2", tokens=28_000)
+    recipe = tiny_translation_recipe("training.evaluations=1", "precision=fp32", "training.seed=1", tokens=28_000)
     return _run_once("translator", recipe, split_pairs)
 
 
