@@ -134,6 +134,8 @@ class Loop:
         model, (encoder, decoder) = self._model, (self._model.encoder.layers, self._model.decoder.layers)
         if settings.cell != "lstm" or settings.attention != "general" or len(encoder) + len(decoder) > 2:
             raise SystemExit("the loop is written for one layer of LSTM and general attention")
+        if model.lexical is None:
+            raise SystemExit("the loop is written for translators with model.lexical=true")
         self._encoder = torch.nn.LSTM(
             encoder[0][0].input_size, encoder[0][0].hidden_size, bidirectional=True, batch_first=True
         )
@@ -173,6 +175,7 @@ class Loop:
         begin = torch.tanh(model.bridge(torch.cat((last[0], last[1]), dim=1)))
         state = tuple(part.repeat_interleave(num_beams, 0) for part in begin.chunk(2, dim=1))
         memory = memory.repeat_interleave(num_beams, 0)
+        words = model.source_words.embed(ids).repeat_interleave(num_beams, 0)
         padding = torch.arange(memory.shape[1]) >= lengths.repeat_interleave(num_beams)[:, None]
         fed = memory.new_zeros(len(memory), self._words.size)
         tokens = torch.full((len(memory),), BOS_ID)
@@ -188,6 +191,7 @@ class Loop:
             weights = (keys @ state[0][:, :, None])[:, :, 0].masked_fill(padding, -math.inf).softmax(dim=1)
             context = (weights[:, None] @ memory)[:, 0]
             fed = torch.tanh(model.combine(torch.cat((context, state[0]), dim=1)))
+            fed = fed + torch.tanh(model.lexical(torch.tanh((weights[:, None] @ words)[:, 0])))
             log_probs = self._words.logits(fed).log_softmax(dim=1)
             log_probs[:, self._never] = -math.inf
             totals = (scores.flatten()[:, None] + log_probs).view(num_rows, -1)

@@ -79,6 +79,7 @@ class ActionMaker:
     # Someone does something
 
     def action(self) -> Sentence:
+        """Someone does something, or does not."""
         subject, verb = self._phrases.anyone(), self._phrases.word("verb")
         tense = self.tense(verb)
         is_negative = self._chance(0.22) and tense not in _ALWAYS_STATED
@@ -142,6 +143,7 @@ class ActionMaker:
         return self.tense(verb) if "stative" in verb.grammar and tense in ("now", "was") else tense
 
     def time(self, use: str) -> tuple[str, str]:
+        """When or how, in both languages."""
         word = self._phrases.word("time", use)
         return word.english, word.hindi
 

@@ -178,11 +178,9 @@ def english_verb(verb: Word, tense: str, subject: Phrase, *, is_negative: bool =
         return join(_STATED[tense], form(verb, number))
     if tense in ("want", "like", "skill", "must"):
         after = _after_helper(verb, tense, number)
-        return (
-            english_have(subject) + after.removeprefix("have")
-            if tense == "must"
-            else third_person(after, takes_s=takes_s)
-        )
+        if tense == "must":
+            return english_have(subject) + after.removeprefix("have")
+        return third_person(after, takes_s=takes_s)
     return join(helper, "already" if tense == "already" else adverb, _after_helper(verb, tense, number))
 
 
