@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from nlp_lstm.data.hindi_clauses import (
     hindi_order,
     hindi_wish,
 )
-from nlp_lstm.data.hindi_phrases import PRONOUNS, Lexicon, Word, make_phrase, read_lexicon
+from nlp_lstm.data.hindi_phrases import PRONOUNS, Lexicon, Word, make_phrase, read_lexicon, with_article
 from nlp_lstm.data.hindi_sentences import make_pairs, read_dictionary_pairs, read_lexicon_pairs, shorten
 from nlp_lstm.data.reading import ParallelSettings
 from nlp_lstm.errors import DataError
@@ -172,6 +173,19 @@ def test_contractions() -> None:
     assert shorten("I am going") == "i'm going"
     assert shorten("they are here") == "they're here"
     assert shorten("Tom went home") == "Tom went home"
+
+
+def test_articles_go_by_the_sound() -> None:
+    words = ("apple", "honest man", "hour", "umbrella", "university", "useful book", "hotel")
+    assert [with_article(word).split()[0] for word in words] == ["an", "an", "an", "an", "a", "a", "a"]
+
+
+def test_pronouns_go_between_the_parts_of_a_verb_and_what_has_no_degrees_gets_none() -> None:
+    made = " ".join(english for english, _ in make_pairs(Lexicon(read_lexicon(LEXICON)), 20_000, seed=3)).lower()
+    assert "wake him up" in made
+    assert "turn it on" in made
+    assert not re.search(r"(wake|wok|pick)\w* up (him|them|it)\b|(turn|put)\w* on (it|something)\b|~", made)
+    assert not re.search(r"\b(very|more|most) (dead|married|wooden|whole)\b", made)
 
 
 def test_made_sentences_are_the_same_each_time_and_whole() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from nlp_lstm.data.hindi import Agreement, agree
 from nlp_lstm.data.hindi_clauses import (
+    BEFORE_PARTICLE,
     PARTICIPLE,
     TENSES,
     Parts,
@@ -161,17 +162,19 @@ class ActionMaker:
             place = self._phrases.noun(self._phrases.word("noun", "water"), is_bare=True)
             return Parts(f"in {place.english_object}", f"{place.oblique} में")
         target, is_living = self._object(verb, subject)
-        if not is_living and not verb.uses & {"language", "food", "drink"} and self._chance(0.15):
-            english, vague = self._random.choice(list(_VAGUE.items()))
-            return Parts(english, vague, has_object=True)
         marker = verb.grammar.split()[-1]
         if marker in ("से", "पर"):
             return Parts(target.english_object, target.with_postposition(marker))
         if marker in ("का", "की"):
             return Parts(target.english_object, target.owning(Agreement(is_feminine=marker == "की")))
+        before = BEFORE_PARTICLE if "apart" in verb.grammar else ""
+        if not is_living and not verb.uses & {"language", "food", "drink"} and self._chance(0.15):
+            english, vague = self._random.choice(list(_VAGUE.items()))
+            return Parts(before + english, vague, has_object=True)
+        english = (before if target.is_pronoun else "") + target.english_object
         if marker == "ko" or (is_living and target.is_certain):
-            return Parts(target.english_object, target.dative, has_object=True)
-        return Parts(target.english_object, target.direct, target.agreement, has_object=True)
+            return Parts(english, target.dative, has_object=True)
+        return Parts(english, target.direct, target.agreement, has_object=True)
 
     def _which(self, verb: Word, tense: str, subject: Phrase) -> Sentence:
         """Which thing someone does it to."""
@@ -277,7 +280,7 @@ class ActionMaker:
         parts = self.parts(verb, subject)
         english = english_question(verb, tense, subject)
         roll = self._random.random()
-        if roll < 0.08:
+        if roll < 0.08 and tense != "may":
             helper, _, rest = english.partition(" ")
             translation = "क्या " + hindi_clause(verb, tense, subject, parts, is_negative=True)
             return Sentence(join(deny(helper), rest, parts.english), translation, "?")

@@ -40,6 +40,7 @@ TENSES = {  # how often each is made, and which times of the lexicon go with it
     "decided": (2, ""),
 }
 BASE, PAST, PARTICIPLE, ING = range(4)  # forms of an English verb
+BEFORE_PARTICLE = "~"  # marks an object that goes between the parts of a verb, as in: wake him up
 _HELPERS = {
     "future": ("will", BASE),
     "can": ("can", BASE),
@@ -192,7 +193,7 @@ def english_question(verb: Word, tense: str, subject: Phrase) -> str:
 
 def deny(helper: str) -> str:
     """Return a helping verb with its short "not"."""
-    return {"can": "can't", "will": "won't", "am": "aren't", "may": "may"}.get(helper, f"{helper}n't")
+    return {"can": "can't", "will": "won't", "am": "aren't"}.get(helper, f"{helper}n't")
 
 
 def third_person(verb: str, *, takes_s: bool = True) -> str:

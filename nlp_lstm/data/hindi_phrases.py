@@ -72,8 +72,14 @@ class Lexicon:
         more = self._more.get((kind, use), [])
         return generator.choice(more if more and generator.random() < MORE_SHARE else self.words(kind, use))
 
-    def draw_adjective(self, generator: random.Random, noun: Word) -> Word | None:
-        """Return an adjective that suits a noun, drawn by chance; None where none does."""
+    def draw_adjective(self, generator: random.Random, noun: Word, *, has_degrees: bool = False) -> Word | None:
+        """Return an adjective that suits a noun, drawn by chance; None where none does.
+
+        Args:
+            generator: the source of chance.
+            noun: a row of the lexicon.
+            has_degrees: whether it must be one that is so more or less, unlike "wooden".
+        """
         uses = set(noun.uses)
         if uses & {"person", "animal"}:
             uses |= {"living", "all"}
@@ -83,7 +89,11 @@ class Lexicon:
             uses |= {"thing", "all"}
         if "all" in uses and ("adjective", "all") in self._more and generator.random() < MORE_SHARE:
             return generator.choice(self._more["adjective", "all"])
-        suiting = [word for word in self.words("adjective") if word.uses & uses]
+        suiting = [
+            word
+            for word in self.words("adjective")
+            if word.uses & uses and not (has_degrees and "absolute" in word.grammar)
+        ]
         return generator.choice(suiting) if suiting else None
 
 
@@ -302,7 +312,6 @@ class PhraseMaker:
         adjective = self.adjective(word) if not is_bare and self.chance(0.2) else None
         if adjective:
             name = f"{adjective.english.split()[0]} {name}"
-        article = "an" if before.english == "a" and name[0] in "aeiou" else before.english
         shown = adjective.hindi if adjective else ""
         direct = (before.direct, agree(shown, agreement), forms.direct_plural if is_many else forms.direct)
         oblique = (
@@ -310,12 +319,13 @@ class PhraseMaker:
             agree(shown, agreement, is_oblique=True),
             forms.oblique_plural if is_many else forms.oblique,
         )
-        phrase = make_phrase(join(article, name), join(*direct), join(*oblique), agreement, is_many=is_many)
+        english = with_article(name) if before.english == "a" else join(before.english, name)
+        phrase = make_phrase(english, join(*direct), join(*oblique), agreement, is_many=is_many)
         return replace(phrase, is_certain=before.is_certain)
 
-    def adjective(self, noun: Word) -> Word | None:
-        """Return an adjective that suits a noun, None where none does."""
-        return self._lexicon.draw_adjective(self._random, noun)
+    def adjective(self, noun: Word, *, has_degrees: bool = False) -> Word | None:
+        """Return an adjective that suits a noun, and that has degrees if it must; None where none does."""
+        return self._lexicon.draw_adjective(self._random, noun, has_degrees=has_degrees)
 
     def _before(self, word: Word, owner: Phrase | None, agreement: Agreement, *, is_many: bool) -> _Before:
         if self.chance(0.75 if word.uses & {"kin", "bond"} else 0.2):
@@ -356,6 +366,12 @@ class PhraseMaker:
 def join(*parts: str) -> str:
     """Return parts of a sentence with spaces; empty ones are left out."""
     return " ".join(part for part in parts if part)
+
+
+def with_article(noun: str) -> str:
+    """Return an English noun, or an adjective before one, with "a" or "an", as it sounds."""
+    is_open = noun.startswith(tuple("aeiou")) and not noun.startswith(("uni", "use", "one"))
+    return f"an {noun}" if is_open or noun.startswith(("honest", "hour")) else f"a {noun}"
 
 
 def plural(noun: str) -> str:

@@ -13,12 +13,14 @@ Guarani-Spanish Neural Machine Translation", NAACL 2024.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from nlp_lstm.data.example import ParallelExample
 from nlp_lstm.data.freedict import read_dictionary
 from nlp_lstm.data.hindi_actions import ActionMaker
+from nlp_lstm.data.hindi_clauses import BEFORE_PARTICLE
 from nlp_lstm.data.hindi_complex import ComplexMaker
 from nlp_lstm.data.hindi_phrases import Lexicon, read_lexicon
 from nlp_lstm.data.hindi_states import StateMaker
@@ -31,6 +33,7 @@ LEXICON = Path(__file__).with_name("lexicon-en-hi.tsv")
 NUM_PAIRS = 80_000
 NUM_DICTIONARY_PAIRS = 80_000
 
+_OBJECT_BEHIND = re.compile(rf"(\w+) {BEFORE_PARTICLE}(\w+)")
 _SHORT_BE = {"i am": "i'm", "i will": "i'll", "cannot": "can't", "will not": "won't"}
 _SHORT_NOT = ("is", "are", "was", "were", "do", "does", "did", "has", "have", "should")
 _SHORT_HELPERS = {"is": "'s", "are": "'re", "will": "'ll"}
@@ -100,7 +103,8 @@ class SentenceMaker:
     def make(self) -> tuple[str, str]:
         """Return a sentence with its translation."""
         made = self._random.choices(list(self._forms), list(self._forms.values()))[0]()
-        english = shorten(made.english) if self._random.random() < 0.3 else made.english
+        english = _OBJECT_BEHIND.sub(r"\2 \1", made.english)
+        english = shorten(english) if self._random.random() < 0.3 else english
         english = " ".join("I" + word[1:] if word.split("'")[0] == "i" else word for word in english.split())
         return english[:1].upper() + english[1:] + made.mark, made.hindi + (made.mark if made.mark in "?!" else "।")
 

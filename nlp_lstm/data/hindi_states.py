@@ -26,6 +26,7 @@ from nlp_lstm.data.hindi_phrases import (
     Word,
     join,
     plural,
+    with_article,
 )
 
 _DEGREES = (("", ""), ("", ""), ("very", "बहुत"), ("too", "बहुत ज़्यादा"))
@@ -111,6 +112,8 @@ class StateMaker:
             return self._is_so()
         english, shown = adjective.english.split()[0], agree(adjective.hindi, thing.agreement)
         (be, being), (no, denied), (degree, much) = self._being(thing), self._not(), self._random.choice(_DEGREES)
+        if "absolute" in adjective.grammar:
+            degree = much = ""
         if self._chance(0.15):
             return Sentence(join(be, thing.english, english), join("क्या", thing.direct, shown, being), "?")
         return Sentence(join(thing.english, be, no, degree, english), join(thing.direct, much, shown, denied, being))
@@ -118,7 +121,7 @@ class StateMaker:
     def _is_as_so(self) -> Sentence:
         """As tall as another."""
         thing, word = self._known_thing()
-        adjective = self._phrases.adjective(word)
+        adjective = self._phrases.adjective(word, has_degrees=True)
         if adjective is None or thing.is_pronoun:
             return self._is_as_so()
         other, (be, being), (no, denied) = self._phrases.noun(word), self._being(thing), self._not()
@@ -131,7 +134,7 @@ class StateMaker:
     def _how_so(self) -> Sentence:
         """How tall someone is; what a beautiful thing."""
         thing, word = self._known_thing()
-        adjective = self._phrases.adjective(word)
+        adjective = self._phrases.adjective(word, has_degrees=True)
         if adjective is None:
             return self._how_so()
         (be, being), english = self._being(thing), adjective.english.split()[0]
@@ -141,19 +144,19 @@ class StateMaker:
         if self._chance(0.5) or word.uses & {"mass", "one", "plural"}:
             return Sentence(join("how", english, thing.english, be), join(thing.direct, shown, being), "!")
         agreement = Agreement(word.grammar.startswith("f"))
-        article = "an" if english[0] in "aeiou" else "a"
         what = agree(f"कितना {adjective.hindi}", agreement)
         noun = hindi.noun_forms(word.hindi, word.grammar).direct
-        return Sentence(f"what {article} {english} {word.english.split('/')[0]}", join(what, noun, "है"), "!")
+        named = f"{with_article(english)} {word.english.split('/')[0]}"
+        return Sentence(f"what {named}", join(what, noun, "है"), "!")
 
     def _is_more_so(self) -> Sentence:
         thing, word = self._known_thing()
-        adjective = self._phrases.adjective(word)
+        adjective = self._phrases.adjective(word, has_degrees=True)
         if adjective is None or thing.is_pronoun:
             return self._is_more_so()
         other = self._phrases.noun(word)
         english, compared = other.english_object, other.oblique
-        if self._chance(0.3):
+        if self._chance(0.3) and " " in thing.english.split(" and ")[0]:  # the dog, not Sita, is bigger than mine
             owner, english = self._random.choice(((SPEAKER, "mine"), (FRIEND, "yours")))
             compared = join(owner.owning(thing.agreement, is_oblique=True), thing.oblique.split()[-1])
         degrees = adjective.english.split()
@@ -167,7 +170,7 @@ class StateMaker:
 
     def _is_most_so(self) -> Sentence:
         thing, word = self._known_thing()
-        adjective = self._phrases.adjective(word)
+        adjective = self._phrases.adjective(word, has_degrees=True)
         if adjective is None or thing.is_many or word.uses & {"mass", "one"}:
             return self._is_most_so()
         degrees, (be, being) = adjective.english.split(), self._being(thing)
@@ -244,8 +247,7 @@ class StateMaker:
         word = self._phrases.word("noun", "person")
         if thing.is_many or "kin" in word.uses:
             return self._is_someone()
-        article = "an" if word.english[0] in "aeiou" else "a"
-        english = f"{article} {word.english.split('/')[0]}"
+        english = with_article(word.english.split("/")[0])
         return Sentence(join(thing.english, be, no, english), join(thing.direct, "एक", word.hindi, denied, being))
 
     def _there_is(self) -> Sentence:
