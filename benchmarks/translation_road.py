@@ -15,6 +15,8 @@ and metrics.json.
 
     python benchmarks/translation_road.py --minutes 20
     python benchmarks/translation_road.py --tokens 4_000_000 reading.target=fr
+    python benchmarks/translation_road.py --recipe translate-en-hi --tokens 9_000_000 \\
+        --steps own-pieces pretrained-halves
 """
 
 from __future__ import annotations
@@ -58,6 +60,7 @@ ROAD: dict[str, tuple[str, ...]] = {
 }
 PRETRAINED = "pretrained halves"
 CONTROL = "own pieces"
+STEPS = {name.replace(" ", "-"): name for name in (*ROAD, CONTROL, PRETRAINED)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,19 +103,22 @@ def main() -> None:
     length = parser.add_mutually_exclusive_group(required=True)
     length.add_argument("--minutes", type=float, help="training of each step; how many pieces that is, is measured")
     length.add_argument("--tokens", type=lambda text: int(text.replace("_", "")), help="pieces that each step sees")
+    parser.add_argument("--recipe", default="translate", help="what the steps change")
+    parser.add_argument("--steps", nargs="+", default=list(STEPS), choices=list(STEPS), help="default: all")
     parser.add_argument("--pretraining", nargs="*", default=[], help="changes to the language models, of lm-translate")
     parser.add_argument("--data", type=Path, help="your own parallel texts instead of the recipe's")
     parser.add_argument("--output", type=Path, default=Path("runs/translation-road"))
     arguments = parser.parse_intermixed_args()
     console = Console()
-    base = load_recipe("translate", [*arguments.overrides, "baselines.tokens=0", "baselines.words=false"])
-    models, pretraining_minutes = pretrain(base, arguments, console)
-    forms = {**ROAD, **pretrained_forms(base, models)}
+    base = load_recipe(arguments.recipe, [*arguments.overrides, "baselines.tokens=0", "baselines.words=false"])
+    wanted = [STEPS[name] for name in STEPS if name in arguments.steps]
+    models, pretraining_minutes = pretrain(base, arguments, console) if PRETRAINED in wanted else ([], 0.0)
+    forms = {**ROAD, CONTROL: own_pieces(base), PRETRAINED: (*own_pieces(base), f"init=[{','.join(map(str, models))}]")}
     steps: list[Step] = []
     outputs: dict[str, list[ScoredTranslation]] = {}
-    for name, form in forms.items():
+    for name in wanted:
         before = steps[-1].name if steps else ""
-        steps.append(take_step(name, before, form, arguments, outputs, console))
+        steps.append(take_step(name, before, forms[name], arguments, outputs, console))
     data = find_run_data(base, arguments.data).name
     report = make_report(base, data, steps, pretraining_minutes)
     report.write(arguments.output)
@@ -134,6 +140,7 @@ def pretrain(base: Recipe, arguments: argparse.Namespace, console: Console) -> t
             "lm-translate",
             [
                 f"data=[{','.join(base.data)}]",
+                f"also_train=[{','.join(base.also_train)}]",
                 f"language={language}",
                 f"reading.pair={pair.pair}",
                 f"model.direction={direction}",
@@ -155,16 +162,15 @@ def pretrain(base: Recipe, arguments: argparse.Namespace, console: Console) -> t
     return folders, minutes
 
 
-def pretrained_forms(base: Recipe, models: Sequence[Path]) -> dict[str, tuple[str, ...]]:
-    """Return the form whose halves begin as language models, without and with these."""
-    num_source = len(models) - 1
-    own_pieces = (
+def own_pieces(base: Recipe) -> tuple[str, ...]:
+    """Return the form whose halves can begin as language models of their language."""
+    num_source = 2 if base.model.bidirectional else 1
+    return (
         *ROAD["attention"],
         "model.vocabularies=separate",
         f"model.source_embed={num_source * base.model.embed}",
         "model.combined=linear",
     )
-    return {CONTROL: own_pieces, PRETRAINED: (*own_pieces, f"init=[{','.join(map(str, models))}]")}
 
 
 def take_step(
@@ -177,11 +183,11 @@ def take_step(
 ) -> Step:
     """Train one model, translate the test sentences, and measure them beside those of the step before."""
     overrides = [*arguments.overrides, *form, "baselines.tokens=0", "baselines.words=false", "also_evaluate=[]"]
-    folder = arguments.output / name.replace(" ", "-").replace(",", "")
+    folder = arguments.output / name.replace(" ", "-")
     console.print(name, highlight=False)
-    recipe = load_recipe("translate", overrides)
+    recipe = load_recipe(arguments.recipe, overrides)
     tokens = arguments.tokens or tokens_of_minutes(recipe, arguments.minutes, folder, arguments.data)
-    recipe = load_recipe("translate", [*overrides, f"training.tokens={tokens}"])
+    recipe = load_recipe(arguments.recipe, [*overrides, f"training.tokens={tokens}"])
     result = finish_run(recipe, folder, data=arguments.data, console=console)
     opened = open_model(result.model_folder)
     _, test = read_test(recipe, arguments.data)

@@ -26,14 +26,13 @@ HISTORY_NAME = "history.json"
 
 def examine_run_data(recipe: Recipe, data: RunData, task: Task, vectors: Sequence[WordVectors]) -> list[Finding]:
     """Return the faults of a run's data."""
-    pair = getattr(recipe.reading, "parallel", recipe.reading)
     counts: Mapping[str, int] = data.removed.get(data.found.name, {})
     return examine_data(
         task.data_kind,
         {"train": data.training, "dev": data.development, "test": data.test},
         column=getattr(task, "main_column", ""),
-        language=getattr(pair, "source", None) or recipe.language,
-        target_language=getattr(pair, "target", None) or "",
+        language=getattr(recipe.reading, "source", recipe.language),
+        target_language=getattr(recipe.reading, "target", ""),
         vectors=[frozenset(one.words) for one in vectors],
         left_out=sum(count for name, count in counts.items() if name.startswith(f"{data.found.name} ")),
     )

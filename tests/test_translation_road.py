@@ -57,17 +57,16 @@ def check(road, length: tuple[str, ...], names: list[str]) -> None:
 
 @pytest.mark.slow
 def test_steps_are_trained_for_some_minutes_and_tested_against_the_one_before(road, monkeypatch):
-    short = {name: translation_road.ROAD[name] for name in ("attention",)}
-    monkeypatch.setattr(translation_road, "ROAD", short)
+    short = ("model.bidirectional=false", "--steps", "attention", "own-pieces", "pretrained-halves")
     monkeypatch.setattr(translation_road, "PROBE_STEPS", 2)
-    names = [*short, translation_road.CONTROL, translation_road.PRETRAINED]
-    check(road, ("--minutes", "0.001", "model.bidirectional=false"), names)
+    names = ["attention", translation_road.CONTROL, translation_road.PRETRAINED]
+    check(road, ("--minutes", "0.001", *short), names)
     planned = json.loads((road.folder / "attention.json").read_text(encoding="utf-8"))
     assert planned["minutes"] == 0.001
     recipe = (road.folder / "attention" / "recipe.yaml").read_text(encoding="utf-8")
     assert f"tokens: {planned['tokens']}" in recipe
     with pytest.raises(ConfigError, match=r"was measured for 0\.001 minutes, not 0\.002; take another --output"):
-        road("--minutes", "0.002", "model.bidirectional=false")
+        road("--minutes", "0.002", *short)
 
 
 @pytest.mark.slow

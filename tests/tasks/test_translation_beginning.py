@@ -276,6 +276,7 @@ def test_language_models_of_real_pairs_begin_a_translator_from_end_to_end(tmp_pa
             recipe = load_recipe("lm-translate", [*small, *overrides])
             models.append(run_recipe(recipe, tmp_path / name, data=data).model_folder)
         assert any("10 of 200 training texts left out" in line for line in said)
+        assert not any("mixed languages" in line for line in said)
         recipe = tiny_translation_recipe(
             *FITTING[:3],
             FITTING[4],
