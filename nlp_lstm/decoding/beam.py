@@ -15,8 +15,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from nlp_lstm.decoding.sampling import block_ngrams, exclude_ids
+from nlp_lstm.decoding.sampling import block_ngrams, check_excluded
 from nlp_lstm.errors import ConfigError
+
+_BLOCK = 64
 
 DecoderState = Any
 """What a model carries from step to step: tensors whose first dimension is rows, or None, in any nesting of tuples,
@@ -230,18 +232,18 @@ class _Owed(NamedTuple):
     max_steps: Int[Tensor, " sentence"]
     eos_id: int
 
-    def block(self, logits: Float[Tensor, "row vocab"], beams: _Beams) -> Float[Tensor, "row vocab"]:
-        """Return the logits with minus infinity for all that the quota does not allow as the next token."""
+    def block_(self, log_probs: Float[Tensor, "row vocab"], beams: _Beams) -> None:
+        """Set all that the quota does not allow as the next token to minus infinity."""
         num_beams, length = beams.history.shape[1:]
         written = (beams.history[..., None] == self.ids).sum(dim=2)
         left = (self.counts[:, None] - written).clamp(min=0).flatten(0, 1)
         num_left = left.sum(dim=1)
         room = (self.max_steps - length - 1).repeat_interleave(num_beams)  # steps but for the end token's
-        must_come = (num_left > 0) & ((num_left >= room) | (logits.argmax(dim=1) == self.eos_id))
-        blocked = must_come[:, None].expand(logits.shape).clone()
-        blocked[:, self.eos_id] = num_left > 0
-        blocked[:, self.ids] = left == 0
-        return logits.masked_fill(blocked, -math.inf)
+        is_end_likeliest = log_probs[:, self.eos_id] >= log_probs.amax(dim=1)
+        owing = log_probs[:, self.ids].masked_fill(left == 0, -math.inf)
+        log_probs[(num_left > 0) & ((num_left >= room) | is_end_likeliest)] = -math.inf
+        log_probs[:, self.eos_id].masked_fill_(num_left > 0, -math.inf)
+        log_probs[:, self.ids] = owing
 
 
 def _first_beams(first_tokens: Int[Tensor, " batch"]) -> _Beams:
@@ -265,13 +267,16 @@ def _extend(
     Only the best tokens of each row are ranked. Torch's fused log-softmax of all costs less than its logsumexp would
     (0.7 and 0.9 ms for 80 rows of 8,000).
     """
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    allowed = block_ngrams(exclude_ids(logits, excluded_ids), beams.history.flatten(0, 1), ngram_size)
-    allowed = allowed if owed is None else owed.block(allowed, beams)
-    best, tokens = allowed.topk(min(num_beams + 1, logits.shape[1]))  # one of them may be the end token
-    log_probs = logits.log_softmax(dim=1).gather(1, tokens).double().masked_fill(best == -math.inf, -math.inf)
+    check_excluded(logits.shape[1], excluded_ids)
+    log_probs = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(dim=1)
+    log_probs[:, list(excluded_ids)] = -math.inf
+    log_probs = block_ngrams(log_probs, beams.history.flatten(0, 1), ngram_size)
+    if owed is not None:
+        owed.block_(log_probs, beams)
+    # One of them may be the end token, with which greedy search is over.
+    best, tokens = find_best(log_probs, 1 if num_beams == 1 else min(num_beams + 1, log_probs.shape[1]))
     num_sentences, num_parents = beams.scores.shape
-    scores = beams.scores[:, :, None] + log_probs.view(num_sentences, num_parents, -1)
+    scores = beams.scores[:, :, None] + best.double().view(num_sentences, num_parents, -1)
     parents = torch.arange(num_parents, device=logits.device)[:, None].expand(scores.shape)
     first_rows = num_parents * torch.arange(num_sentences, device=logits.device)[:, None]
     history = beams.history.gather(1, parents.flatten(1)[:, :, None].expand(-1, -1, beams.history.shape[2]))
@@ -281,6 +286,26 @@ def _extend(
         history=torch.cat([history, tokens.view(num_sentences, -1, 1)], dim=2),
     )
     return _best_beams(extended, 2 * num_beams)  # at most num_beams of them end
+
+
+def find_best(values: Float[Tensor, "row place"], count: int) -> tuple[Tensor, Tensor]:
+    """Return each row's highest values and their places, the highest first, as ``topk`` does, several times faster.
+
+    Torch's goes through a row value by value; the highest of each block of a row it finds many at a time. The ``count``
+    highest values are in the blocks with the ``count`` highest ones.
+    """
+    num_blocks = values.shape[1] // _BLOCK
+    if num_blocks <= 2 * count:
+        return values.topk(count)
+    blocks, rest = values.tensor_split([num_blocks * _BLOCK], dim=1)
+    blocks = blocks.unflatten(1, (num_blocks, _BLOCK))
+    chosen = blocks.amax(dim=2).topk(count).indices
+    found = blocks.gather(1, chosen[:, :, None].expand(-1, -1, _BLOCK)).flatten(1)
+    starts = _BLOCK * chosen[:, :, None]
+    places = (starts + torch.arange(_BLOCK, device=values.device)).flatten(1)
+    behind = torch.arange(num_blocks * _BLOCK, values.shape[1], device=values.device).expand(rest.shape)
+    best, order = torch.cat((found, rest), dim=1).topk(count)
+    return best, torch.cat((places, behind), dim=1).gather(1, order)
 
 
 def _best_beams(beams: _Beams, count: int) -> _Beams:

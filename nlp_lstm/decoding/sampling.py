@@ -48,6 +48,16 @@ class SamplingSettings(Settings):
     """No run of this many tokens comes twice; 0 allows all."""
 
 
+def check_excluded(num_tokens: int, ids: Sequence[int]) -> None:
+    """Check that a token is left.
+
+    Raises:
+        ConfigError: none is.
+    """
+    if len(set(ids)) >= num_tokens:
+        raise ConfigError(f"all {num_tokens} tokens of the vocabulary are excluded; leave at least one")
+
+
 def exclude_ids(logits: Float[Tensor, "batch vocab"], ids: Sequence[int]) -> Float[Tensor, "batch vocab"]:
     """Exclude the same tokens in every row.
 
@@ -56,8 +66,7 @@ def exclude_ids(logits: Float[Tensor, "batch vocab"], ids: Sequence[int]) -> Flo
     """
     if not ids:
         return logits
-    if len(set(ids)) >= logits.shape[1]:
-        raise ConfigError(f"all {logits.shape[1]} tokens of the vocabulary are excluded; leave at least one")
+    check_excluded(logits.shape[1], ids)
     return logits.index_fill(1, torch.tensor(list(ids), device=logits.device), -math.inf)
 
 

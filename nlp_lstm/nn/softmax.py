@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from nlp_lstm.errors import ConfigError
+from nlp_lstm.nn.cells.product import Weight, project_inputs
 from nlp_lstm.nn.softmax_loss import softmax_losses
 
 SMALLEST_ROW = 8  # features
@@ -196,14 +197,20 @@ class TiedSoftmax(WordTables):
         self._check_plain()
         return softmax_losses(outputs, self.tables[0], self.bias, ids, smoothing).mean()
 
-    def logits(self, outputs: Float[Tensor, "items {self.size}"]) -> Float[Tensor, "items {self.num_words}"]:
+    def logits(
+        self, outputs: Float[Tensor, "items {self.size}"], rows: Weight | None = None
+    ) -> Float[Tensor, "items {self.num_words}"]:
         """Return the logits of a plain softmax, in fp32.
+
+        Args:
+            outputs: of the recurrent layers.
+            rows: the words' rows, where they are packed.
 
         Raises:
             ConfigError: there are cutoffs.
         """
         self._check_plain()
-        return nn.functional.linear(outputs, self.tables[0], self.bias).float()
+        return project_inputs(outputs[:, None], self.tables[0] if rows is None else rows, self.bias)[:, 0].float()
 
     def _check_plain(self) -> None:
         if len(self.bounds) > 1:

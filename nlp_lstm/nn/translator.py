@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.nn.attention import Attention, Memory, attentions
 from nlp_lstm.nn.cells import Cell, State
-from nlp_lstm.nn.cells.product import StepWeight, Weight, project_inputs
+from nlp_lstm.nn.cells.product import PackedWeight, StepWeight, Weight, can_pack, project_inputs
 from nlp_lstm.nn.dropout import LockedDropout
 from nlp_lstm.nn.recurrent import Recurrent, make_mask
 from nlp_lstm.nn.softmax import TiedSoftmax, WordTables
@@ -64,10 +64,26 @@ class Written(NamedTuple):
 
 
 class _StepParts(NamedTuple):
-    """What each step of the decoder multiplies by: the layers' cells, and the matrix of the combined vector."""
+    """What each step of the decoder multiplies by.
+
+    Args:
+        cells: of the layers.
+        combine: the matrix of the combined vector.
+        lexical: that of the words looked at, None where none are.
+        words: the rows of the softmax.
+    """
 
     cells: list[Cell]
     combine: Weight
+    lexical: Weight | None
+    words: Weight
+
+
+class _Packed(NamedTuple):
+    """Packed parts, and the versions of the weights that they were made of."""
+
+    parts: _StepParts
+    versions: list[tuple[int, int]]
 
 
 class Decoder(nn.Module):
@@ -109,6 +125,7 @@ class Decoder(nn.Module):
         self.words = TiedSoftmax(num_words, embed_size)
         self.embedding_dropout = LockedDropout(embedding_dropout)
         self.dropout = LockedDropout(dropout)
+        self._packed: _Packed | None = None
 
     def add_layers(
         self,
@@ -183,7 +200,7 @@ class Decoder(nn.Module):
             lengths = torch.full((ids.shape[0],), ids.shape[1], device=ids.device)
             hidden = self.decoder(embedded, lengths, state.layers).outputs if state.layers else embedded[..., :0]
             attended = self.attention(hidden, state.memory, positions)
-            combined = self._combine(attended.contexts, hidden, self.combine.weight)
+            combined = self._combine(attended.contexts, hidden, self._parts)
             return Written(self.dropout(combined), attended.weights)
         masks, parts = self._dropout_masks(embedded), self._parts
         if torch.is_grad_enabled():
@@ -206,18 +223,36 @@ class Decoder(nn.Module):
             state: what the step before gave, or `read`.
         """
         embedded = self.words.embed(tokens[:, None])[:, 0]
-        state, _ = self._step(embedded, state, None, self._parts)
-        return self.words.logits(state.fed), state
+        parts = self._parts
+        state, _ = self._step(embedded, state, None, parts)
+        return self.words.logits(state.fed, parts.words), state
 
     @property
     def _parts(self) -> _StepParts:
-        return _StepParts(self._cells, self.combine.weight)
+        """The weights as they are, or packed where no gradient is wanted and that is possible."""
+        combine, words = self.combine.weight, self.words.tables[0]
+        lexical = None if self.lexical is None else self.lexical.weight
+        cells = self._cells
+        if torch.is_grad_enabled() or torch.is_autocast_enabled(words.device.type) or not can_pack(words):
+            return _StepParts(cells, combine, lexical, words)
+        weights = [combine, words, *([] if lexical is None else [lexical]), *(p for c in cells for p in c.parameters())]
+        versions = [(weight.data_ptr(), weight._version) for weight in weights]
+        if self._packed is None or self._packed.versions != versions:
+            packed_lexical = None if lexical is None else PackedWeight(lexical)
+            packed_cells = [cell.packed() for cell in cells]
+            parts = _StepParts(packed_cells, PackedWeight(combine), packed_lexical, PackedWeight(words))
+            self._packed = _Packed(parts, versions)
+        return self._packed.parts
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_packed": None}  # a copy packs its own weights
 
     def _parts_for_steps(self, steps: Tensor) -> _StepParts:
         """The same for a loop over steps, after which the gradients are formed once for all of them."""
         weight = self.combine.weight
         combine: Weight = StepWeight(weight, steps) if weight.requires_grad else weight
-        return _StepParts([cell.for_steps(steps) for cell in self._cells], combine)
+        plain = self._parts
+        return plain._replace(cells=[cell.for_steps(steps) for cell in plain.cells], combine=combine)
 
     def _step(
         self,
@@ -238,7 +273,7 @@ class Decoder(nn.Module):
         beams = (num_sources, inputs.shape[0] // num_sources)  # rows that look at the same source ask together
         queries = queries.unflatten(0, beams)
         attended = self.attention(queries, state.memory, state.position.unflatten(0, beams))
-        fed = self._combine(attended.contexts, queries, parts.combine).flatten(0, 1)
+        fed = self._combine(attended.contexts, queries, parts).flatten(0, 1)
         if masks is not None:
             fed = fed * masks[-1]
         weights = attended.weights.flatten(0, 1)[:, None]
@@ -248,12 +283,14 @@ class Decoder(nn.Module):
         self,
         contexts: Float[Tensor, "batch step features"],
         hidden: Float[Tensor, "batch step hidden"],
-        weight: Weight,
+        parts: _StepParts,
     ) -> Float[Tensor, "batch step embed"]:
         contexts, words = contexts.tensor_split([self.attention.context_size], dim=2)
-        combined = project_inputs(torch.cat((contexts, hidden), dim=2), weight, self.combine.bias)
+        combined = project_inputs(torch.cat((contexts, hidden), dim=2), parts.combine, self.combine.bias)
         combined = torch.tanh(combined) if self.is_squashed else combined
-        return combined if self.lexical is None else combined + torch.tanh(self.lexical(torch.tanh(words)))
+        if self.lexical is None or parts.lexical is None:
+            return combined
+        return combined + torch.tanh(project_inputs(torch.tanh(words), parts.lexical, self.lexical.bias))
 
     def _dropout_masks(self, embedded: Tensor) -> list[Tensor] | None:
         """One mask for the outputs of each layer and one for the combined vectors, the same at every step."""

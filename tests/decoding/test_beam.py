@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nlp_lstm.decoding.beam import Hypothesis, Quota, beam_search, length_normaliser, select_rows
+from nlp_lstm.decoding.beam import Hypothesis, Quota, beam_search, find_best, length_normaliser, select_rows
 from nlp_lstm.errors import ConfigError
 
 EOS = 1
@@ -330,6 +330,26 @@ def test_logits_of_lower_precision_are_scored_in_float32(dtype: torch.dtype) -> 
     expected = logits.float().log_softmax(0).topk(2)
     assert [hypothesis.ids[0] for hypothesis in found[0]] == expected.indices.tolist()
     assert [hypothesis.score for hypothesis in found[0]] == pytest.approx(expected.values.tolist(), abs=1e-5)
+
+
+@given(
+    num_rows=st.integers(1, 5),
+    num_places=st.integers(1, 900),
+    count=st.integers(1, 6),
+    seed=st.integers(0, 1_000),
+    is_coarse=st.booleans(),
+)
+def test_the_best_of_blocks_are_the_best_of_all(
+    num_rows: int, num_places: int, count: int, seed: int, is_coarse: bool
+) -> None:
+    values = torch.randn(num_rows, num_places, generator=torch.Generator().manual_seed(seed))
+    values = values.round() if is_coarse else values  # many are equal
+    values[:, ::3] = -math.inf
+    count = min(count, num_places)
+    best, places = find_best(values, count)
+    assert torch.equal(best, values.topk(count).values)
+    assert torch.equal(values.gather(1, places), best)
+    assert all(len(set(row)) == count for row in places.tolist())
 
 
 def test_no_rows_give_no_answers() -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from types import SimpleNamespace
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nlp_lstm.decoding.beam import beam_search
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.nn.attention import attentions
+from nlp_lstm.nn.cells.product import PackedWeight, can_pack
 from nlp_lstm.nn.settings import cells
 from nlp_lstm.nn.translator import Translator
 
@@ -62,6 +66,36 @@ def test_words_looked_at_are_added_to_the_combined_vector():
 
 def test_only_attention_with_weights_looks_at_words():
     assert [kind for kind in sorted(attentions) if translator(attention=kind).lexical is None] == ["aligned", "none"]
+
+
+@pytest.mark.skipif(not can_pack(torch.zeros(1, 1)), reason="torch has no oneDNN here")
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_packed_weights_write_what_plain_ones_do_and_follow_training(form):
+    model = translator(**form)
+    source, target = numbers()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(2):
+        state = model.read(source, LENGTHS)
+        plain, _ = model.step(target[:, 0], state)
+        with torch.no_grad():
+            packed, _ = model.step(target[:, 0], state)
+            of_a_copy, _ = copy.deepcopy(model).step(target[:, 0], state)
+        torch.testing.assert_close(packed, plain, atol=TOLERANCE, rtol=0)
+        assert torch.equal(of_a_copy, packed)
+        plain.logsumexp(dim=1).sum().backward()
+        optimizer.step()
+
+
+@pytest.mark.skipif(not can_pack(torch.zeros(1, 1)), reason="torch has no oneDNN here")
+@given(rows=st.integers(1, 70), columns=st.integers(1, 300), count=st.integers(1, 200))
+def test_a_row_by_a_packed_weight_is_the_same_to_the_last_bit_among_any_number_of_rows(rows, columns, count):
+    generator = torch.Generator().manual_seed(rows)
+    weight, bias = torch.randn(rows, columns, generator=generator), torch.randn(rows, generator=generator)
+    inputs = torch.randn(count, columns, generator=generator)
+    packed = PackedWeight(weight)
+    products = packed.multiply(inputs, bias)
+    torch.testing.assert_close(products, torch.nn.functional.linear(inputs, weight, bias), atol=1e-4, rtol=0)
+    assert torch.equal(torch.cat([packed.multiply(inputs[:1], bias), packed.multiply(inputs[1:], bias)]), products)
 
 
 @pytest.mark.parametrize("form", FORMS, ids=str)

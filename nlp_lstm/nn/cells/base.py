@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nlp_lstm.nn.cells.product import StepWeight, Weight
+from nlp_lstm.nn.cells.product import PackedWeight, StepWeight, Weight
 from nlp_lstm.nn.dropout import drop_weights
 
 State = Any
@@ -123,6 +123,12 @@ class Cell(nn.Module, ABC):
             steps: any tensor `batch time …` of as many rows and steps.
         """
         return self._with_step_weights(steps, dict.fromkeys(("weight_ih", *self.step_weights)))
+
+    def packed(self) -> Cell:
+        """Return the same cell with its weights packed, for a loop of `project` and `step` without a gradient."""
+        return self._with_weights(
+            {name: PackedWeight(getattr(self, name)) for name in dict.fromkeys(("weight_ih", *self.step_weights))}
+        )
 
     def _with_step_weights(self, steps: Tensor, names: Iterable[str]) -> Cell:
         weights = {name: getattr(self, name) for name in names}
