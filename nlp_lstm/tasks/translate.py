@@ -52,7 +52,7 @@ from nlp_lstm.tasks.translation_results import (
     scored,
     target_language,
 )
-from nlp_lstm.tasks.translation_search import search, where_it_looked
+from nlp_lstm.tasks.translation_search import count_beams, search, where_it_looked
 from nlp_lstm.text.copies import put_back
 from nlp_lstm.text.placeholders import count_kept, find_lost
 from nlp_lstm.text.tokenize import Tokenizer
@@ -257,7 +257,7 @@ class TranslationTask(Task):
     ) -> dict[str, float]:
         """Return the BLEU of greedy translations."""
         predictions = predict_examples(
-            self, model, examples, batch_tokens=4_000, use_bf16=use_bf16, options={"num_beams": 1}
+            self, model, examples, batch_tokens=2_000, use_bf16=use_bf16, options={"num_beams": 1}
         )
         return self.score(examples, predictions)
 
@@ -269,6 +269,10 @@ class TranslationTask(Task):
         batch = self.make_batch([example])
         _translator(model).read(batch.source_ids, batch.source_lengths)
         return [self.pieces.source.pieces[id] for id in batch.source_ids[0].tolist()]
+
+    def tokens_at_once(self, batch_tokens: int, options: Mapping[str, Any]) -> int:
+        """Return more where one translation of each text is searched, and fewer where many are."""
+        return max(1, 2 * batch_tokens // count_beams(translation_options(options), self.settings))
 
     def predict_batch(self, model: nn.Module, batch: PairBatch, **options: Any) -> list[Translated]:
         return self.predict_together([model], batch, **options)

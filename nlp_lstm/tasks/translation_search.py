@@ -32,7 +32,7 @@ def search(
         settings: of the model, for what the options leave open.
         marks: the ids of each mark in source and target; a translation has each as often as its source.
     """
-    num_beams = max(asked.num_beams or settings.beams, asked.num_return_sequences)
+    num_beams = count_beams(asked, settings)
     lengths = batch.source_lengths.tolist()
     quota = _quota(batch, marks)
     never_written: tuple[int, ...] = NEVER_WRITTEN
@@ -58,6 +58,11 @@ def search(
         by_coverage(networks, batch, row, hypotheses, asked.coverage_penalty)[: asked.num_return_sequences]
         for row, hypotheses in enumerate(found)
     ]
+
+
+def count_beams(asked: TranslationOptions, settings: TranslationSettings) -> int:
+    """Return how many translations of a text are searched side by side."""
+    return max(asked.num_beams or settings.beams, asked.num_return_sequences)
 
 
 def _quota(batch: PairBatch, marks: Sequence[tuple[int, int]]) -> Quota | None:
