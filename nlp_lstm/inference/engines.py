@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -19,7 +20,7 @@ from nlp_lstm.errors import CheckpointError, ConfigError, NlpLstmError, nearest_
 from nlp_lstm.inference.checks import check_graph
 from nlp_lstm.settings import parse_settings
 from nlp_lstm.stored import read_header
-from nlp_lstm.tasks.predictor import ArrayPredictor, Arrays, Predictor, predict_in_batches, predictors
+from nlp_lstm.tasks.predictor import ArrayPredictor, Arrays, PredictBatch, Predictor, predict_in_batches, predictors
 
 EngineName = Literal["auto", "torch", "onnx"]
 ENGINES = ("auto", "torch", "onnx")
@@ -68,6 +69,7 @@ class OnnxEngine(Engine):
     def __init__(self, predictor: ArrayPredictor, config: ModelConfig, session: Any) -> None:
         super().__init__(predictor, config)
         self._session = session
+        self._num_threads = _num_threads()
         self._inputs = {value.name for value in session.get_inputs()}
         self._optional = {value.name for value in session.get_overridable_initializers()}
         self._outputs = [value.name for value in session.get_outputs()]
@@ -98,7 +100,7 @@ class OnnxEngine(Engine):
         check_weights(weights_path, predictor, weights)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = FATAL
-        options.intra_op_num_threads = _num_threads()
+        options.intra_op_num_threads = 1  # see _run_all
         # The tensors are handed over, so that ONNX Runtime opens no file.
         values = [onnxruntime.OrtValue.ortvalue_from_numpy(np.array(weights[name])) for name in checked.weights]
         options.add_external_initializers(checked.weights, values)
@@ -117,7 +119,19 @@ class OnnxEngine(Engine):
             predict_batch=lambda pieces: self.predictor.predict_arrays(self.run, pieces),
             predict_long=lambda piece: self.predictor.predict_long_arrays(self.run, piece),
             batch_tokens=batch_tokens,
+            run_all=self._run_all,
         )
+
+    def _run_all(self, predict_batch: PredictBatch, batches: Iterable[Sequence[Any]]) -> Iterable[Sequence[Any]]:
+        """Run batches side by side, one a thread: two threads that share each product of a step gain little."""
+        waiting = list(batches)
+        if min(self._num_threads, len(waiting)) < 2:
+            return map(predict_batch, waiting)
+        pool = ThreadPoolExecutor(self._num_threads)
+        try:
+            return list(pool.map(predict_batch, waiting))
+        finally:
+            pool.shutdown(cancel_futures=True)  # which matters where one failed or Ctrl-C was pressed
 
     def run(self, arrays: Arrays) -> Arrays:
         """Return the network's outputs.
@@ -209,9 +223,11 @@ def _obstacle(config: ModelConfig, precision: str, device: str, num_models: int)
 
 
 def _num_threads() -> int:
-    """As many as torch would take: OMP_NUM_THREADS, or one for each core (0 for ONNX Runtime)."""
+    """As many as torch would take: OMP_NUM_THREADS, or one for each core that this process may use."""
     chosen = os.environ.get("OMP_NUM_THREADS", "")
-    return int(chosen) if chosen.isdecimal() else 0
+    if chosen.isdecimal() and int(chosen):
+        return int(chosen)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _failures() -> tuple[type[Exception], ...]:

@@ -34,6 +34,12 @@ Arrays: TypeAlias = "Mapping[str, NDArray[Any]]"
 Run: TypeAlias = Callable[[Arrays], Arrays]
 """A network as an engine runs it."""
 
+PredictBatch: TypeAlias = Callable[[Sequence[Any]], Sequence[Any]]
+"""What gives one prediction per example of a batch."""
+
+RunAll: TypeAlias = Callable[[PredictBatch, Iterable[Sequence[Any]]], Iterable[Sequence[Any]]]
+"""What calls a function for many batches and gives its answers in their order, as `map` does."""
+
 tasks: Registry[type[Task]] = Registry(
     "task",
     {
@@ -241,9 +247,10 @@ def predict_in_batches(
     predictor: Predictor,
     examples: Sequence[Any],
     *,
-    predict_batch: Callable[[Sequence[Any]], Sequence[Any]],
+    predict_batch: PredictBatch,
     predict_long: Callable[[Any], Any],
     batch_tokens: int,
+    run_all: RunAll = map,
 ) -> list[Any]:
     """Return one prediction per example, in their order.
 
@@ -253,15 +260,19 @@ def predict_in_batches(
         predict_batch: predicts examples of similar length.
         predict_long: predicts an example too long for a batch; None for others.
         batch_tokens: tokens per batch, padding included.
+        run_all: calls ``predict_batch`` for each batch; several at a time if it likes.
     """
     cuts = [predictor.cut_long(example) for example in examples]
     pieces = [piece for cut in cuts for piece, _, _ in cut]
     answers = [predict_long(piece) for piece in pieces]
     short = [index for index, answer in enumerate(answers) if answer is None]
-    for places in batch_by_length([predictor.size(pieces[index]) for index in short], batch_tokens):
-        indices = [short[place] for place in places]
-        predicted = predict_batch([pieces[index] for index in indices])
-        for index, answer in zip(indices, predicted, strict=True):
+    batches = [
+        [short[place] for place in places]
+        for places in batch_by_length([predictor.size(pieces[index]) for index in short], batch_tokens)
+    ]
+    predicted = run_all(predict_batch, ([pieces[index] for index in batch] for batch in batches))
+    for batch, found in zip(batches, predicted, strict=True):
+        for index, answer in zip(batch, found, strict=True):
             answers[index] = answer
     remaining = iter(answers)
     return [predictor.join_long([(next(remaining), start, end) for _, start, end in cut]) for cut in cuts]
