@@ -1,5 +1,7 @@
 """How fast a bundled model answers: each engine, and beside them a packed `nn.LSTM` as most tutorials write it.
 
+int8      the compiled engine in int8
+compiled  the compiled engine in fp32: a kernel for LSTMs, numpy for the rest
 onnx      ONNX Runtime on the model's graph
 torch     the reference engine: batches by length, padded
 packed    the same weights in nn.LSTM, packed batches of 32 in random order
@@ -26,11 +28,15 @@ import sys
 import time
 from typing import Any
 
-WAYS = ("packed", "torch", "onnx")
+WAYS = ("packed", "torch", "onnx", "compiled", "int8")
+ENGINES = {"packed": "torch", "int8": "compiled"}  # the others have their engine's name
 DATA = {"pos": "ud-english-ewt", "sentiment": "sst2"}
 PACKED_ROWS = 32
 ONE_SENTENCE = "The old ferry doesn't leave at six."
-COLD = "import sys; from nlp_lstm import Pipeline; Pipeline(sys.argv[1], engine=sys.argv[2]).predict(sys.argv[3])"
+COLD = (
+    "import sys; from nlp_lstm import Pipeline; "
+    "Pipeline(sys.argv[1], engine=sys.argv[2], precision=sys.argv[3]).predict(sys.argv[4])"
+)
 
 
 def main() -> None:
@@ -61,11 +67,11 @@ def main() -> None:
 def print_table(medians: dict[str, dict[str, float]]) -> None:
     """Print one line a way."""
     base = medians["packed"]
-    print(f"{'':<8}{'words/s':>9}{'ratio':>7}{'CPU s/M words':>15}{'ratio':>7}{'p50 ms':>8}{'p99 ms':>8}", end="")
+    print(f"{'':<10}{'words/s':>9}{'ratio':>7}{'CPU s/M words':>15}{'ratio':>7}{'p50 ms':>8}{'p99 ms':>8}", end="")
     print(f"{'CPU ms':>8}{'cold s':>8}{'CPU s':>7}{'accuracy':>10}")
     for way, found in medians.items():
         print(
-            f"{way:<8}{found['words_per_second']:>9,.0f}{found['words_per_second'] / base['words_per_second']:>7.2f}"
+            f"{way:<10}{found['words_per_second']:>9,.0f}{found['words_per_second'] / base['words_per_second']:>7.2f}"
             f"{found['cpu_per_million']:>15.1f}{base['cpu_per_million'] / found['cpu_per_million']:>7.2f}"
             f"{found['p50']:>8.2f}{found['p99']:>8.2f}{found['cpu_per_sentence']:>8.2f}{found['cold']:>8.2f}"
             f"{found['cold_cpu']:>7.2f}{100 * found['accuracy']:>9.2f} %"
@@ -81,7 +87,9 @@ def serve(arguments: argparse.Namespace) -> None:
     from nlp_lstm import Pipeline
     from nlp_lstm.data.catalogue import find_data
 
-    pipeline = Pipeline(arguments.model, engine="onnx" if arguments.way == "onnx" else "torch")
+    way: Any = arguments.way
+    engine: Any = ENGINES.get(way, way)
+    pipeline = Pipeline(arguments.model, engine=engine, precision="int8" if way == "int8" else "fp32")
     if arguments.way == "packed":
         use_packed(pipeline)
     examples = list(find_data([DATA[arguments.task]]).read("test"))
@@ -207,10 +215,11 @@ def ask(worker: subprocess.Popen[str]) -> dict[str, float]:
 
 def cold_start(arguments: argparse.Namespace, way: str) -> dict[str, float]:
     """Return the seconds, and the CPU seconds, that a process takes for one answer."""
-    engine = "onnx" if way == "onnx" else "torch"
+    engine, precision = ENGINES.get(way, way), "int8" if way == "int8" else "fp32"
     environment = {**os.environ, "OMP_NUM_THREADS": str(arguments.threads)}
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run([sys.executable, "-c", COLD, arguments.model, engine, ONE_SENTENCE], check=True, env=environment)
+    command = [sys.executable, "-c", COLD, arguments.model, engine, precision, ONE_SENTENCE]
+    subprocess.run(command, check=True, env=environment)
     seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {"cold": seconds, "cold_cpu": cpu}

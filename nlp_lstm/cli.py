@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from rich.console import Console
@@ -153,6 +153,8 @@ def predict(
         list[str] | None,
         typer.Option("--together-with", help="A further model that answers together with the first; may come again."),
     ] = None,
+    engine: Annotated[str, typer.Option(help="What runs the network: auto, torch, onnx, compiled.")] = "auto",
+    precision: Annotated[str, typer.Option(help="Of the arithmetic: fp32, bf16 (torch) or int8 (compiled).")] = "fp32",
 ) -> None:
     """Predict for each line of text, or each file."""
     from nlp_lstm.pipeline import Pipeline
@@ -162,7 +164,15 @@ def predict(
         raise ConfigError("--label goes with --format jsonl or text; CoNLL-U holds every label column")
     if form is OutputFormat.text and (top_k is not None or explain):
         raise ConfigError("--top-k and --explain go with --format jsonl; a line of text has one label")
-    pipeline = Pipeline(model, language=language, source=source, target=target, together_with=together_with or ())
+    pipeline = Pipeline(
+        model,
+        language=language,
+        source=source,
+        target=target,
+        engine=cast("Any", engine),
+        precision=cast("Any", precision),
+        together_with=together_with or (),
+    )
     options = apply_overrides({}, more or ())
     if label is not None:
         options["label"] = label

@@ -23,7 +23,7 @@ from nlp_lstm.artifacts import (
     read_config,
 )
 from nlp_lstm.errors import ConfigError, DataError, nearest_hint, shorten
-from nlp_lstm.inference.engines import EngineName, OnnxEngine, choose_engine
+from nlp_lstm.inference.engines import CompiledEngine, Engine, EngineName, OnnxEngine, choose_engine
 from nlp_lstm.paths import model_roots
 from nlp_lstm.stored import count_weights, read_header
 from nlp_lstm.tasks.predictor import Predictor, tasks
@@ -41,6 +41,7 @@ Answer: TypeAlias = "tuple[int, Any, Any]"
 
 TEXTS_AT_A_TIME = 256  # of a lazy iterable
 EXAMPLES_AT_A_TIME = 2_048  # sentences whose batches are sorted by length together
+PRECISIONS = ("fp32", "bf16", "int8")
 _SAME_MODEL = {"generate": "lm"}  # a use that has another task's model
 _WRITERS = ("lm", "topics")  # tasks whose models score and write text
 
@@ -54,10 +55,13 @@ class Pipeline:
             wins. A translator is chosen by ``source`` and ``target`` instead.
         source: of "translate", the language of the texts; default "en".
         target: of "translate", the language of their translations; default "de", from English, else "en".
-        engine: what runs the network: "torch", the reference; "onnx", which is faster, for models that carry a graph
-            (`nlp-lstm export` writes it); "auto" takes onnx where it can. Answers are the same within 1e-5.
+        engine: what runs the network: "torch", the reference; for models that carry a graph (`nlp-lstm export` writes
+            it) "onnx", which is faster, and for LSTMs "compiled", which is faster still and which the machine's own C
+            compiler builds when it is first asked for; "auto" takes onnx where it can. Answers are the same within
+            1e-5.
         device: "auto" or "cpu", or any other torch device.
-        precision: "fp32" is exact; "bf16" is faster where the processor has it, and equal on nearly all tokens.
+        precision: "fp32" is exact; "int8", of the engine "compiled", and "bf16", of torch, are faster where the
+            processor has them, and equal on nearly all tokens.
         batch_tokens: tokens per batch, padding included; results do not depend on it.
         together_with: further models of the same task and vocabularies, by name or folder, such as those of other
             seeds; all of them answer together.
@@ -82,12 +86,12 @@ class Pipeline:
         target: str | None = None,
         engine: EngineName = "auto",
         device: str = "auto",
-        precision: Literal["fp32", "bf16"] = "fp32",
+        precision: Literal["fp32", "bf16", "int8"] = "fp32",
         batch_tokens: int | None = None,
         together_with: Sequence[str | Path] = (),
     ) -> None:
-        if precision not in ("fp32", "bf16"):
-            raise ConfigError(f'precision is "{precision}"; known: fp32, bf16')
+        if precision not in PRECISIONS:
+            raise ConfigError(f'precision is "{precision}"; known: {", ".join(PRECISIONS)}')
         if batch_tokens is not None and (not isinstance(batch_tokens, int) or batch_tokens < 1):
             raise ConfigError(f"batch_tokens is {shorten(batch_tokens)}; give a whole number of at least 1")
         self.folder = find_folder(name_or_path, language=language, source=source, target=target)
@@ -96,9 +100,13 @@ class Pipeline:
         chosen = choose_engine(
             engine, read_config(self.folder), precision=precision, device=device, num_models=1 + len(self._others)
         )
-        self._engine = OnnxEngine.open(self.folder) if chosen == "onnx" else self._torch
+        self._engine: Engine
+        if chosen == "compiled":
+            self._engine = CompiledEngine.open(self.folder, precision=precision)
+        else:
+            self._engine = OnnxEngine.open(self.folder) if chosen == "onnx" else self._torch
         self._config = self._engine.config
-        self._configs = [self._config] if chosen == "onnx" else self._torch.configs
+        self._configs = self._torch.configs if chosen == "torch" else [self._config]
         self.language = self._config.language
         self._batch_tokens = batch_tokens or 2_000
         self._tokenizer: Tokenizer | None = None
@@ -122,7 +130,8 @@ class Pipeline:
         """The reference engine; beside another one it is opened when something needs it."""
         from nlp_lstm.inference.torch_engine import TorchEngine
 
-        return TorchEngine(self.folder, precision=self._precision, device=self._device, together_with=self._others)
+        precision = "fp32" if self._precision == "int8" else self._precision  # beside the compiled engine
+        return TorchEngine(self.folder, precision=precision, device=self._device, together_with=self._others)
 
     @classmethod
     def train(
@@ -380,11 +389,12 @@ class Pipeline:
 
     @property
     def info(self) -> dict[str, Any]:
-        """What model this is: task, language, engine, folder name, stored precision, how many weights are stored."""
+        """What model this is: task, language, engine, precisions, folder name, how many weights are stored."""
         return {
             "task": self.predictor.name,
             "language": self.language,
             "engine": self._engine.name,
+            "precision": self._precision,
             "trained_on": self._config.data,
             "model": self.folder.name,
             "stored_precision": self._config.precision,

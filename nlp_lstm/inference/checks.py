@@ -12,9 +12,14 @@ file than was checked. What a graph computes cannot be checked; one that asks fo
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nlp_lstm.artifacts import WEIGHTS_NAME
 from nlp_lstm.errors import CheckpointError, shorten
@@ -53,14 +58,38 @@ class _DamagedError(Exception):
     """The bytes are not what they should be."""
 
 
+class Node(NamedTuple):
+    """An operation of a graph.
+
+    Args:
+        operator: one of `OPERATORS`.
+        inputs: names of what it reads; empty for one left out.
+        outputs: names of what it makes.
+        attributes: its settings: numbers, text, or lists of whole numbers.
+    """
+
+    operator: str
+    inputs: list[str]
+    outputs: list[str]
+    attributes: dict[str, Any]
+
+
 class CheckedGraph(NamedTuple):
     """What a graph says of itself.
 
     Args:
         weights: names of the tensors of the weights file that it reads.
+        nodes: its operations, in their order.
+        constants: what it holds itself, by name.
+        inputs: names of what it is given; those with a constant may be left out.
+        outputs: names of what it gives.
     """
 
     weights: list[str]
+    nodes: list[Node]
+    constants: dict[str, NDArray[Any]]
+    inputs: list[str]
+    outputs: list[str]
 
 
 def check_graph(path: Path, content: bytes, stored: Mapping[str, StoredTensor]) -> CheckedGraph:
@@ -90,23 +119,68 @@ def _check_model(content: bytes, stored: Mapping[str, StoredTensor]) -> CheckedG
     if "graph" not in model:
         raise _DamagedError("it holds no graph")
     graph = _read(_bytes(model["graph"][0]), _GRAPH, "the graph")
-    nodes = graph.get("node", [])
-    if len(nodes) > MOST_NODES:
-        raise _DamagedError(f"it has {len(nodes):,} nodes; at most {MOST_NODES:,} are read")
-    for value in nodes:
-        node = _read(_bytes(value), _NODE, "a node")
-        operator, domain = _text(node, "op_type"), _text(node, "domain")
-        if domain or operator not in OPERATORS:
-            name = f"{domain}.{operator}".strip(".")
-            raise _DamagedError(f"it has the operator {shorten(name)}, which is not accepted")
-        for attribute in node.get("attribute", ()):
-            _read(_bytes(attribute), _ATTRIBUTE, f"an attribute of {operator}")
-    weights = []
+    if len(graph.get("node", ())) > MOST_NODES:
+        raise _DamagedError(f"it has {len(graph['node']):,} nodes; at most {MOST_NODES:,} are read")
+    nodes = [_read_node(_bytes(value)) for value in graph.get("node", ())]
+    weights, constants = [], {}
     for value in graph.get("initializer", ()):
         tensor = _read(_bytes(value), _TENSOR, "a constant")
         if "external_data" in tensor or _number(tensor, "data_location") != 0:
             weights.append(_check_weight(tensor, stored))
-    return CheckedGraph(weights=weights)
+        else:
+            constants[_text(tensor, "name")] = _constant(tensor)
+    inputs, outputs = ([_name(_bytes(value)) for value in graph.get(kind, ())] for kind in ("input", "output"))
+    return CheckedGraph(weights, nodes, constants, inputs, outputs)
+
+
+def _read_node(content: bytes) -> Node:
+    node = _read(content, _NODE, "a node")
+    operator, domain = _text(node, "op_type"), _text(node, "domain")
+    if domain or operator not in OPERATORS:
+        name = f"{domain}.{operator}".strip(".")
+        raise _DamagedError(f"it has the operator {shorten(name)}, which is not accepted")
+    attributes = {}
+    for value in node.get("attribute", ()):
+        attribute = _read(_bytes(value), _ATTRIBUTE, f"an attribute of {operator}")
+        attributes[_text(attribute, "name")] = _attribute_value(attribute)
+    inputs, outputs = ([_decoded(_bytes(name), kind) for name in node.get(kind, ())] for kind in ("input", "output"))
+    return Node(operator, inputs, outputs, attributes)
+
+
+def _attribute_value(attribute: Message) -> Any:
+    if "s" in attribute:
+        return _text(attribute, "s")
+    if "ints" in attribute:
+        return [_signed(number) for number in _numbers(attribute, "ints")]
+    if "f" in attribute:
+        (value,) = attribute["f"]
+        if not isinstance(value, bytes) or len(value) != 4:
+            raise _DamagedError("f is not a number of four bytes")
+        return struct.unpack("<f", value)[0]
+    return _signed(_number(attribute, "i"))
+
+
+def _signed(number: int) -> int:
+    """A whole number of 64 bits with its sign."""
+    return number - 2**64 if number >= 2**63 else number
+
+
+def _name(content: bytes) -> str:
+    """The name of an input or output."""
+    names = [value for number, value in _fields(content) if number == 1]
+    return _decoded(_bytes(names[0]), "a name") if len(names) == 1 else ""
+
+
+def _constant(tensor: Message) -> NDArray[Any]:
+    """A tensor that the graph holds itself."""
+    name, kind = _text(tensor, "name"), _number(tensor, "data_type")
+    dtype = next((dtype for dtype, number in TYPE_NUMBERS.items() if number == kind), None)
+    (raw,) = tensor.get("raw_data", [b""])
+    shape = [_signed(size) for size in _numbers(tensor, "dims")]
+    content = _bytes(raw)
+    if dtype is None or min(shape, default=0) < 0 or len(content) != math.prod(shape) * np.dtype(dtype).itemsize:
+        raise _DamagedError(f"the constant {shorten(name)} is not of {shape} numbers of a known type")
+    return np.frombuffer(content, np.dtype(dtype)).reshape(shape)
 
 
 def _check_weight(tensor: Message, stored: Mapping[str, StoredTensor]) -> str:
@@ -189,8 +263,12 @@ def _bytes(value: int | bytes) -> bytes:
 
 def _text(message: Message, name: str) -> str:
     (value,) = message.get(name, [b""])
+    return _decoded(_bytes(value), name)
+
+
+def _decoded(content: bytes, name: str) -> str:
     try:
-        return _bytes(value).decode("utf-8")
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise _DamagedError(f"{name} is not UTF-8") from error
 

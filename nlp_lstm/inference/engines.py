@@ -1,29 +1,33 @@
-"""Engines: what runs a model's network. One contract, two of them; see `nlp_lstm.inference.torch_engine` for torch's.
+"""Engines: what runs a model's network. One contract, three of them; see `nlp_lstm.inference.torch_engine` for torch's.
 
 An engine is opened on a model folder. It predicts examples; how texts become examples, and predictions results, its
-predictor knows. This module needs no torch, and neither does predicting with `OnnxEngine`.
+predictor knows. This module needs no torch, and neither does predicting with `OnnxEngine` and `CompiledEngine`.
 """
 
 from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
 from nlp_lstm.artifacts import GRAPH_NAME, WEIGHTS_NAME, ModelConfig, read_folder
 from nlp_lstm.errors import CheckpointError, ConfigError, NlpLstmError, nearest_hint, shorten
-from nlp_lstm.inference.checks import check_graph
+from nlp_lstm.inference.checks import CheckedGraph, check_graph
+from nlp_lstm.inference.interpreter import SUPPORTED, Interpreter
+from nlp_lstm.inference.kernel import build_kernel, load_kernel
 from nlp_lstm.settings import parse_settings
 from nlp_lstm.stored import read_header
 from nlp_lstm.tasks.predictor import ArrayPredictor, Arrays, PredictBatch, Predictor, predict_in_batches, predictors
 
-EngineName = Literal["auto", "torch", "onnx"]
-ENGINES = ("auto", "torch", "onnx")
+EngineName = Literal["auto", "torch", "onnx", "compiled"]
+ENGINES = ("auto", "torch", "onnx", "compiled")
+_PRECISIONS = {"torch": ("fp32", "bf16"), "onnx": ("fp32",), "compiled": ("fp32", "int8")}
+_MISFITS = (KeyError, ValueError, IndexError, TypeError, AttributeError, MemoryError, OverflowError)
 FATAL = 4  # of ONNX Runtime's messages only these are printed; errors are raised anyway
 
 
@@ -54,61 +58,30 @@ class Engine(ABC):
         """
 
 
-class OnnxEngine(Engine):
-    """ONNX Runtime on the processor, in fp32.
+class GraphEngine(Engine):
+    """A model whose network is the graph that it carries, a function from arrays to arrays.
 
     Args:
         predictor: how examples are read and predictions made.
         config: the model's config.json.
-        session: ONNX Runtime's session of the graph.
     """
 
-    name: ClassVar[str] = "onnx"
     predictor: ArrayPredictor
 
-    def __init__(self, predictor: ArrayPredictor, config: ModelConfig, session: Any) -> None:
+    def __init__(self, predictor: ArrayPredictor, config: ModelConfig) -> None:
         super().__init__(predictor, config)
-        self._session = session
         self._num_threads = _num_threads()
-        self._inputs = {value.name for value in session.get_inputs()}
-        self._optional = {value.name for value in session.get_overridable_initializers()}
-        self._outputs = [value.name for value in session.get_outputs()]
 
-    @classmethod
-    def open(cls, folder: Path) -> OnnxEngine:
-        """Open a model folder that has a graph.
+    @abstractmethod
+    def run(self, arrays: Arrays) -> Arrays:
+        """Return the network's outputs.
+
+        Args:
+            arrays: its inputs, and possibly others that this network does not read.
 
         Raises:
-            CheckpointError: the folder is damaged, or its graph is not one of ours.
-            ImportError: ONNX Runtime is not installed.
+            CheckpointError: the graph needs others, or fails on them.
         """
-        import onnxruntime
-
-        found = read_folder(folder)
-        try:
-            predictor_type = predictors.get(found.config.task)
-            settings = parse_settings(predictor_type.settings_type, found.config.model, "config.json: model")
-            predictor = predictor_type.from_folder(settings, found.vocabulary, found.vocabulary_files)
-        except NlpLstmError as error:
-            raise CheckpointError(f"{folder}: {error}") from error
-        weights_path, graph_path = found.path / WEIGHTS_NAME, found.path / GRAPH_NAME
-        stored = read_header(weights_path)
-        graph = graph_path.read_bytes()
-        checked = check_graph(graph_path, graph, stored)
-        content = weights_path.read_bytes()
-        weights = {name: tensor.read(content) for name, tensor in stored.items()}
-        check_weights(weights_path, predictor, weights)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = FATAL
-        options.intra_op_num_threads = 1  # see _run_all
-        # The tensors are handed over, so that ONNX Runtime opens no file.
-        values = [onnxruntime.OrtValue.ortvalue_from_numpy(np.array(weights[name])) for name in checked.weights]
-        options.add_external_initializers(checked.weights, values)
-        try:
-            session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        except _failures() as error:
-            raise CheckpointError(f"{graph_path} is no graph that ONNX Runtime can run: {error}") from error
-        return cls(predictor, found.config, session)
 
     def predict(
         self, examples: Sequence[Any], *, batch_tokens: int, options: Mapping[str, Any] | None = None
@@ -133,27 +106,164 @@ class OnnxEngine(Engine):
         finally:
             pool.shutdown(cancel_futures=True)  # which matters where one failed or Ctrl-C was pressed
 
-    def run(self, arrays: Arrays) -> Arrays:
-        """Return the network's outputs.
-
-        Args:
-            arrays: its inputs, and possibly others that this network does not read.
-
-        Raises:
-            CheckpointError: the graph needs others, or fails on them.
-        """
-        known = self._inputs | self._optional
-        if missing := self._inputs - arrays.keys():
+    def _check_inputs(self, needed: Set[str], arrays: Arrays) -> None:
+        if missing := needed - arrays.keys():
             raise CheckpointError(
                 f"{GRAPH_NAME} asks for {', '.join(sorted(missing))}; the task gives {', '.join(sorted(arrays))}. "
                 "Write it again with `nlp-lstm export`"
             )
+
+
+class OnnxEngine(GraphEngine):
+    """ONNX Runtime on the processor, in fp32.
+
+    Args:
+        predictor: how examples are read and predictions made.
+        config: the model's config.json.
+        session: ONNX Runtime's session of the graph.
+    """
+
+    name: ClassVar[str] = "onnx"
+
+    def __init__(self, predictor: ArrayPredictor, config: ModelConfig, session: Any) -> None:
+        super().__init__(predictor, config)
+        self._session = session
+        self._inputs = {value.name for value in session.get_inputs()}
+        self._optional = {value.name for value in session.get_overridable_initializers()}
+        self._outputs = [value.name for value in session.get_outputs()]
+
+    @classmethod
+    def open(cls, folder: Path) -> OnnxEngine:
+        """Open a model folder that has a graph.
+
+        Raises:
+            CheckpointError: the folder is damaged, or its graph is not one of ours.
+            ImportError: ONNX Runtime is not installed.
+        """
+        import onnxruntime
+
+        found = open_graph(folder)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = FATAL
+        options.intra_op_num_threads = 1  # see _run_all
+        # The tensors are handed over, so that ONNX Runtime opens no file.
+        names = found.graph.weights
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(np.array(found.weights[name])) for name in names]
+        options.add_external_initializers(names, values)
+        try:
+            session = onnxruntime.InferenceSession(found.content, options, providers=["CPUExecutionProvider"])
+        except _failures() as error:
+            raise CheckpointError(f"{found.path} is no graph that ONNX Runtime can run: {error}") from error
+        return cls(found.predictor, found.config, session)
+
+    def run(self, arrays: Arrays) -> Arrays:
+        self._check_inputs(self._inputs, arrays)
+        known = self._inputs | self._optional
         feeds = {name: array for name, array in arrays.items() if name in known}
         try:
             outputs = self._session.run(self._outputs, feeds)
         except _failures() as error:
             raise CheckpointError(f"{GRAPH_NAME} failed: {shorten(str(error), 300)}") from error
         return dict(zip(self._outputs, outputs, strict=True))
+
+
+class CompiledEngine(GraphEngine):
+    """The compiled kernel for LSTMs, and numpy for the rest of the graph.
+
+    Args:
+        predictor: how examples are read and predictions made.
+        config: the model's config.json.
+        network: the graph, ready to run.
+        graph: what it says of itself.
+    """
+
+    name: ClassVar[str] = "compiled"
+
+    def __init__(
+        self, predictor: ArrayPredictor, config: ModelConfig, network: Interpreter, graph: CheckedGraph
+    ) -> None:
+        super().__init__(predictor, config)
+        self._network = network
+        self._inputs = set(graph.inputs) - graph.constants.keys()
+
+    @classmethod
+    def open(cls, folder: Path, *, precision: str = "fp32") -> CompiledEngine:
+        """Open a model folder that has a graph, and build the kernel if this machine has none yet.
+
+        Args:
+            folder: the model folder.
+            precision: "fp32" or "int8".
+
+        Raises:
+            CheckpointError: the folder is damaged, or its graph is not one of ours.
+            ConfigError: the kernel cannot be built, has no int8 on this processor, or is not for this network.
+        """
+        kernel = load_kernel()
+        if kernel is None:
+            build_kernel()
+            kernel = load_kernel()
+        if kernel is None:
+            raise ConfigError("the compiled kernel was built, but cannot be loaded; use another engine")
+        if precision == "int8" and not kernel.has_int8:
+            raise ConfigError("precision is int8, for which this processor has no instructions (AVX-512 VNNI)")
+        found = open_graph(folder)
+        if unknown := {node.operator for node in found.graph.nodes} - SUPPORTED:
+            raise ConfigError(f'the compiled engine does not run {", ".join(sorted(unknown))}; use engine="onnx"')
+        try:
+            network = Interpreter(found.graph, found.weights, kernel, is_int8=precision == "int8")
+        except _MISFITS as error:
+            raise CheckpointError(f"{found.path} is no graph that can be run: {shorten(str(error), 300)}") from error
+        return cls(found.predictor, found.config, network, found.graph)
+
+    def run(self, arrays: Arrays) -> Arrays:
+        self._check_inputs(self._inputs, arrays)
+        try:
+            return self._network.run(arrays)
+        except _MISFITS as error:
+            raise CheckpointError(f"{GRAPH_NAME} failed: {shorten(str(error), 300)}") from error
+
+
+class OpenGraph(NamedTuple):
+    """A model folder with a graph, checked.
+
+    Args:
+        predictor: how examples are read and predictions made.
+        config: the model's config.json.
+        path: of the graph.
+        content: its bytes.
+        graph: what it says of itself.
+        weights: the tensors of the weights file as they are stored, by name.
+    """
+
+    predictor: ArrayPredictor
+    config: ModelConfig
+    path: Path
+    content: bytes
+    graph: CheckedGraph
+    weights: Arrays
+
+
+def open_graph(folder: Path) -> OpenGraph:
+    """Read and check a model folder that has a graph.
+
+    Raises:
+        CheckpointError: the folder is damaged, or its graph is not one of ours.
+    """
+    found = read_folder(folder)
+    try:
+        predictor_type = predictors.get(found.config.task)
+        settings = parse_settings(predictor_type.settings_type, found.config.model, "config.json: model")
+        predictor = predictor_type.from_folder(settings, found.vocabulary, found.vocabulary_files)
+    except NlpLstmError as error:
+        raise CheckpointError(f"{folder}: {error}") from error
+    weights_path, graph_path = found.path / WEIGHTS_NAME, found.path / GRAPH_NAME
+    stored = read_header(weights_path)
+    graph = graph_path.read_bytes()
+    checked = check_graph(graph_path, graph, stored)
+    content = weights_path.read_bytes()
+    weights = {name: tensor.read(content) for name, tensor in stored.items()}
+    check_weights(weights_path, predictor, weights)
+    return OpenGraph(predictor, found.config, graph_path, graph, checked, weights)
 
 
 def check_weights(path: Path, predictor: ArrayPredictor, weights: Arrays) -> None:
@@ -179,7 +289,7 @@ def check_weights(path: Path, predictor: ArrayPredictor, weights: Arrays) -> Non
 def choose_engine(
     wanted: str, config: ModelConfig, *, precision: str = "fp32", device: str = "auto", num_models: int = 1
 ) -> str:
-    """Return "onnx" or "torch": for "auto" the former where it can run the model.
+    """Return "onnx", "torch" or "compiled": for "auto" the first of them that can run the model in the precision.
 
     Args:
         wanted: one of `ENGINES`.
@@ -195,26 +305,32 @@ def choose_engine(
         raise ConfigError(
             f'engine is "{wanted}"; known engines: {", ".join(ENGINES)}.{nearest_hint(str(wanted), ENGINES)}'
         )
-    if wanted == "torch":
-        return wanted
-    obstacle = _obstacle(config, precision, device, num_models)
-    if obstacle and wanted == "onnx":
-        raise ConfigError(f'engine is "onnx", but {obstacle}; or use engine="torch"')
-    return "torch" if obstacle else "onnx"
+    reason = ""
+    for name in ("onnx", "torch", "compiled") if wanted == "auto" else (wanted,):
+        reason = _obstacle(name, config, precision, device, num_models)
+        if not reason:
+            return name
+    remedy = "" if precision == "int8" else '; or use engine="torch"'
+    raise ConfigError(f'engine is "{wanted}", but {reason}{remedy}')
 
 
-def _obstacle(config: ModelConfig, precision: str, device: str, num_models: int) -> str:
-    """Why ONNX Runtime cannot run a model; empty where it can."""
+def _obstacle(engine: str, config: ModelConfig, precision: str, device: str, num_models: int) -> str:
+    """Why an engine cannot run a model; empty where it can."""
+    if precision not in _PRECISIONS[engine]:
+        return f"it computes in {' or '.join(_PRECISIONS[engine])} and precision is {precision}"
+    if engine == "torch":
+        return ""
     if GRAPH_NAME not in config.files:
         return f"the model has no {GRAPH_NAME}; write it with `nlp-lstm export`"
     if config.task not in predictors:
         return f"models of the task {config.task} run with torch only"
     if num_models > 1:
         return "several models answer together with torch only"
-    if precision != "fp32":
-        return f"it computes in fp32 and precision is {precision}; leave precision out"
     if device not in ("auto", "cpu"):
         return f"it runs on the processor and device is {device}; leave device out"
+    if engine == "compiled":
+        cell = config.model.get("cell", "lstm")
+        return "" if cell == "lstm" else f"it runs LSTMs, and the cell is {cell}"
     try:
         import onnxruntime  # noqa: F401
     except ImportError as error:

@@ -240,7 +240,7 @@ def test_auto_takes_onnx_where_the_model_carries_a_graph_and_it_can_run(tmp_path
     assert pipeline.info["engine"] == "onnx"
     assert pipeline.info["num_parameters"] == Pipeline(folder, engine="torch").info["num_parameters"]
     assert Pipeline(folder, engine="torch").predict("a b")[0].keys() == pipeline.predict("a b")[0].keys()
-    with pytest.raises(ConfigError, match=r'"onyx"; known engines: auto, torch, onnx\. Did you mean "onnx"'):
+    with pytest.raises(ConfigError, match=r'"onyx"; known engines: auto, torch, onnx, compiled\. Did you mean "onnx"'):
         Pipeline(folder, engine="onyx")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="computes in fp32 and precision is bf16"):
         Pipeline(folder, engine="onnx", precision="bf16")

@@ -1,0 +1,298 @@
+"""The compiled kernel of an LSTM: built once with the machine's own C compiler, kept in the user's cache.
+
+`lstm_kernel.c` says how it computes. It is optional: without a compiler the other engines do the work. A build is named
+by its source, its compiler options and this processor's instructions, so another machine with the same home folder
+builds its own; and it is kept only after it has given right answers.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float32, Int32
+from numpy import ndarray
+
+from nlp_lstm.errors import ConfigError, shorten
+from nlp_lstm.paths import cache_folder
+
+SOURCE = Path(__file__).with_name("lstm_kernel.c")
+OPTIONS = ("-O3", "-march=native", "-std=gnu11", "-shared", "-fPIC")
+COMPILERS = ("cc", "gcc", "clang")
+SECONDS = 300  # for the compiler
+TOLERANCE = 1e-5
+NUM_GATES = 4
+GROUP = 4  # numbers that one int8 instruction multiplies and adds
+
+
+class PackedMatrix(NamedTuple):
+    """A matrix in the kernel's order.
+
+    Args:
+        values: fp32, or int8 codes.
+        scales: of int8 codes, one a row of the matrix, `panel gate lane`.
+        start: of int8 codes, where each sum begins, `panel gate lane`.
+    """
+
+    values: ndarray
+    scales: ndarray | None = None
+    start: ndarray | None = None
+
+
+class PackedDirection(NamedTuple):
+    """One direction of an LSTM in the kernel's order."""
+
+    num_inputs: int
+    hidden_size: int
+    inputs: PackedMatrix
+    states: PackedMatrix
+    bias: ndarray
+
+
+class _Layer(ctypes.Structure):
+    """What the kernel is called with; see the C source."""
+
+    _fields_ = (
+        *((name, ctypes.c_long) for name in ("steps", "rows", "inputs", "units")),
+        *((name, ctypes.c_void_p) for name in ("x", "lengths", "order", "w", "r", "bias")),
+        *((name, ctypes.c_void_p) for name in ("w_scales", "r_scales", "w_start", "r_start", "h", "c", "y")),
+        *((name, ctypes.c_long) for name in ("y_step", "y_row")),
+        *((name, ctypes.c_int) for name in ("is_reverse", "is_int8")),
+    )
+
+
+class Kernel:
+    """A build of the kernel.
+
+    Args:
+        path: of the shared library.
+
+    Raises:
+        OSError: it cannot be loaded.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._library = ctypes.CDLL(str(path))
+        self.lanes: int = self._library.lstm_lanes()
+        self.has_int8 = bool(self._library.lstm_has_int8())
+
+    def pack(
+        self,
+        weight_ih: Float32[ndarray, "rows inputs"],
+        weight_hh: Float32[ndarray, "rows hidden"],
+        bias: Float32[ndarray, " rows"],
+        *,
+        is_int8: bool = False,
+    ) -> PackedDirection:
+        """Bring the weights of one direction into the kernel's order.
+
+        Args:
+            weight_ih: of the inputs; its rows are those of the input, output and forget gate and of the candidate.
+            weight_hh: of the states.
+            bias: of the gates.
+            is_int8: whether products are of int8 numbers.
+        """
+        return PackedDirection(
+            weight_ih.shape[1],
+            weight_hh.shape[1],
+            self._pack_matrix(weight_ih, is_int8),
+            self._pack_matrix(weight_hh, is_int8),
+            self._by_panel(bias[:, None])[:, 0],
+        )
+
+    def _by_panel(self, matrix: ndarray) -> ndarray:
+        """Return `panel column gate lane`; lanes beyond the last unit are zero."""
+        size, num_columns = matrix.shape[0] // NUM_GATES, matrix.shape[1]
+        num_panels = -(-size // self.lanes)
+        padded = np.zeros((NUM_GATES, num_panels * self.lanes, num_columns), np.float32)
+        padded[:, :size] = matrix.reshape(NUM_GATES, size, num_columns)
+        by_lane = padded.reshape(NUM_GATES, num_panels, self.lanes, num_columns)
+        return np.ascontiguousarray(by_lane.transpose(1, 3, 0, 2))
+
+    def _pack_matrix(self, matrix: ndarray, is_int8: bool) -> PackedMatrix:
+        panels = self._by_panel(matrix)
+        if not is_int8:
+            return PackedMatrix(panels)
+        scales = np.abs(panels).max(axis=1) / 127
+        scales[scales == 0] = 1
+        codes = np.rint(panels / scales[:, None]).astype(np.int8)
+        start = -128 * codes.sum(axis=1, dtype=np.int32)
+        missing = -codes.shape[1] % GROUP
+        codes = np.pad(codes, ((0, 0), (0, missing), (0, 0), (0, 0)))
+        grouped = codes.reshape(codes.shape[0], -1, GROUP, NUM_GATES, self.lanes).transpose(0, 1, 3, 4, 2)
+        return PackedMatrix(np.ascontiguousarray(grouped), scales.astype(np.float32), start.astype(np.int32))
+
+    def run(
+        self,
+        directions: Sequence[PackedDirection],
+        inputs: Float32[ndarray, "time batch inputs"],
+        lengths: Int32[ndarray, " batch"],
+        hidden: Float32[ndarray, "direction batch hidden"] | None = None,
+        cell: Float32[ndarray, "direction batch hidden"] | None = None,
+    ) -> tuple[
+        Float32[ndarray, "time direction batch hidden"],
+        Float32[ndarray, "direction batch hidden"],
+        Float32[ndarray, "direction batch hidden"],
+    ]:
+        """Run all steps of a layer in each direction, the second one backward.
+
+        Args:
+            directions: one or two.
+            inputs: the rows' steps, padded.
+            lengths: real steps of each row.
+            hidden: the states at first, default zeros; that of the backward direction is at the rows' ends.
+            cell: the cells at first, default zeros.
+
+        Returns:
+            The outputs, zero at padding, and both states at the end.
+
+        Raises:
+            ValueError: the shapes do not fit, or a length is not from 0 to the number of steps.
+            MemoryError: there is none left.
+        """
+        num_steps, num_rows, num_inputs = inputs.shape
+        size = directions[0].hidden_size
+        shape = (len(directions), num_rows, size)
+        hidden = np.zeros(shape, np.float32) if hidden is None else np.array(hidden, np.float32, order="C")
+        cell = np.zeros(shape, np.float32) if cell is None else np.array(cell, np.float32, order="C")
+        lengths = np.ascontiguousarray(lengths, np.int32)
+        if any((one.num_inputs, one.hidden_size) != (num_inputs, size) for one in directions):
+            raise ValueError(f"inputs have {num_inputs} features; the weights are for {directions[0].num_inputs}")
+        if hidden.shape != shape or cell.shape != shape or lengths.shape != (num_rows,):
+            raise ValueError(f"lengths {lengths.shape} and states {hidden.shape}, {cell.shape} do not fit {shape}")
+        if num_rows and not 0 <= lengths.min() <= lengths.max() <= num_steps:
+            raise ValueError(f"lengths from {lengths.min()} to {lengths.max()} in rows of {num_steps} steps")
+        inputs = np.ascontiguousarray(inputs, np.float32)
+        order = np.argsort(-lengths, kind="stable").astype(np.int64)
+        outputs = np.zeros((num_steps, num_rows, len(directions), size), np.float32)
+        for number, direction in enumerate(directions):
+            layer = _Layer(
+                steps=num_steps,
+                rows=num_rows,
+                inputs=num_inputs,
+                units=size,
+                x=inputs.ctypes.data,
+                lengths=lengths.ctypes.data,
+                order=order.ctypes.data,
+                bias=direction.bias.ctypes.data,
+                h=hidden[number].ctypes.data,
+                c=cell[number].ctypes.data,
+                y=outputs[:, :, number].ctypes.data,
+                y_step=num_rows * len(directions) * size,
+                y_row=len(directions) * size,
+                is_reverse=number,
+                is_int8=direction.inputs.scales is not None,
+                w=direction.inputs.values.ctypes.data,
+                r=direction.states.values.ctypes.data,
+                w_scales=_address(direction.inputs.scales),
+                r_scales=_address(direction.states.scales),
+                w_start=_address(direction.inputs.start),
+                r_start=_address(direction.states.start),
+            )
+            if self._library.lstm_run(ctypes.byref(layer)):
+                raise MemoryError
+        return outputs.transpose(0, 2, 1, 3), hidden, cell
+
+
+def _address(array: ndarray | None) -> int | None:
+    return None if array is None else array.ctypes.data
+
+
+# ---- builds
+
+
+def kernel_path() -> Path:
+    """Return where this machine's build is, or would be."""
+    digest = hashlib.sha256(SOURCE.read_bytes())
+    digest.update(repr((OPTIONS, platform.system(), platform.machine(), _instructions())).encode())
+    return cache_folder() / "kernels" / f"lstm-{digest.hexdigest()[:16]}.so"
+
+
+def _instructions() -> str:
+    """What the processor can do, as the system says it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
+
+
+@lru_cache(maxsize=1)
+def load_kernel() -> Kernel | None:
+    """Return this machine's build, None where there is none."""
+    path = kernel_path()
+    try:
+        return Kernel(path) if path.is_file() else None
+    except OSError:
+        return None
+
+
+def build_kernel() -> Path:
+    """Build the kernel, try it, and keep it in the user's cache.
+
+    Raises:
+        ConfigError: there is no compiler, it fails, or what it made gives wrong answers.
+    """
+    path = kernel_path()
+    compiler = shlex.split(os.environ.get("CC", "")) or [next(filter(None, map(shutil.which, COMPILERS)), "")]
+    if not compiler[0]:
+        raise ConfigError(f"there is no C compiler ({', '.join(COMPILERS)}); install one, or name yours in CC")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        made = Path(folder) / path.name
+        command = [*compiler, *OPTIONS, "-o", str(made), str(SOURCE), "-lm"]
+        try:
+            found = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise ConfigError(f"the C compiler {compiler[0]} cannot be run: {error}") from error
+        if found.returncode or not made.is_file():
+            raise ConfigError(f"the C compiler {compiler[0]} failed: {shorten(found.stderr.strip(), 300)}")
+        _try(Kernel(made))
+        made.replace(path)
+    load_kernel.cache_clear()
+    return path
+
+
+def _try(kernel: Kernel) -> None:
+    """Compare a build with plain arithmetic, in both precisions.
+
+    Raises:
+        ConfigError: they differ.
+    """
+    generator = np.random.default_rng(1)
+    size, num_inputs, lengths = 19, 7, np.array([3, 5, 1, 4, 5, 2, 5], np.int32)
+    shapes = (4 * size, num_inputs), (4 * size, size), (4 * size,), (int(lengths.max()), len(lengths), num_inputs)
+    weight_ih, weight_hh, bias, inputs = (np.asarray(generator.normal(size=shape) / 2, np.float32) for shape in shapes)
+    expected = plain_lstm(weight_ih, weight_hh, bias, inputs, lengths)
+    for is_int8, tolerance in ((False, TOLERANCE), (True, 0.05))[: 1 + kernel.has_int8]:
+        packed = kernel.pack(weight_ih, weight_hh, bias, is_int8=is_int8)
+        outputs, _, _ = kernel.run([packed], inputs, lengths)
+        if not np.abs(outputs[:, 0] - expected).max() < tolerance:
+            raise ConfigError(f"what the C compiler made of {SOURCE.name} gives wrong answers; it is not used")
+
+
+def plain_lstm(
+    weight_ih: ndarray, weight_hh: ndarray, bias: ndarray, inputs: ndarray, lengths: ndarray
+) -> Float32[ndarray, "time batch hidden"]:
+    """Return the outputs of a forward LSTM by plain arithmetic in fp64, zero at padding."""
+    hidden: ndarray = np.zeros((inputs.shape[1], weight_hh.shape[1]))
+    cell = hidden
+    outputs = []
+    for step, read in enumerate(inputs.astype(np.float64)):
+        gates = np.split(read @ weight_ih.T + hidden @ weight_hh.T + bias, NUM_GATES, axis=1)
+        opened = [1 / (1 + np.exp(-gate)) for gate in gates[:3]]
+        cell = opened[2] * cell + opened[0] * np.tanh(gates[3])
+        hidden = opened[1] * np.tanh(cell)
+        outputs.append(np.where((step < lengths)[:, None], hidden, 0))
+    return np.array(outputs, np.float32)

@@ -1,0 +1,346 @@
+/* All steps of one direction of an LSTM, for rows of any lengths, without a gradient.
+
+   A panel is the four gates of as many units as a vector has lanes. A block of rows times a panel stays in registers
+   from the first product to the new state:
+
+       chunk of steps    gates = x W + b                 for all tokens of the chunk, panel by panel
+       each step         gates + h R, then the state     panel by panel, for the rows that are not at their end yet
+
+   Each row goes through the same operations in the same order, whatever rows are beside it, so its numbers do not
+   depend on the batch. Weights are packed as `panel k gate lane`, in int8 as `panel k/4 gate lane 4`.
+
+   In int8 a token's input has a scale of its own, its highest magnitude / 127, and a state, which never exceeds 1, has
+   1/127; weights have a scale a row. Sums are exact integers.
+
+   The order of the gates is that of ONNX: input, output, forget, candidate. */
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__AVX512F__)
+#define LANES 16
+#define BLOCK 6
+#elif defined(__AVX2__)
+#define LANES 8
+#define BLOCK 3
+#else
+#define LANES 4
+#define BLOCK 3
+#endif
+
+#if defined(__AVX512VNNI__) && defined(__AVX512F__)
+#include <immintrin.h>
+#define HAS_INT8 1
+#else
+#define HAS_INT8 0
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+#define GATES 4
+#define WIDTH (GATES * LANES)
+#define CHUNK 192 /* tokens, whose gates stay in the cache */
+
+typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int32_t ivec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+
+int lstm_lanes(void) { return LANES; }
+int lstm_has_int8(void) { return HAS_INT8; }
+
+typedef struct {
+    long steps, rows, inputs, units;
+    const float *x;         /* steps rows inputs */
+    const int32_t *lengths; /* of each row */
+    const int64_t *order;   /* rows, the longest first */
+    const void *w, *r;      /* packed */
+    const float *bias;      /* panel gate lane */
+    const float *w_scales, *r_scales;
+    const int32_t *w_start, *r_start; /* -128 * the sum of each column, as activations are stored from 0 to 255 */
+    float *h, *c;           /* rows units: the states, first and last */
+    float *y;               /* steps, rows and then units, with the distances below; zero where a row has ended */
+    long y_step, y_row;
+    int is_reverse, is_int8;
+} Layer;
+
+/* ---- functions of vectors */
+
+INLINE vec splat(float number) { return (vec){0} + number; }
+INLINE ivec isplat(int32_t number) { return (ivec){0} + number; }
+INLINE vec choose(ivec where, vec yes, vec no) { return (vec)((where & (ivec)yes) | (~where & (ivec)no)); }
+
+/* e to the x, to about one unit in the last place; Cephes' polynomial. Beyond +-87 it stays finite. */
+INLINE vec exponential(vec x) {
+    x = choose(x > splat(87.0f), splat(87.0f), x);
+    x = choose(x < splat(-87.0f), splat(-87.0f), x);
+    vec rounded = x * 1.44269504f + 12582912.0f;
+    ivec power = (ivec)rounded - isplat(0x4B400000);
+    vec n = rounded - 12582912.0f;
+    vec rest = x - n * 0.693359375f;
+    rest = rest + n * 2.12194440e-4f;
+    vec p = splat(1.9875691500e-4f);
+    p = p * rest + 1.3981999507e-3f;
+    p = p * rest + 8.3334519073e-3f;
+    p = p * rest + 4.1665795894e-2f;
+    p = p * rest + 1.6666665459e-1f;
+    p = p * rest + 5.0000001201e-1f;
+    p = p * (rest * rest) + rest + 1.0f;
+    return (vec)((ivec)p + (power << 23));
+}
+
+INLINE vec sigmoid(vec x) { return 1.0f / (1.0f + exponential(-x)); }
+INLINE vec hyperbolic_tangent(vec x) { return 1.0f - 2.0f / (1.0f + exponential(x + x)); }
+
+/* ---- products of a block of rows with a panel */
+
+INLINE void multiply(int rows, const float *const *a, long k, const float *panel, vec sums[BLOCK][GATES]) {
+    for (long i = 0; i < k; i++, panel += WIDTH) {
+        vec b0 = *(const vec *)panel, b1 = *(const vec *)(panel + LANES);
+        vec b2 = *(const vec *)(panel + 2 * LANES), b3 = *(const vec *)(panel + 3 * LANES);
+#pragma GCC unroll 8
+        for (int row = 0; row < rows; row++) {
+            vec value = splat(a[row][i]);
+            sums[row][0] += value * b0;
+            sums[row][1] += value * b1;
+            sums[row][2] += value * b2;
+            sums[row][3] += value * b3;
+        }
+    }
+}
+
+#if HAS_INT8
+INLINE void multiply_int8(int rows, const uint8_t *const *a, long k, const int8_t *panel, __m512i sums[BLOCK][GATES]) {
+    for (long i = 0; i < k; i += 4, panel += 4 * WIDTH) {
+        __m512i b[GATES];
+#pragma GCC unroll 4
+        for (int gate = 0; gate < GATES; gate++) b[gate] = _mm512_loadu_si512(panel + 4 * LANES * gate);
+#pragma GCC unroll 8
+        for (int row = 0; row < rows; row++) {
+            int32_t four;
+            memcpy(&four, a[row] + i, 4);
+            __m512i value = _mm512_set1_epi32(four);
+#pragma GCC unroll 4
+            for (int gate = 0; gate < GATES; gate++) /* of the intrinsic GCC 12 makes copies in each turn */
+                __asm__("vpdpbusd %2, %1, %0" : "+v"(sums[row][gate]) : "v"(value), "v"(b[gate]));
+        }
+    }
+}
+#endif
+
+/* What the two kinds of products have in common: gates += scale * (a times the panel). */
+INLINE void add_products(int is_int8, int rows, const void *const *a, const float *scales, long k, const void *panel,
+                         const float *column_scales, const int32_t *start, vec gates[BLOCK][GATES]) {
+    if (!is_int8) {
+        multiply(rows, (const float *const *)a, k, panel, gates);
+        return;
+    }
+#if HAS_INT8
+    __m512i sums[BLOCK][GATES];
+#pragma GCC unroll 8
+    for (int row = 0; row < rows; row++)
+#pragma GCC unroll 4
+        for (int gate = 0; gate < GATES; gate++) sums[row][gate] = _mm512_loadu_si512(start + LANES * gate);
+    multiply_int8(rows, (const uint8_t *const *)a, k, panel, sums);
+#pragma GCC unroll 8
+    for (int row = 0; row < rows; row++)
+#pragma GCC unroll 4
+        for (int gate = 0; gate < GATES; gate++) {
+            vec scale = *(const vec *)(column_scales + LANES * gate) * scales[row];
+            gates[row][gate] += (vec)_mm512_cvtepi32_ps(sums[row][gate]) * scale;
+        }
+#endif
+}
+
+/* ---- the two halves of a step */
+
+typedef struct {
+    const void *a[BLOCK];
+    float scales[BLOCK];
+    float *gates[BLOCK], *c[BLOCK], *h[BLOCK];
+} Block;
+
+INLINE void project_block(const Layer *l, int rows, const Block *block, long panel, long k, const void *w) {
+    vec gates[BLOCK][GATES];
+    for (int row = 0; row < rows; row++)
+        for (int gate = 0; gate < GATES; gate++)
+            gates[row][gate] = *(const vec *)(l->bias + panel * WIDTH + gate * LANES);
+    add_products(l->is_int8, rows, block->a, block->scales, k, w, l->w_scales + panel * WIDTH,
+                 l->w_start + panel * WIDTH, gates);
+    for (int row = 0; row < rows; row++)
+        for (int gate = 0; gate < GATES; gate++) *(vec *)(block->gates[row] + gate * LANES) = gates[row][gate];
+}
+
+INLINE void step_block(const Layer *l, int rows, const Block *block, long panel, long k, const void *r) {
+    vec gates[BLOCK][GATES];
+    for (int row = 0; row < rows; row++)
+        for (int gate = 0; gate < GATES; gate++) gates[row][gate] = *(const vec *)(block->gates[row] + gate * LANES);
+    add_products(l->is_int8, rows, block->a, block->scales, k, r, l->r_scales + panel * WIDTH,
+                 l->r_start + panel * WIDTH, gates);
+    for (int row = 0; row < rows; row++) {
+        vec cell = *(const vec *)block->c[row];
+        vec kept = sigmoid(gates[row][2]) * cell;
+        cell = kept + sigmoid(gates[row][0]) * hyperbolic_tangent(gates[row][3]);
+        *(vec *)block->c[row] = cell;
+        *(vec *)block->h[row] = sigmoid(gates[row][1]) * hyperbolic_tangent(cell);
+    }
+}
+
+/* One function for each number of rows, so that all sums are in registers. */
+#define FOR_ROWS(rows, call)                                                                                           \
+    switch (rows) {                                                                                                    \
+    case 1: call(1); break;                                                                                            \
+    case 2: call(2); break;                                                                                            \
+    case 3: call(3); break;                                                                                            \
+    case 4: call(4); break;                                                                                            \
+    case 5: call(5); break;                                                                                            \
+    default: call(6); break;                                                                                           \
+    }
+
+#define PROJECT(n) project_block(l, n <= BLOCK ? n : BLOCK, block, panel, k, w)
+#define STEP(n) step_block(l, n <= BLOCK ? n : BLOCK, block, panel, k, r)
+
+static __attribute__((noinline)) void project_fp32(const Layer *l, int rows, const Block *block, long panel, long k,
+                                                   const void *w) {
+    FOR_ROWS(rows, PROJECT)
+}
+
+static __attribute__((noinline)) void step_fp32(const Layer *l, int rows, const Block *block, long panel, long k,
+                                                const void *r) {
+    FOR_ROWS(rows, STEP)
+}
+
+/* ---- activations in int8 */
+
+static long rounded_up(long number, long to) { return (number + to - 1) / to * to; }
+
+static void quantise(const float *values, long count, float factor, uint8_t *codes) {
+    for (long i = 0; i < count; i++) {
+        float scaled = values[i] * factor;
+        scaled = scaled > 127.0f ? 127.0f : scaled < -127.0f ? -127.0f : scaled;
+        codes[i] = (uint8_t)((int32_t)(scaled + 12582912.0f - 12582912.0f) + 128); /* to the nearest, ties to even */
+    }
+    for (long i = count; i % 4; i++) codes[i] = 128; /* zeros up to whole groups of four */
+}
+
+static float highest_magnitude(const float *values, long count) {
+    float highest = 0.0f;
+    for (long i = 0; i < count; i++) {
+        float magnitude = values[i] < 0 ? -values[i] : values[i];
+        highest = magnitude > highest ? magnitude : highest;
+    }
+    return highest;
+}
+
+/* ---- the layer */
+
+static long active_rows(const Layer *l, long step) { /* at a step, those longer than it: the first ones of the order */
+    long low = 0, high = l->rows;
+    while (low < high) {
+        long middle = (low + high) / 2;
+        if (l->lengths[l->order[middle]] > step) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}
+
+int lstm_run(const Layer *l) {
+    const long panels = rounded_up(l->units, LANES) / LANES, padded = panels * LANES;
+    const long most = l->rows > CHUNK ? l->rows : CHUNK;
+    const long k_x = l->is_int8 ? rounded_up(l->inputs, 4) : l->inputs;
+    const long k_h = l->is_int8 ? rounded_up(l->units, 4) : l->units;
+    const long w_panel = k_x * WIDTH * (l->is_int8 ? 1 : 4), r_panel = k_h * WIDTH * (l->is_int8 ? 1 : 4);
+    float *gates = malloc(sizeof(float) * most * panels * WIDTH); /* panel token gate lane */
+    float *h = calloc(l->rows * padded, sizeof(float)), *next = malloc(sizeof(float) * l->rows * padded);
+    float *c = calloc(l->rows * padded, sizeof(float));
+    uint8_t *codes = l->is_int8 ? malloc(most * k_x + l->rows * k_h) : NULL;
+    uint8_t *h_codes = codes ? codes + most * k_x : NULL;
+    float *scales = malloc(sizeof(float) * most);
+    int failed = !gates || !h || !next || !c || !scales || (l->is_int8 && !codes);
+    if (failed) goto end;
+    for (long row = 0; row < l->rows; row++) {
+        memcpy(h + row * padded, l->h + row * l->units, sizeof(float) * l->units);
+        memcpy(c + row * padded, l->c + row * l->units, sizeof(float) * l->units);
+        if (l->is_int8) quantise(h + row * padded, l->units, 127.0f, h_codes + row * k_h);
+    }
+    for (long done = 0; done < l->steps;) {
+        /* as many steps as fill a chunk */
+        long count = 0, tokens = 0;
+        while (done + count < l->steps) {
+            long step = l->is_reverse ? l->steps - 1 - done - count : done + count;
+            long active = active_rows(l, step);
+            if (count && tokens + active > most) break;
+            tokens += active;
+            count++;
+        }
+        /* the inputs' share of all gates */
+        long token = 0;
+        if (l->is_int8)
+            for (long i = 0; i < count; i++) {
+                long step = l->is_reverse ? l->steps - 1 - done - i : done + i;
+                long active = active_rows(l, step);
+                for (long n = 0; n < active; n++, token++) {
+                    const float *values = l->x + (step * l->rows + l->order[n]) * l->inputs;
+                    float highest = highest_magnitude(values, l->inputs);
+                    scales[token] = highest / 127.0f;
+                    quantise(values, l->inputs, highest > 0 ? 127.0f / highest : 0.0f, codes + token * k_x);
+                }
+            }
+        for (long panel = 0; panel < panels; panel++) {
+            const void *w = (const char *)l->w + panel * w_panel;
+            Block block;
+            int filled = 0;
+            token = 0;
+            for (long i = 0; i < count; i++) {
+                long step = l->is_reverse ? l->steps - 1 - done - i : done + i;
+                long active = active_rows(l, step);
+                for (long n = 0; n < active; n++, token++) {
+                    const float *values = l->x + (step * l->rows + l->order[n]) * l->inputs;
+                    block.a[filled] = l->is_int8 ? (const void *)(codes + token * k_x) : (const void *)values;
+                    block.scales[filled] = scales[token];
+                    block.gates[filled] = gates + (panel * most + token) * WIDTH;
+                    if (++filled == BLOCK) {
+                        project_fp32(l, filled, &block, panel, k_x, w);
+                        filled = 0;
+                    }
+                }
+            }
+            if (filled) project_fp32(l, filled, &block, panel, k_x, w);
+        }
+        /* step by step */
+        long first = 0;
+        for (long i = 0; i < count; i++) {
+            long step = l->is_reverse ? l->steps - 1 - done - i : done + i;
+            long active = active_rows(l, step);
+            for (long panel = 0; panel < panels; panel++) {
+                const void *r = (const char *)l->r + panel * r_panel;
+                Block block;
+                for (long n = 0; n < active; n += BLOCK) {
+                    int filled = active - n < BLOCK ? (int)(active - n) : BLOCK;
+                    for (int row = 0; row < filled; row++) {
+                        long at = l->order[n + row];
+                        block.a[row] = l->is_int8 ? (const void *)(h_codes + at * k_h) : (const void *)(h + at * padded);
+                        block.scales[row] = 1.0f / 127.0f;
+                        block.gates[row] = gates + (panel * most + first + n + row) * WIDTH;
+                        block.c[row] = c + at * padded + panel * LANES;
+                        block.h[row] = next + at * padded + panel * LANES;
+                    }
+                    step_fp32(l, filled, &block, panel, k_h, r);
+                }
+            }
+            for (long n = 0; n < active; n++) {
+                long at = l->order[n];
+                memcpy(h + at * padded, next + at * padded, sizeof(float) * l->units);
+                memcpy(l->y + step * l->y_step + at * l->y_row, next + at * padded, sizeof(float) * l->units);
+                if (l->is_int8) quantise(h + at * padded, l->units, 127.0f, h_codes + at * k_h);
+            }
+            first += active;
+        }
+        done += count;
+    }
+    for (long row = 0; row < l->rows; row++) {
+        memcpy(l->h + row * l->units, h + row * padded, sizeof(float) * l->units);
+        memcpy(l->c + row * l->units, c + row * padded, sizeof(float) * l->units);
+    }
+end:
+    free(gates), free(h), free(next), free(c), free(codes), free(scales);
+    return failed;
+}

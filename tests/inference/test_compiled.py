@@ -1,0 +1,246 @@
+"""The compiled kernel computes what plain arithmetic does, in any batch; the engine answers as the reference does."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from networks import classification_folder, random_rows, tagging_folder
+from samples import bundled_model, corpus_file
+from test_onnx import EMBEDDINGS, GRID, NETWORKS, SIDE_BY_SIDE, TOLERANCE, labelled, tagged
+
+from nlp_lstm import Pipeline
+from nlp_lstm.artifacts import GRAPH_NAME
+from nlp_lstm.data.readers import read_conllu
+from nlp_lstm.errors import CheckpointError, ConfigError
+from nlp_lstm.inference import kernel as builds
+from nlp_lstm.inference.engines import CompiledEngine
+from nlp_lstm.inference.export import export_model
+from nlp_lstm.inference.kernel import Kernel, build_kernel, load_kernel, plain_lstm
+from nlp_lstm.inference.torch_engine import TorchEngine
+
+KERNEL_TOLERANCE = 2e-6
+has_compiler = pytest.mark.skipif(not any(map(shutil.which, builds.COMPILERS)), reason="there is no C compiler")
+pytestmark = has_compiler
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    """A cache of this module's own, in which the kernel is built once."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(builds, "cache_folder", lambda: folder)
+        load_kernel.cache_clear()
+        build_kernel()
+        yield folder
+    load_kernel.cache_clear()
+
+
+def kernel() -> Kernel:
+    found = load_kernel()
+    assert found is not None
+    return found
+
+
+PRECISIONS = ("fp32", "int8")
+LENGTHS = st.lists(st.integers(0, 9), min_size=1, max_size=15)
+
+
+def drawn(lengths: list[int], num_inputs: int, size: int):
+    generator = np.random.default_rng(len(lengths) + 31 * size + num_inputs)
+    draw = [(4 * size, num_inputs), (4 * size, size), (4 * size,), (max(1, *lengths, 1), len(lengths), num_inputs)]
+    return [generator.standard_normal(shape).astype(np.float32) / 2 for shape in draw]
+
+
+@given(lengths=LENGTHS, num_inputs=st.integers(1, 40), size=st.integers(1, 40))
+def test_both_directions_are_those_of_plain_arithmetic(lengths, num_inputs, size):
+    *weights, inputs = drawn(lengths, num_inputs, size)
+    counts = np.array(lengths, np.int32)
+    outputs, hidden, _ = kernel().run([kernel().pack(*weights)] * 2, inputs, counts)
+    backward = np.zeros_like(inputs)
+    for row, length in enumerate(lengths):
+        backward[:length, row] = inputs[:length, row][::-1]
+    forward, mirrored = (plain_lstm(*weights, one, counts) for one in (inputs, backward))
+    assert outputs[:, 0] == pytest.approx(forward, abs=KERNEL_TOLERANCE)
+    for row, length in enumerate(lengths):
+        assert outputs[:length, 1, row] == pytest.approx(mirrored[:length, row][::-1], abs=KERNEL_TOLERANCE)
+        assert not outputs[length:, :, row].any()
+        last = [outputs[length - 1, 0, row], outputs[0, 1, row]] if length else np.zeros((2, size))
+        assert np.array_equal(hidden[:, row], last)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@given(lengths=LENGTHS, num_inputs=st.integers(1, 40), size=st.integers(1, 40), cut=st.integers(0, 9))
+def test_a_row_is_the_same_to_the_last_bit_alone_and_in_two_stretches(precision, lengths, num_inputs, size, cut):
+    if precision == "int8" and not kernel().has_int8:
+        pytest.skip("this processor has no int8")
+    *weights, inputs = drawn(lengths, num_inputs, size)
+    packed = [kernel().pack(*weights, is_int8=precision == "int8")]
+    counts = np.array(lengths, np.int32)
+    outputs, hidden, cell = kernel().run(packed, inputs, counts)
+    for row, length in enumerate(lengths):
+        alone, _, _ = kernel().run(packed, inputs[: length + 1, row : row + 1], counts[row : row + 1])
+        assert np.array_equal(alone[:length, 0, 0], outputs[:length, 0, row])
+    cut = min(cut, len(inputs))
+    first, *states = kernel().run(packed, inputs[:cut], counts.clip(max=cut))
+    second, *ends = kernel().run(packed, inputs[cut:], (counts - cut).clip(min=0), *states)
+    assert np.array_equal(np.concatenate((first, second)), outputs)
+    assert np.array_equal(ends, [hidden, cell])
+
+
+def test_what_does_not_fit_is_refused_before_the_kernel_sees_it():
+    *weights, inputs = drawn([3, 2], 4, 5)
+    packed = [kernel().pack(*weights)]
+    for arrays, lengths, message in (
+        (inputs[:, :, :3], [3, 2], "3 features"),
+        (inputs, [4, 2], "lengths from 2 to 4"),
+        (inputs, [-1, 2], "lengths from -1"),
+        (inputs, [3], "do not fit"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            kernel().run(packed, arrays, np.array(lengths, np.int32))
+    with pytest.raises(ValueError, match="do not fit"):
+        kernel().run(packed, inputs, np.array([3, 2], np.int32), np.zeros((1, 3, 5)))
+
+
+# ---- the engine
+
+
+def both(folder: Path) -> tuple[TorchEngine, CompiledEngine]:
+    export_model(folder)
+    return TorchEngine(folder), CompiledEngine.open(folder)
+
+
+def check_tagger(folder: Path) -> None:
+    """Check that both engines give the same tags and scores over the grid."""
+    torch_engine, engine = both(folder)
+    for seed, lengths in enumerate(GRID):
+        examples = tagged(random_rows(lengths, seed))
+        expected = torch_engine.predict(examples, batch_tokens=100_000)
+        for one, other in zip(engine.predict(examples, batch_tokens=100_000), expected, strict=True):
+            assert one.labels == other.labels
+            for column, scores in other.scores.items():
+                assert one.scores[column] == pytest.approx(scores, abs=TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    ("network", "head"),
+    [*((name, "linear") for name, changes in NETWORKS.items() if "cell" not in changes), ("lstm", "crf")],
+)
+def test_every_encoder_without_another_cell_gives_the_tags_of_torch(tmp_path, network, head):
+    check_tagger(tagging_folder(tmp_path / "model", {**NETWORKS[network], "head": head}))
+
+
+@pytest.mark.parametrize("embedding", EMBEDDINGS)
+def test_every_word_vector_gives_the_tags_of_torch(tmp_path, embedding):
+    check_tagger(tagging_folder(tmp_path / "model", {"layers": 1, "embedding": EMBEDDINGS[embedding]}, "int8"))
+
+
+@pytest.mark.parametrize("networks", [name for name, changes in SIDE_BY_SIDE.items() if "cell" not in changes])
+def test_networks_side_by_side_give_the_tags_of_torch(tmp_path, networks):
+    check_tagger(tagging_folder(tmp_path / "model", SIDE_BY_SIDE[networks]))
+
+
+@pytest.mark.parametrize("pooling", ["attention", "last", "max", "mean"])
+def test_every_pooling_gives_the_labels_of_torch_over_stretches(tmp_path, pooling):
+    torch_engine, engine = both(classification_folder(tmp_path / "model", {"pooling": pooling}))
+    for seed, lengths in enumerate(GRID):
+        examples = labelled(random_rows(lengths, seed))
+        expected = torch_engine.predict(examples, batch_tokens=100_000)
+        for one, other in zip(engine.predict(examples, batch_tokens=100_000), expected, strict=True):
+            assert one.probabilities == pytest.approx(other.probabilities, abs=TOLERANCE)
+
+
+def test_other_cells_and_precisions_are_refused_with_what_to_do(tmp_path):
+    folder = tagging_folder(tmp_path / "gru", {"cell": "gru"})
+    export_model(folder)
+    with pytest.raises(ConfigError, match="it runs LSTMs, and the cell is gru"):
+        Pipeline(folder, engine="compiled")
+    with pytest.raises(ConfigError, match="computes in fp32 or int8 and precision is bf16"):
+        Pipeline(folder, engine="compiled", precision="bf16")
+    for engine in ("torch", "onnx"):
+        with pytest.raises(ConfigError, match="and precision is int8"):
+            Pipeline(folder, engine=engine, precision="int8")
+    with pytest.raises(ConfigError, match=r'engine is "auto", but it runs LSTMs'):
+        Pipeline(folder, precision="int8")
+    plain = tagging_folder(tmp_path / "plain")
+    with pytest.raises(ConfigError, match=r"has no model\.onnx"):
+        Pipeline(plain, engine="compiled")
+
+
+def test_a_graph_whose_shapes_do_not_fit_is_no_model(tmp_path):
+    folder = tagging_folder(tmp_path / "model")
+    export_model(folder)
+    content = (folder / GRAPH_NAME).read_bytes()
+    assert b"hidden_size" in content
+    engine = CompiledEngine.open(folder)
+    arrays = {"word_ids": np.zeros(1, np.int64)}
+    with pytest.raises(CheckpointError, match="asks for"):
+        engine.run(arrays)
+    everything = {name: np.zeros((1, 1), np.int64) for name in engine._inputs}
+    with pytest.raises(CheckpointError, match="failed"):
+        engine.run(everything)
+
+
+# ---- builds
+
+
+def test_without_a_compiler_the_error_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setattr(builds, "cache_folder", lambda: tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    with pytest.raises(ConfigError, match=r"no C compiler \(cc, gcc, clang\); install one, or name yours in CC"):
+        build_kernel()
+    monkeypatch.setenv("CC", "no-such-compiler")
+    with pytest.raises(ConfigError, match="no-such-compiler cannot be run"):
+        build_kernel()
+    monkeypatch.setenv("CC", f"{sys.executable} -c 'import sys; sys.exit(\"out of paper\")'")
+    with pytest.raises(ConfigError, match="failed: 'out of paper'"):
+        build_kernel()
+    assert not list((tmp_path / "kernels").iterdir())
+
+
+def test_a_build_with_wrong_answers_is_not_kept(monkeypatch, tmp_path):
+    wrong = tmp_path / "wrong.c"
+    text = builds.SOURCE.read_text(encoding="utf-8")
+    wrong.write_text(text.replace("1.6666665459e-1f", "1.5e-1f"), encoding="utf-8")
+    monkeypatch.setattr(builds, "SOURCE", wrong)
+    monkeypatch.setattr(builds, "cache_folder", lambda: tmp_path)
+    with pytest.raises(ConfigError, match="gives wrong answers"):
+        build_kernel()
+    assert not list((tmp_path / "kernels").iterdir())
+    (tmp_path / "kernels" / builds.kernel_path().name).write_bytes(b"no library")
+    load_kernel.cache_clear()
+    assert load_kernel() is None
+    load_kernel.cache_clear()
+
+
+# ---- the bundled models
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_the_bundled_tagger_loses_less_than_a_tenth_of_a_point(precision):
+    if precision == "int8" and not kernel().has_int8:
+        pytest.skip("this processor has no int8")
+    examples = list(read_conllu(corpus_file("ud-english-ewt/*test*")))
+    folder = bundled_model("pos-en")
+    expected, found = (
+        Pipeline(folder, engine=engine, precision=used)._predict_examples(examples)
+        for engine, used in (("onnx", "fp32"), ("compiled", precision))
+    )
+    right = [
+        [
+            tag == gold
+            for example, one in zip(examples, some, strict=True)
+            for tag, gold in zip(one.labels["upos"], example.labels["upos"], strict=True)
+        ]
+        for some in (expected, found)
+    ]
+    if precision == "fp32":
+        assert [one.labels for one in found] == [one.labels for one in expected]
+    assert np.mean(right[1]) > np.mean(right[0]) - 0.001
