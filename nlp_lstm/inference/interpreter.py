@@ -13,7 +13,7 @@ import numpy as np
 from numpy import ndarray
 
 from nlp_lstm.inference.checks import CheckedGraph, Node
-from nlp_lstm.inference.kernel import Kernel, PackedDirection
+from nlp_lstm.inference.kernel import Kernel, PackedDirection, PackedProduct
 from nlp_lstm.tasks.predictor import Arrays
 
 DTYPES = {1: np.float32, 2: np.uint8, 3: np.int8, 6: np.int32, 7: np.int64, 9: np.bool_, 10: np.float16}
@@ -43,6 +43,7 @@ class Interpreter:
         known = {name: value for name, value in known.items() if name not in self._defaults}
         self._nodes: list[Node] = []
         self._layers: dict[str, list[PackedDirection]] = {}
+        self._products: dict[str, PackedProduct] = {}
         for node in graph.nodes:
             used = [known.get(name) for name in node.inputs]
             if node.operator == "LSTM":
@@ -52,7 +53,9 @@ class Interpreter:
                 known.update(zip(node.outputs, _apply(node, used), strict=True))  # type: ignore[arg-type]
             else:
                 self._nodes.append(node)
-        read = {name for node in self._nodes for name in _read_when_run(node)} | set(self._outputs)
+                if node.operator == "MatMul" and used[1] is not None and used[1].ndim == 2:
+                    self._products[node.outputs[0]] = kernel.pack_product(used[1].astype(np.float32))
+        read = {name for node in self._nodes for name in self._read_when_run(node)} | set(self._outputs)
         self._known = {name: value for name, value in known.items() if name in read}
 
     def run(self, arrays: Arrays) -> Arrays:
@@ -70,10 +73,18 @@ class Interpreter:
             if node.operator == "LSTM":
                 inputs, _, _, _, lengths, *states = (values.get(name) for name in (*node.inputs, "", ""))
                 found: Values = self._kernel.run(self._layers[node.outputs[0]], inputs, lengths, *states[:2])  # type: ignore[arg-type]
+            elif node.outputs[0] in self._products:
+                found = [self._kernel.multiply(values[node.inputs[0]], self._products[node.outputs[0]])]
             else:
                 found = _apply(node, [values[name] for name in node.inputs])
             values.update(zip(node.outputs, found, strict=True))
         return {name: values[name] for name in self._outputs}
+
+    def _read_when_run(self, node: Node) -> list[str]:
+        """The values that a node reads each time: not the weights that are packed."""
+        if node.operator == "LSTM":
+            return [node.inputs[0], *node.inputs[4:]]
+        return node.inputs[:1] if node.outputs[0] in self._products else node.inputs
 
     def _pack(self, node: Node, used: Sequence[ndarray | None], is_int8: bool) -> list[PackedDirection]:
         if any(value is None for value in used):
@@ -92,11 +103,6 @@ class Interpreter:
         if len(directions) > 2 or node.attributes.get("direction", "forward") != expected:
             raise ValueError(f"an LSTM has the weights of {len(directions)} directions")
         return directions
-
-
-def _read_when_run(node: Node) -> list[str]:
-    """The values that a node reads each time: not the weights of an LSTM, which are packed."""
-    return [node.inputs[0], *node.inputs[4:]] if node.operator == "LSTM" else node.inputs
 
 
 def _apply(node: Node, values: Values) -> Values:

@@ -50,6 +50,13 @@ class PackedMatrix(NamedTuple):
     start: ndarray | None = None
 
 
+class PackedProduct(NamedTuple):
+    """A matrix in the kernel's order for a plain product, `panel input column`."""
+
+    num_columns: int
+    values: ndarray
+
+
 class PackedDirection(NamedTuple):
     """One direction of an LSTM in the kernel's order."""
 
@@ -79,11 +86,14 @@ class Kernel:
         path: of the shared library.
 
     Raises:
-        OSError: it cannot be loaded.
+        OSError, AttributeError: it cannot be loaded.
     """
 
     def __init__(self, path: Path) -> None:
         self._library = ctypes.CDLL(str(path))
+        self._multiply = self._library.lstm_multiply
+        self._multiply.argtypes = (*[ctypes.c_long] * 3, *[ctypes.c_void_p] * 3)
+        self._multiply.restype = None
         self.lanes: int = self._library.lstm_lanes()
         self.has_int8 = bool(self._library.lstm_has_int8())
 
@@ -110,6 +120,40 @@ class Kernel:
             self._pack_matrix(weight_hh, is_int8),
             self._by_panel(bias[:, None])[:, 0],
         )
+
+    def pack_product(self, matrix: Float32[ndarray, "inputs columns"]) -> PackedProduct:
+        """Bring a matrix into the order for `multiply`."""
+        num_inputs, num_columns = matrix.shape
+        width = NUM_GATES * self.lanes
+        num_panels = -(-num_columns // width)
+        padded = np.zeros((num_inputs, num_panels * width), np.float32)
+        padded[:, :num_columns] = matrix
+        by_panel = padded.reshape(num_inputs, num_panels, width).transpose(1, 0, 2)
+        return PackedProduct(num_columns, np.ascontiguousarray(by_panel))
+
+    def multiply(
+        self, inputs: Float32[ndarray, "*rows inputs"], matrix: PackedProduct
+    ) -> Float32[ndarray, "*rows columns"]:
+        """Return ``inputs @ matrix``.
+
+        Raises:
+            ValueError: the shapes do not fit.
+        """
+        num_inputs = matrix.values.shape[1]
+        if inputs.shape[-1] != num_inputs:
+            raise ValueError(f"inputs have {inputs.shape[-1]} features; the matrix is for {num_inputs}")
+        inputs = np.ascontiguousarray(inputs, np.float32)
+        outputs = np.empty((*inputs.shape[:-1], matrix.num_columns), np.float32)
+        num_rows = outputs.size // max(1, matrix.num_columns)
+        self._multiply(
+            num_rows,
+            num_inputs,
+            matrix.num_columns,
+            inputs.ctypes.data,
+            matrix.values.ctypes.data,
+            outputs.ctypes.data,
+        )
+        return outputs
 
     def _by_panel(self, matrix: ndarray) -> ndarray:
         """Return `panel column gate lane`; lanes beyond the last unit are zero."""
@@ -234,7 +278,7 @@ def load_kernel() -> Kernel | None:
     path = kernel_path()
     try:
         return Kernel(path) if path.is_file() else None
-    except OSError:
+    except (OSError, AttributeError):  # damaged, or not this kernel
         return None
 
 

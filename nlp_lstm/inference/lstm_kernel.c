@@ -208,6 +208,34 @@ static __attribute__((noinline)) void step_fp32(const Layer *l, int rows, const 
     FOR_ROWS(rows, STEP)
 }
 
+/* ---- a plain product, by the same blocks: outputs = inputs W, of W packed as `panel k column` */
+
+static __attribute__((noinline)) void product_block(int rows, const Block *block, long k, const float *w,
+                                                    float sums[BLOCK][WIDTH]) {
+#define PRODUCT(n)                                                                                                     \
+    {                                                                                                                  \
+        vec found[BLOCK][GATES] = {{{0}}};                                                                             \
+        multiply(n <= BLOCK ? n : BLOCK, (const float *const *)block->a, k, w, found);                                 \
+        memcpy(sums, found, sizeof(float) * WIDTH * (n <= BLOCK ? n : BLOCK));                                         \
+    }
+    FOR_ROWS(rows, PRODUCT)
+}
+
+void lstm_multiply(long rows, long inputs, long columns, const float *x, const float *w, float *y) {
+    float sums[BLOCK][WIDTH];
+    for (long first = 0; first < columns; first += WIDTH, w += inputs * WIDTH) {
+        long width = columns - first < WIDTH ? columns - first : WIDTH;
+        for (long n = 0; n < rows; n += BLOCK) {
+            Block block;
+            int filled = rows - n < BLOCK ? (int)(rows - n) : BLOCK;
+            for (int row = 0; row < filled; row++) block.a[row] = x + (n + row) * inputs;
+            product_block(filled, &block, inputs, w, sums);
+            for (int row = 0; row < filled; row++)
+                memcpy(y + (n + row) * columns + first, sums[row], sizeof(float) * width);
+        }
+    }
+}
+
 /* ---- activations in int8 */
 
 static long rounded_up(long number, long to) { return (number + to - 1) / to * to; }

@@ -93,6 +93,16 @@ def test_a_row_is_the_same_to_the_last_bit_alone_and_in_two_stretches(precision,
     assert np.array_equal(ends, [hidden, cell])
 
 
+@given(rows=st.integers(0, 20), columns=st.integers(1, 150), num_inputs=st.integers(1, 70))
+def test_plain_products(rows, columns, num_inputs):
+    generator = np.random.default_rng(rows)
+    inputs, matrix = generator.normal(size=(rows, num_inputs)), generator.normal(size=(num_inputs, columns))
+    packed = kernel().pack_product(matrix.astype(np.float32))
+    found = kernel().multiply(inputs.astype(np.float32), packed)
+    assert found == pytest.approx(inputs @ matrix, abs=1e-4)
+    assert np.array_equal(kernel().multiply(inputs[None, :3].astype(np.float32), packed)[0], found[:3])
+
+
 def test_what_does_not_fit_is_refused_before_the_kernel_sees_it():
     *weights, inputs = drawn([3, 2], 4, 5)
     packed = [kernel().pack(*weights)]
@@ -106,6 +116,8 @@ def test_what_does_not_fit_is_refused_before_the_kernel_sees_it():
             kernel().run(packed, arrays, np.array(lengths, np.int32))
     with pytest.raises(ValueError, match="do not fit"):
         kernel().run(packed, inputs, np.array([3, 2], np.int32), np.zeros((1, 3, 5)))
+    with pytest.raises(ValueError, match="4 features; the matrix is for 3"):
+        kernel().multiply(inputs, kernel().pack_product(np.zeros((3, 2), np.float32)))
 
 
 # ---- the engine
