@@ -210,7 +210,9 @@ class CompiledEngine(GraphEngine):
         if unknown := {node.operator for node in found.graph.nodes} - SUPPORTED:
             raise ConfigError(f'the compiled engine does not run {", ".join(sorted(unknown))}; use engine="onnx"')
         try:
-            network = Interpreter(found.graph, found.weights, kernel, is_int8=precision == "int8")
+            network = Interpreter(
+                found.graph, found.weights, kernel, is_int8=precision == "int8", num_threads=_num_threads()
+            )
         except _MISFITS as error:
             raise CheckpointError(f"{found.path} is no graph that can be run: {shorten(str(error), 300)}") from error
         return cls(found.predictor, found.config, network, found.graph)

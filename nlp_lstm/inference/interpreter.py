@@ -29,14 +29,18 @@ class Interpreter:
         weights: the tensors of the weights file that it reads.
         kernel: runs its LSTMs.
         is_int8: whether their products are of int8 numbers.
+        num_threads: how many it may take.
 
     Raises:
         KeyError: it has an operator that is not known here.
         ValueError, IndexError, TypeError: its shapes do not fit.
     """
 
-    def __init__(self, graph: CheckedGraph, weights: Arrays, kernel: Kernel, *, is_int8: bool = False) -> None:
+    def __init__(
+        self, graph: CheckedGraph, weights: Arrays, kernel: Kernel, *, is_int8: bool = False, num_threads: int = 1
+    ) -> None:
         self._kernel = kernel
+        self._num_threads = num_threads
         self._outputs = graph.outputs
         self._defaults = {name: value for name, value in graph.constants.items() if name in graph.inputs}
         known: dict[str, ndarray] = {**weights, **graph.constants}
@@ -70,15 +74,25 @@ class Interpreter:
         """
         values: dict[str, ndarray] = {**self._known, **self._defaults, **arrays}
         for node in self._nodes:
+            found: Values
             if node.operator == "LSTM":
-                inputs, _, _, _, lengths, *states = (values.get(name) for name in (*node.inputs, "", ""))
-                found: Values = self._kernel.run(self._layers[node.outputs[0]], inputs, lengths, *states[:2])  # type: ignore[arg-type]
+                found = self._run_layer(node, values)
             elif node.outputs[0] in self._products:
                 found = [self._kernel.multiply(values[node.inputs[0]], self._products[node.outputs[0]])]
             else:
                 found = _apply(node, [values[name] for name in node.inputs])
             values.update(zip(node.outputs, found, strict=True))
         return {name: values[name] for name in self._outputs}
+
+    def _run_layer(self, node: Node, values: Mapping[str, ndarray]) -> Values:
+        inputs, _, _, _, lengths, *states = node.inputs
+        return self._kernel.run(
+            self._layers[node.outputs[0]],
+            values[inputs],
+            values[lengths],
+            *(values[name] for name in states[:2]),
+            num_threads=self._num_threads,
+        )
 
     def _read_when_run(self, node: Node) -> list[str]:
         """The values that a node reads each time: not the weights that are packed."""

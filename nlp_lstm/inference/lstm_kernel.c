@@ -14,6 +14,7 @@
 
    The order of the gates is that of ONNX: input, output, forget, candidate. */
 
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -270,7 +271,7 @@ static long active_rows(const Layer *l, long step) { /* at a step, those longer 
     return low;
 }
 
-int lstm_run(const Layer *l) {
+static int run(const Layer *l) {
     const long panels = rounded_up(l->units, LANES) / LANES, padded = panels * LANES;
     const long most = l->rows > CHUNK ? l->rows : CHUNK;
     const long k_x = l->is_int8 ? rounded_up(l->inputs, 4) : l->inputs;
@@ -371,4 +372,18 @@ int lstm_run(const Layer *l) {
 end:
     free(gates), free(h), free(next), free(c), free(codes), free(scales);
     return failed;
+}
+
+static void *run_in_thread(void *layer) { return run(layer) ? layer : NULL; }
+
+/* Run one or two directions, the second beside the first if there is a processor for it; nonzero without memory. */
+int lstm_run(const Layer *directions, int count, int is_parallel) {
+    pthread_t thread;
+    void *failed = NULL;
+    if (count == 1) return run(directions);
+    if (!is_parallel || pthread_create(&thread, NULL, run_in_thread, (void *)(directions + 1)))
+        return run(directions) | run(directions + 1);
+    int first = run(directions);
+    pthread_join(thread, &failed);
+    return first | (failed != NULL);
 }
