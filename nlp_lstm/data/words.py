@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -282,5 +283,8 @@ class WordCoder:
 
 def pad_rows(rows: Sequence[Sequence[int]], time: int = 0) -> NDArray[np.int64]:
     """Return rows of unequal length as one array, `batch time`, 0 at padding, at least ``time`` steps wide."""
-    time = max(time, *(len(row) for row in rows))
-    return np.array([[*row, *([0] * (time - len(row)))] for row in rows], np.int64)
+    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+    padded = np.zeros((len(rows), max(time, lengths.max())), np.int64)
+    numbers = np.fromiter(itertools.chain.from_iterable(rows), np.int64, lengths.sum())
+    padded[np.arange(padded.shape[1]) < lengths[:, None]] = numbers
+    return padded
