@@ -40,6 +40,10 @@ app.command()(stream)
 app.command()(tune)
 
 
+EngineOption = Annotated[str, typer.Option(help="What runs the network: auto, torch, onnx, compiled.")]
+PrecisionOption = Annotated[str, typer.Option(help="Of the arithmetic: fp32, bf16 (torch) or int8 (compiled).")]
+
+
 class OutputFormat(str, Enum):
     """What predict writes."""
 
@@ -153,8 +157,8 @@ def predict(
         list[str] | None,
         typer.Option("--together-with", help="A further model that answers together with the first; may come again."),
     ] = None,
-    engine: Annotated[str, typer.Option(help="What runs the network: auto, torch, onnx, compiled.")] = "auto",
-    precision: Annotated[str, typer.Option(help="Of the arithmetic: fp32, bf16 (torch) or int8 (compiled).")] = "fp32",
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = "fp32",
 ) -> None:
     """Predict for each line of text, or each file."""
     from nlp_lstm.pipeline import Pipeline
@@ -267,6 +271,8 @@ def evaluate(
         list[str] | None,
         typer.Option("--together-with", help="A further model that answers together with the first; may come again."),
     ] = None,
+    engine: EngineOption = "auto",
+    precision: PrecisionOption = "fp32",
 ) -> None:
     """Evaluate a model on labelled data; without DATA, on the data set of the catalogue that it was trained on."""
     from nlp_lstm.pipeline import Pipeline
@@ -279,7 +285,15 @@ def evaluate(
             f"{', '.join(overrides or ())}: evaluate takes reading.KEY=VALUE and options.KEY=VALUE, as in "
             "reading.text=review"
         )
-    pipeline = Pipeline(model, language=language, source=source, target=target, together_with=together_with or ())
+    pipeline = Pipeline(
+        model,
+        language=language,
+        source=source,
+        target=target,
+        engine=cast("Any", engine),
+        precision=cast("Any", precision),
+        together_with=together_with or (),
+    )
     report = pipeline.evaluate(data, split=split, reading=reading, options=options, allow_overlap=allow_overlap)
     console = Console()
     console.print(report.summary(), highlight=False, markup=False)

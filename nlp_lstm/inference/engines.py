@@ -322,10 +322,10 @@ def _obstacle(engine: str, config: ModelConfig, precision: str, device: str, num
         return f"it computes in {' or '.join(_PRECISIONS[engine])} and precision is {precision}"
     if engine == "torch":
         return ""
-    if GRAPH_NAME not in config.files:
-        return f"the model has no {GRAPH_NAME}; write it with `nlp-lstm export`"
     if config.task not in predictors:
         return f"models of the task {config.task} run with torch only"
+    if GRAPH_NAME not in config.files:
+        return f"the model has no {GRAPH_NAME}; write it with `nlp-lstm export`"
     if num_models > 1:
         return "several models answer together with torch only"
     if device not in ("auto", "cpu"):
