@@ -59,6 +59,7 @@ class Interpreter:
                 self._nodes.append(node)
                 if node.operator == "MatMul" and used[1] is not None and used[1].ndim == 2:
                     self._products[node.outputs[0]] = kernel.pack_product(used[1].astype(np.float32))
+        self._tables = self._fuse_tables()
         read = {name for node in self._nodes for name in self._read_when_run(node)} | set(self._outputs)
         self._known = {name: value for name, value in known.items() if name in read}
 
@@ -86,18 +87,40 @@ class Interpreter:
 
     def _run_layer(self, node: Node, values: Mapping[str, ndarray]) -> Values:
         inputs, _, _, _, lengths, *states = node.inputs
+        table, index = self._tables.get(inputs, (inputs, ""))
         return self._kernel.run(
             self._layers[node.outputs[0]],
-            values[inputs],
+            values[table],
             values[lengths],
             *(values[name] for name in states[:2]),
+            index=values[index] if index else None,
             num_threads=self._num_threads,
         )
+
+    def _fuse_tables(self) -> dict[str, tuple[str, str]]:
+        """Take out the nodes that lay the rows of a table out for LSTMs alone, which read the table themselves.
+
+        Returns:
+            For the name of what each made, the names of table and index.
+        """
+        readers: dict[str, list[Node]] = {}
+        for node in self._nodes:
+            for name in node.inputs:
+                readers.setdefault(name, []).append(node)
+        tables = {}
+        for node in self._nodes:
+            name = node.outputs[0]
+            is_laid_out = node.operator == "Gather" and node.attributes.get("axis", 0) == 0
+            by_layers = all(one.operator == "LSTM" and name not in one.inputs[1:] for one in readers.get(name, ()))
+            if is_laid_out and by_layers and name not in self._outputs:
+                tables[name] = (node.inputs[0], node.inputs[1])
+        self._nodes = [node for node in self._nodes if node.outputs[0] not in tables]
+        return tables
 
     def _read_when_run(self, node: Node) -> list[str]:
         """The values that a node reads each time: not the weights that are packed."""
         if node.operator == "LSTM":
-            return [node.inputs[0], *node.inputs[4:]]
+            return [*self._tables.get(node.inputs[0], node.inputs[:1]), *node.inputs[4:]]
         return node.inputs[:1] if node.outputs[0] in self._products else node.inputs
 
     def _pack(self, node: Node, used: Sequence[ndarray | None], is_int8: bool) -> list[PackedDirection]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32, Int32, Int64
 from numpy import ndarray
 
 from nlp_lstm.errors import ConfigError, shorten
@@ -72,8 +72,8 @@ class _Layer(ctypes.Structure):
     """What the kernel is called with; see the C source."""
 
     _fields_ = (
-        *((name, ctypes.c_long) for name in ("steps", "rows", "inputs", "units")),
-        *((name, ctypes.c_void_p) for name in ("x", "lengths", "order", "w", "r", "bias")),
+        *((name, ctypes.c_long) for name in ("steps", "rows", "inputs", "units", "distinct")),
+        *((name, ctypes.c_void_p) for name in ("x", "index", "lengths", "order", "w", "r", "bias")),
         *((name, ctypes.c_void_p) for name in ("w_scales", "r_scales", "w_start", "r_start", "h", "c", "y")),
         *((name, ctypes.c_long) for name in ("y_step", "y_row")),
         *((name, ctypes.c_int) for name in ("is_reverse", "is_int8")),
@@ -181,11 +181,12 @@ class Kernel:
     def run(
         self,
         directions: Sequence[PackedDirection],
-        inputs: Float32[ndarray, "time batch inputs"],
+        inputs: Float32[ndarray, "time batch inputs"] | Float32[ndarray, "distinct inputs"],
         lengths: Int32[ndarray, " batch"],
         hidden: Float32[ndarray, "direction batch hidden"] | None = None,
         cell: Float32[ndarray, "direction batch hidden"] | None = None,
         *,
+        index: Int64[ndarray, "time batch"] | None = None,
         num_threads: int = 1,
     ) -> tuple[
         Float32[ndarray, "time direction batch hidden"],
@@ -196,20 +197,22 @@ class Kernel:
 
         Args:
             directions: one or two.
-            inputs: the rows' steps, padded.
+            inputs: the rows' steps, padded; or different ones, among which ``index`` chooses.
             lengths: real steps of each row.
             hidden: the states at first, default zeros; that of the backward direction is at the rows' ends.
             cell: the cells at first, default zeros.
+            index: which of the inputs is read at each step; default each at its own place.
             num_threads: with two, both directions of a few tokens run side by side in fp32.
 
         Returns:
             The outputs, zero at padding, and both states at the end.
 
         Raises:
-            ValueError: the shapes do not fit, or a length is not from 0 to the number of steps.
+            ValueError: the shapes do not fit, a length is not from 0 to the number of steps, or the index leaves the
+                inputs.
             MemoryError: there is none left.
         """
-        num_steps, num_rows, num_inputs = inputs.shape
+        num_steps, num_rows, num_inputs = inputs.shape if index is None else (*index.shape, inputs.shape[1])
         size = directions[0].hidden_size
         shape = (len(directions), num_rows, size)
         hidden = np.zeros(shape, np.float32) if hidden is None else np.array(hidden, np.float32, order="C")
@@ -221,6 +224,10 @@ class Kernel:
             raise ValueError(f"lengths {lengths.shape} and states {hidden.shape}, {cell.shape} do not fit {shape}")
         if num_rows and not 0 <= lengths.min() <= lengths.max() <= num_steps:
             raise ValueError(f"lengths from {lengths.min()} to {lengths.max()} in rows of {num_steps} steps")
+        if index is not None:
+            if index.size and not 0 <= index.min() <= index.max() < len(inputs):
+                raise ValueError(f"an index from {index.min()} to {index.max()} into {len(inputs)} inputs")
+            index = np.ascontiguousarray(index, np.int64)
         inputs = np.ascontiguousarray(inputs, np.float32)
         order = np.argsort(-lengths, kind="stable").astype(np.int64)
         outputs = np.zeros((num_steps, num_rows, len(directions), size), np.float32)
@@ -231,6 +238,8 @@ class Kernel:
                 rows=num_rows,
                 inputs=num_inputs,
                 units=size,
+                distinct=len(inputs),
+                index=_address(index),
                 x=inputs.ctypes.data,
                 lengths=lengths.ctypes.data,
                 order=order.ctypes.data,

@@ -6,6 +6,8 @@
        chunk of steps    gates = x W + b                 for all tokens of the chunk, panel by panel
        each step         gates + h R, then the state     panel by panel, for the rows that are not at their end yet
 
+   Where few different inputs come again and again, as words do, their share of the gates is formed once for each.
+
    Each row goes through the same operations in the same order, whatever rows are beside it, so its numbers do not
    depend on the batch. Weights are packed as `panel k gate lane`, in int8 as `panel k/4 gate lane 4`.
 
@@ -49,8 +51,9 @@ int lstm_lanes(void) { return LANES; }
 int lstm_has_int8(void) { return HAS_INT8; }
 
 typedef struct {
-    long steps, rows, inputs, units;
-    const float *x;         /* steps rows inputs */
+    long steps, rows, inputs, units, distinct;
+    const float *x;         /* steps rows inputs; or with an index, distinct inputs */
+    const int64_t *index;   /* steps rows: which of the distinct inputs is read there; none where x has all in place */
     const int32_t *lengths; /* of each row */
     const int64_t *order;   /* rows, the longest first */
     const void *w, *r;      /* packed */
@@ -173,10 +176,14 @@ INLINE void project_block(const Layer *l, int rows, const Block *block, long pan
 INLINE void step_block(const Layer *l, int rows, const Block *block, long panel, long k, const void *r) {
     vec gates[BLOCK][GATES];
     for (int row = 0; row < rows; row++)
-        for (int gate = 0; gate < GATES; gate++) gates[row][gate] = *(const vec *)(block->gates[row] + gate * LANES);
+        for (int gate = 0; gate < GATES; gate++) {
+            __builtin_prefetch(block->gates[row] + gate * LANES);
+            gates[row][gate] = splat(0.0f);
+        }
     add_products(l->is_int8, rows, block->a, block->scales, k, r, l->r_scales + panel * WIDTH,
                  l->r_start + panel * WIDTH, gates);
     for (int row = 0; row < rows; row++) {
+        for (int gate = 0; gate < GATES; gate++) gates[row][gate] += *(const vec *)(block->gates[row] + gate * LANES);
         vec cell = *(const vec *)block->c[row];
         vec kept = sigmoid(gates[row][2]) * cell;
         cell = kept + sigmoid(gates[row][0]) * hyperbolic_tangent(gates[row][3]);
@@ -199,12 +206,12 @@ INLINE void step_block(const Layer *l, int rows, const Block *block, long panel,
 #define PROJECT(n) project_block(l, n <= BLOCK ? n : BLOCK, block, panel, k, w)
 #define STEP(n) step_block(l, n <= BLOCK ? n : BLOCK, block, panel, k, r)
 
-static __attribute__((noinline)) void project_fp32(const Layer *l, int rows, const Block *block, long panel, long k,
+static __attribute__((noinline)) void project_rows(const Layer *l, int rows, const Block *block, long panel, long k,
                                                    const void *w) {
     FOR_ROWS(rows, PROJECT)
 }
 
-static __attribute__((noinline)) void step_fp32(const Layer *l, int rows, const Block *block, long panel, long k,
+static __attribute__((noinline)) void step_rows(const Layer *l, int rows, const Block *block, long panel, long k,
                                                 const void *r) {
     FOR_ROWS(rows, STEP)
 }
@@ -271,90 +278,85 @@ static long active_rows(const Layer *l, long step) { /* at a step, those longer 
     return low;
 }
 
+static long step_of(const Layer *l, long number) { return l->is_reverse ? l->steps - 1 - number : number; }
+
+/* The inputs' share of all gates, panel by panel: gates are `panel token gate lane`. */
+static void project(const Layer *l, long count, const float *const *tokens, long k, long w_panel, float *gates,
+                    long most, uint8_t *codes, float *scales) {
+    if (l->is_int8)
+        for (long token = 0; token < count; token++) {
+            float highest = highest_magnitude(tokens[token], l->inputs);
+            scales[token] = highest / 127.0f;
+            quantise(tokens[token], l->inputs, highest > 0 ? 127.0f / highest : 0.0f, codes + token * k);
+        }
+    for (long panel = 0; panel < rounded_up(l->units, LANES) / LANES; panel++)
+        for (long token = 0; token < count; token += BLOCK) {
+            Block block;
+            int filled = count - token < BLOCK ? (int)(count - token) : BLOCK;
+            for (int row = 0; row < filled; row++) {
+                block.a[row] = l->is_int8 ? (const void *)(codes + (token + row) * k) : tokens[token + row];
+                block.scales[row] = scales[token + row];
+                block.gates[row] = gates + (panel * most + token + row) * WIDTH;
+            }
+            project_rows(l, filled, &block, panel, k, (const char *)l->w + panel * w_panel);
+        }
+}
+
 static int run(const Layer *l) {
     const long panels = rounded_up(l->units, LANES) / LANES, padded = panels * LANES;
-    const long most = l->rows > CHUNK ? l->rows : CHUNK;
+    const long most = l->index ? l->distinct : l->rows > CHUNK ? l->rows : CHUNK;
     const long k_x = l->is_int8 ? rounded_up(l->inputs, 4) : l->inputs;
     const long k_h = l->is_int8 ? rounded_up(l->units, 4) : l->units;
     const long w_panel = k_x * WIDTH * (l->is_int8 ? 1 : 4), r_panel = k_h * WIDTH * (l->is_int8 ? 1 : 4);
-    float *gates = malloc(sizeof(float) * most * panels * WIDTH); /* panel token gate lane */
+    float *gates = malloc(sizeof(float) * most * panels * WIDTH);
     float *h = calloc(l->rows * padded, sizeof(float)), *next = malloc(sizeof(float) * l->rows * padded);
-    float *c = calloc(l->rows * padded, sizeof(float));
+    float *c = calloc(l->rows * padded, sizeof(float)), *scales = calloc(most, sizeof(float));
+    const float **tokens = malloc(sizeof(float *) * most);
     uint8_t *codes = l->is_int8 ? malloc(most * k_x + l->rows * k_h) : NULL;
     uint8_t *h_codes = codes ? codes + most * k_x : NULL;
-    float *scales = malloc(sizeof(float) * most);
-    int failed = !gates || !h || !next || !c || !scales || (l->is_int8 && !codes);
+    int failed = !gates || !h || !next || !c || !scales || !tokens || (l->is_int8 && !codes);
     if (failed) goto end;
     for (long row = 0; row < l->rows; row++) {
         memcpy(h + row * padded, l->h + row * l->units, sizeof(float) * l->units);
         memcpy(c + row * padded, l->c + row * l->units, sizeof(float) * l->units);
         if (l->is_int8) quantise(h + row * padded, l->units, 127.0f, h_codes + row * k_h);
     }
+    if (l->index) {
+        for (long token = 0; token < l->distinct; token++) tokens[token] = l->x + token * l->inputs;
+        project(l, l->distinct, tokens, k_x, w_panel, gates, most, codes, scales);
+    }
     for (long done = 0; done < l->steps;) {
-        /* as many steps as fill a chunk */
-        long count = 0, tokens = 0;
+        /* as many steps as fill a chunk, and the inputs' share for their tokens */
+        long count = 0, filled = 0;
         while (done + count < l->steps) {
-            long step = l->is_reverse ? l->steps - 1 - done - count : done + count;
-            long active = active_rows(l, step);
-            if (count && tokens + active > most) break;
-            tokens += active;
+            long step = step_of(l, done + count), active = active_rows(l, step);
+            if (l->index == NULL) {
+                if (count && filled + active > most) break;
+                for (long n = 0; n < active; n++)
+                    tokens[filled++] = l->x + (step * l->rows + l->order[n]) * l->inputs;
+            }
             count++;
         }
-        /* the inputs' share of all gates */
-        long token = 0;
-        if (l->is_int8)
-            for (long i = 0; i < count; i++) {
-                long step = l->is_reverse ? l->steps - 1 - done - i : done + i;
-                long active = active_rows(l, step);
-                for (long n = 0; n < active; n++, token++) {
-                    const float *values = l->x + (step * l->rows + l->order[n]) * l->inputs;
-                    float highest = highest_magnitude(values, l->inputs);
-                    scales[token] = highest / 127.0f;
-                    quantise(values, l->inputs, highest > 0 ? 127.0f / highest : 0.0f, codes + token * k_x);
-                }
-            }
-        for (long panel = 0; panel < panels; panel++) {
-            const void *w = (const char *)l->w + panel * w_panel;
-            Block block;
-            int filled = 0;
-            token = 0;
-            for (long i = 0; i < count; i++) {
-                long step = l->is_reverse ? l->steps - 1 - done - i : done + i;
-                long active = active_rows(l, step);
-                for (long n = 0; n < active; n++, token++) {
-                    const float *values = l->x + (step * l->rows + l->order[n]) * l->inputs;
-                    block.a[filled] = l->is_int8 ? (const void *)(codes + token * k_x) : (const void *)values;
-                    block.scales[filled] = scales[token];
-                    block.gates[filled] = gates + (panel * most + token) * WIDTH;
-                    if (++filled == BLOCK) {
-                        project_fp32(l, filled, &block, panel, k_x, w);
-                        filled = 0;
-                    }
-                }
-            }
-            if (filled) project_fp32(l, filled, &block, panel, k_x, w);
-        }
+        if (l->index == NULL) project(l, filled, tokens, k_x, w_panel, gates, most, codes, scales);
         /* step by step */
         long first = 0;
         for (long i = 0; i < count; i++) {
-            long step = l->is_reverse ? l->steps - 1 - done - i : done + i;
-            long active = active_rows(l, step);
-            for (long panel = 0; panel < panels; panel++) {
-                const void *r = (const char *)l->r + panel * r_panel;
-                Block block;
+            long step = step_of(l, done + i), active = active_rows(l, step);
+            for (long panel = 0; panel < panels; panel++)
                 for (long n = 0; n < active; n += BLOCK) {
-                    int filled = active - n < BLOCK ? (int)(active - n) : BLOCK;
-                    for (int row = 0; row < filled; row++) {
+                    Block block;
+                    int rows = active - n < BLOCK ? (int)(active - n) : BLOCK;
+                    for (int row = 0; row < rows; row++) {
                         long at = l->order[n + row];
+                        long token = l->index ? l->index[step * l->rows + at] : first + n + row;
                         block.a[row] = l->is_int8 ? (const void *)(h_codes + at * k_h) : (const void *)(h + at * padded);
                         block.scales[row] = 1.0f / 127.0f;
-                        block.gates[row] = gates + (panel * most + first + n + row) * WIDTH;
+                        block.gates[row] = gates + (panel * most + token) * WIDTH;
                         block.c[row] = c + at * padded + panel * LANES;
                         block.h[row] = next + at * padded + panel * LANES;
                     }
-                    step_fp32(l, filled, &block, panel, k_h, r);
+                    step_rows(l, rows, &block, panel, k_h, (const char *)l->r + panel * r_panel);
                 }
-            }
             for (long n = 0; n < active; n++) {
                 long at = l->order[n];
                 memcpy(h + at * padded, next + at * padded, sizeof(float) * l->units);
@@ -370,7 +372,7 @@ static int run(const Layer *l) {
         memcpy(l->c + row * l->units, c + row * padded, sizeof(float) * l->units);
     }
 end:
-    free(gates), free(h), free(next), free(c), free(codes), free(scales);
+    free(gates), free(h), free(next), free(c), free(codes), free(scales), free(tokens);
     return failed;
 }
 

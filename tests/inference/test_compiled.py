@@ -103,6 +103,21 @@ def test_plain_products(rows, columns, num_inputs):
     assert np.array_equal(kernel().multiply(inputs[None, :3].astype(np.float32), packed)[0], found[:3])
 
 
+@given(lengths=LENGTHS, distinct=st.integers(1, 12), size=st.integers(1, 40))
+def test_inputs_that_come_again_are_read_through_an_index(lengths, distinct, size):
+    *weights, inputs = drawn(lengths, 7, size)
+    table = inputs.reshape(-1, 7)[:distinct]
+    index = np.random.default_rng(size).integers(0, len(table), inputs.shape[:2])
+    packed = [kernel().pack(*weights, is_int8=kernel().has_int8 and size % 2 == 0)] * 2
+    counts = np.array(lengths, np.int32)
+    for one, other in zip(
+        kernel().run(packed, table, counts, index=index), kernel().run(packed, table[index], counts), strict=True
+    ):
+        assert np.array_equal(one, other)
+    with pytest.raises(ValueError, match="into"):
+        kernel().run(packed, table, counts, index=index + len(table))
+
+
 def test_what_does_not_fit_is_refused_before_the_kernel_sees_it():
     *weights, inputs = drawn([3, 2], 4, 5)
     packed = [kernel().pack(*weights)]
