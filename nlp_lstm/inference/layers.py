@@ -211,7 +211,8 @@ def characters(graph: Graph, encoder: CharacterBiLSTM | CharacterCNN, prefix: st
     ids = graph.input("character_ids", np.int64, ("unique", "char_time"))
     lengths = graph.input("character_lengths", np.int64, ("unique",))
     by_step = graph.apply("Transpose", ids, perm=[1, 0])
-    embedded = graph.rows(prefix + "embedding.weight", by_step)  # char_time unique features
+    table = graph.weight(prefix + "embedding.weight")  # small, so all of it is unpacked once
+    embedded = graph.apply("Gather", table, by_step, axis=0)  # char_time unique features
     if isinstance(encoder, CharacterCNN):
         return character_cnn(graph, encoder, prefix, embedded, lengths)
     layer = cast("Iterable[Cell]", encoder.recurrent.layers[0])
