@@ -35,6 +35,8 @@ lint: $(VENV)/installed ## style, types and layers
 bench: $(VENV)/installed ## speed, as ratios in one run, with accuracy beside it
 	$(BIN)/python benchmarks/training_speed.py
 	$(BIN)/python benchmarks/inference.py
+	$(BIN)/python benchmarks/kernel.py
+	$(BIN)/python benchmarks/decoding.py
 
 report: $(VENV)/installed ## evaluate the bundled model of TASK and write runs/report-TASK
 	$(RUN) evaluate $(TASK) --output runs/report-$(TASK)
