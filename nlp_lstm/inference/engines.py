@@ -27,7 +27,8 @@ from nlp_lstm.tasks.predictor import ArrayPredictor, Arrays, PredictBatch, Predi
 EngineName = Literal["auto", "torch", "onnx", "compiled"]
 ENGINES = ("auto", "torch", "onnx", "compiled")
 _PRECISIONS = {"torch": ("fp32", "bf16"), "onnx": ("fp32",), "compiled": ("fp32", "int8")}
-_MISFITS = (KeyError, ValueError, IndexError, TypeError, AttributeError, MemoryError, OverflowError)
+MISFITS = (KeyError, ValueError, IndexError, TypeError, AttributeError, MemoryError, ArithmeticError)
+"""What running a graph raises where its parts do not fit."""
 FATAL = 4  # of ONNX Runtime's messages only these are printed; errors are raised anyway
 
 
@@ -213,7 +214,7 @@ class CompiledEngine(GraphEngine):
             network = Interpreter(
                 found.graph, found.weights, kernel, is_int8=precision == "int8", num_threads=_num_threads()
             )
-        except _MISFITS as error:
+        except MISFITS as error:
             raise CheckpointError(f"{found.path} is no graph that can be run: {shorten(str(error), 300)}") from error
         return cls(found.predictor, found.config, network, found.graph)
 
@@ -221,7 +222,7 @@ class CompiledEngine(GraphEngine):
         self._check_inputs(self._inputs, arrays)
         try:
             return self._network.run(arrays)
-        except _MISFITS as error:
+        except MISFITS as error:
             raise CheckpointError(f"{GRAPH_NAME} failed: {shorten(str(error), 300)}") from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 from pathlib import Path
@@ -19,8 +20,9 @@ from nlp_lstm.artifacts import GRAPH_NAME
 from nlp_lstm.data.readers import read_conllu
 from nlp_lstm.errors import CheckpointError, ConfigError
 from nlp_lstm.inference import kernel as builds
-from nlp_lstm.inference.engines import CompiledEngine
+from nlp_lstm.inference.engines import MISFITS, CompiledEngine, open_graph
 from nlp_lstm.inference.export import export_model
+from nlp_lstm.inference.interpreter import Interpreter
 from nlp_lstm.inference.kernel import Kernel, build_kernel, load_kernel, plain_lstm
 from nlp_lstm.inference.torch_engine import TorchEngine
 
@@ -183,6 +185,18 @@ def test_every_pooling_gives_the_labels_of_torch_over_stretches(tmp_path, poolin
             assert one.probabilities == pytest.approx(other.probabilities, abs=TOLERANCE)
 
 
+_EXPORTED: list[Path] = []
+
+
+def exported(factory: pytest.TempPathFactory) -> Path:
+    """A model folder with a graph, made once."""
+    if not _EXPORTED:
+        folder = tagging_folder(factory.mktemp("exported") / "model", {"head": "crf"})
+        export_model(folder)
+        _EXPORTED.append(folder)
+    return _EXPORTED[0]
+
+
 def test_other_cells_and_precisions_are_refused_with_what_to_do(tmp_path):
     folder = tagging_folder(tmp_path / "gru", {"cell": "gru"})
     export_model(folder)
@@ -212,6 +226,32 @@ def test_a_graph_whose_shapes_do_not_fit_is_no_model(tmp_path):
     everything = {name: np.zeros((1, 1), np.int64) for name in engine._inputs}
     with pytest.raises(CheckpointError, match="failed"):
         engine.run(everything)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_graph_with_damaged_nodes_is_refused_or_answers(tmp_path_factory, seed):
+    """Whatever stands in the nodes, only the project's errors come out, and no memory is read that is not there."""
+    generator = np.random.default_rng(seed)
+    folder = exported(tmp_path_factory)
+    found = open_graph(folder)
+    nodes = list(found.graph.nodes)
+    for place in generator.integers(0, len(nodes), 2):
+        node, other = nodes[place], nodes[generator.integers(0, len(nodes))]
+        changes = (
+            {"operator": other.operator},
+            {"inputs": list(generator.permutation(node.inputs))},
+            {"attributes": {name: int(generator.integers(-3, 4)) for name in node.attributes}},
+            {"inputs": other.inputs},
+        )
+        nodes[place] = node._replace(**changes[generator.integers(0, len(changes))])
+    graph = found.graph._replace(nodes=nodes)
+    try:
+        network = Interpreter(graph, found.weights, kernel())
+    except MISFITS:
+        return
+    engine = CompiledEngine(found.predictor, found.config, network, graph)
+    with contextlib.suppress(CheckpointError):
+        engine.predict(tagged(random_rows([5, 3, 8])), batch_tokens=100)
 
 
 # ---- builds
