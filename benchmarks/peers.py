@@ -36,12 +36,12 @@ from nlp_lstm.data.catalogue import find_data, find_vectors
 from nlp_lstm.errors import DataError, NlpLstmError
 from nlp_lstm.evaluation.significance import bootstrap_interval, mean_and_spread, paired_bootstrap
 
-HERE = Path(__file__).parent / "peers"
-sys.path.append(str(HERE))
+sys.path.append(str(Path(__file__).parent / "peers"))
 
 from ours import ENGINES
 from peer import Row
 
+HERE = Path(__file__).parent / "peers"
 DATA = {"pos": "ud-english-ewt", "sentiment": "sst2"}
 VECTORS = "vectors-100d"
 SPLITS = ("train", "dev", "test")
