@@ -7,7 +7,7 @@ TASK   ?= pos
 RUN    := $(BIN)/nlp-lstm
 
 .DEFAULT_GOAL := help
-.PHONY: help pipeline test test-all lint bench report audit wheel
+.PHONY: help pipeline test test-all lint bench bench-peers report audit wheel
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ bench: $(VENV)/installed ## speed, as ratios in one run, with accuracy beside it
 	$(BIN)/python benchmarks/inference.py
 	$(BIN)/python benchmarks/kernel.py
 	$(BIN)/python benchmarks/decoding.py
+
+bench-peers: $(VENV)/installed ## beside spaCy, Flair and Stanza, trained here first, for hours: [ARGS="--minutes 60"]
+	$(BIN)/python benchmarks/peers.py $(ARGS)
 
 report: $(VENV)/installed ## evaluate the bundled model of TASK and write runs/report-TASK
 	$(RUN) evaluate $(TASK) --output runs/report-$(TASK)

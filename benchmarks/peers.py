@@ -1,0 +1,400 @@
+"""Our tagger and our sentiment classifier beside those of spaCy, Flair and Stanza: speed, accuracy, size, training.
+
+Every library has an environment of its own (`runs/bench-peers/env-NAME`) and is trained there on the same splits with
+the same word vectors, in the configuration that its authors recommend for a CPU (`benchmarks/peers/`): the best model
+on dev is kept, and a training ends by the library's own patience or at the first evaluation after `--minutes`. What is
+trained already is not trained again. Then each system has a process of its own and all of them wait while one measures,
+turn by turn, so that what else the machine does falls on all alike: compare within one run.
+
+    python benchmarks/peers.py [--tasks pos sentiment] [--peers spacy flair] [--minutes 60] [--seeds 1 2 3]
+
+text    words/s from raw text to labels; words are those of the data, whatever a tokeniser makes of them
+ours x  how many times as fast as this system the first engine of ours is, on raw text
+words   words/s from texts that are cut into words already
+p50     milliseconds for one raw text, the median; p99: 99 of 100 texts take less
+CPU     seconds of all threads for a million words of raw text
+right   share of right labels on test, texts cut into words: the mean over the seeds, and the 95 % interval of the
+        bootstrap over sentences; ours-it: how much better ours is, and the two-sided p of the paired bootstrap
+size    of all that prediction needs, word vectors included
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import itertools
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nlp_lstm.data.catalogue import find_data, find_vectors
+from nlp_lstm.errors import DataError, NlpLstmError
+from nlp_lstm.evaluation.significance import bootstrap_interval, mean_and_spread, paired_bootstrap
+
+sys.path.append(str(Path(__file__).parent / "peers"))
+
+from ours import ENGINES
+from peer import Row
+
+HERE = Path(__file__).parent / "peers"
+DATA = {"pos": "ud-english-ewt", "sentiment": "sst2"}
+VECTORS = "vectors-100d"
+SPLITS = ("train", "dev", "test")
+
+
+class Peer(NamedTuple):
+    """A system of another library.
+
+    Args:
+        library: the file `with_LIBRARY.py`, its requirements and its environment are called so.
+        tasks: what it is trained for.
+        size: of the network, where the library has several.
+    """
+
+    library: str
+    tasks: tuple[str, ...]
+    size: str = ""
+
+
+PEERS = {
+    "spacy": Peer("spacy", ("pos", "sentiment")),
+    "spacy-wide": Peer("spacy", ("pos", "sentiment"), size="wide"),
+    "flair": Peer("flair", ("pos", "sentiment")),
+    "stanza": Peer("stanza", ("pos",)),
+}
+
+
+@dataclasses.dataclass
+class System:
+    """A system in the comparison.
+
+    Args:
+        name: in the table.
+        commands: one for each seed; starts a process that measures.
+        is_ours: whether it is a model of this project.
+        facts: what the process of the first seed says about its model.
+        turns: its measurements.
+        correct: right labels in each text, one list for each seed.
+    """
+
+    name: str
+    commands: list[list[str]]
+    is_ours: bool
+    facts: dict[str, Any] = dataclasses.field(default_factory=dict)
+    turns: list[dict[str, float]] = dataclasses.field(default_factory=list)
+    correct: list[list[int]] = dataclasses.field(default_factory=list)
+
+    def median(self, key: str) -> float:
+        """Return the median of a measurement over the turns."""
+        return statistics.median(turn[key] for turn in self.turns)
+
+    def mean_correct(self) -> list[float]:
+        """Return the right labels in each text, averaged over the seeds."""
+        return [statistics.fmean(several) for several in zip(*self.correct, strict=True)]
+
+
+def main() -> None:
+    """Prepare, train, measure and print a table for each task."""
+    arguments = read_arguments()
+    try:
+        compare(arguments)
+    except (NlpLstmError, OSError) as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def read_arguments() -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", nargs="+", choices=DATA, default=list(DATA))
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--minutes", type=float, default=60.0, help="of each training, unless patience ends it before")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1], help="of the peers; the first is timed")
+    parser.add_argument("--pos", nargs="+", default=["pos-en"], help="our taggers, one for each seed: name or folder")
+    parser.add_argument("--sentiment", nargs="+", default=["sentiment-en"], help="our classifiers, likewise")
+    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=["onnx", "torch", "compiled"])
+    parser.add_argument("--threads", type=int, default=1, help="of each process, in training, too")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each system; medians are shown")
+    parser.add_argument("--sentences", type=int, default=500, help="texts for the latency in each turn")
+    parser.add_argument("--limit", type=int, help="use only the first texts of each split: a trial of the whole")
+    parser.add_argument("--vectors", type=int, help="use only the vectors of the most frequent words: a trial")
+    parser.add_argument("--train-only", action="store_true", help="measure nothing")
+    parser.add_argument("--output", type=Path, default=Path("runs/bench-peers"))
+    arguments = parser.parse_args()
+    for name in ("minutes", "threads", "rounds", "sentences", "limit", "vectors"):
+        value = getattr(arguments, name)
+        if value is not None and value <= 0:
+            parser.error(f"--{name} is {value}; it must be above 0")
+    arguments.output = arguments.output.resolve()
+    return arguments
+
+
+def compare(arguments: argparse.Namespace) -> None:
+    """Do all tasks."""
+    trial = "-".join(["trial", str(arguments.limit or "all"), str(arguments.vectors or "all")])
+    folder = arguments.output / (trial if arguments.limit or arguments.vectors else "full")
+    vectors = export_vectors(folder, arguments.vectors)
+    results: dict[str, Any] = {"options": {key: str(value) for key, value in vars(arguments).items()}}
+    results["environments"] = {
+        library: make_environment(arguments.output, library)
+        for library in dict.fromkeys(PEERS[name].library for name in arguments.peers)
+    }
+    for task in arguments.tasks:
+        rows = export_data(task, folder / task, arguments.limit)
+        peers = [name for name in arguments.peers if task in PEERS[name].tasks]
+        for name, seed in itertools.product(peers, arguments.seeds):
+            train(arguments, name, task, folder, vectors, seed)
+        if arguments.train_only:
+            continue
+        systems = make_systems(arguments, task, peers, folder)
+        measure(systems, arguments, rows)
+        results[task] = summary(systems, rows)
+        print_table(task, results[task], arguments)
+        write_json(arguments.output / "results.json", results)
+
+
+# ---- what the peers are given
+
+
+def export_data(task: str, folder: Path, limit: int | None) -> list[Row]:
+    """Write the splits, one text a line, and return those of test."""
+    found = find_data([DATA[task]])
+    rows: list[Row] = []
+    folder.mkdir(parents=True, exist_ok=True)
+    for split in SPLITS:
+        rows = [
+            Row(
+                text=example.document.text,
+                words=example.document.words,
+                gold=list(example.labels["upos"]) if task == "pos" else example.label,
+            )
+            for example in itertools.islice(found.read(split), limit)  # type: ignore[union-attr]
+        ]
+        with (folder / f"{split}.jsonl").open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(row._asdict(), ensure_ascii=False) + "\n" for row in rows)
+        say(f"{task}: {len(rows):,} texts in {split}")
+    return rows
+
+
+def export_vectors(folder: Path, limit: int | None) -> Path:
+    """Write the word vectors in both forms of word2vec, once, and return their path without its ending."""
+    from gensim.models import KeyedVectors
+
+    stem = folder / VECTORS
+    if not Path(f"{stem}.bin").is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        vectors = find_vectors(VECTORS, say=say)
+        keyed = KeyedVectors(vectors.embed_size)
+        keyed.add_vectors(vectors.words[:limit], vectors.matrix[:limit])
+        say(f"writing the vectors of {len(keyed):,} words for the peers, once")
+        for ending in ("txt", "bin"):  # bin last: it says that both are whole
+            keyed.save_word2vec_format(f"{stem}.part", binary=ending == "bin")
+            os.replace(f"{stem}.part", f"{stem}.{ending}")
+    return stem
+
+
+def make_environment(output: Path, library: str) -> list[str]:
+    """Install a library into an environment of its own, unless it is there, and return what is installed."""
+    folder, requirements = output / f"env-{library}", HERE / f"requirements-{library}.txt"
+    stamp = folder / "installed.txt"
+    if not stamp.is_file() or stamp.read_text("utf-8") != requirements.read_text("utf-8"):
+        say(f"installing {library} into {folder}, a few minutes")
+        run([sys.executable, "-m", "venv", str(folder)], f"cannot make an environment for {library}")
+        pip = [str(python_of(output, library)), "-m", "pip", "install", "--quiet", "--requirement", str(requirements)]
+        run(pip, f"cannot install {library}")
+        stamp.write_text(requirements.read_text("utf-8"), "utf-8")
+    freeze = [str(python_of(output, library)), "-m", "pip", "freeze"]
+    return subprocess.run(freeze, check=True, capture_output=True, text=True).stdout.split("\n")[:-1]
+
+
+def python_of(output: Path, library: str) -> Path:
+    """Return the Python of a library's environment."""
+    return output / f"env-{library}" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def train(arguments: argparse.Namespace, name: str, task: str, folder: Path, vectors: Path, seed: int) -> None:
+    """Train a peer, unless it is trained."""
+    peer, model = PEERS[name], model_folder(folder, name, task, seed)
+    say(f"{task}, {name}, seed {seed}: training, {arguments.minutes:g} minutes or until its patience ends")
+    command = [str(python_of(arguments.output, peer.library)), str(HERE / f"with_{peer.library}.py"), "train"]
+    command += [str(model), "--task", task, "--data", str(folder / task), "--vectors", str(vectors)]
+    command += ["--minutes", str(arguments.minutes), "--seed", str(seed), "--size", peer.size]
+    run(command, f"{name} could not be trained for {task}", environment(arguments))
+
+
+def model_folder(folder: Path, name: str, task: str, seed: int) -> Path:
+    """Return where a peer's model is."""
+    return folder / "models" / f"{task}-{name}-{seed}"
+
+
+# ---- measuring
+
+
+def make_systems(arguments: argparse.Namespace, task: str, peers: list[str], folder: Path) -> list[System]:
+    """Return ours, one for each engine, and the peers."""
+    rest = ["--data", str(folder / task), "--sentences", str(arguments.sentences)]
+    systems = []
+    for engine in arguments.engines:
+        command = [sys.executable, str(HERE / "ours.py"), "serve"]
+        models = getattr(arguments, task)
+        commands = [[*command, model, *rest, "--engine", engine] for model in models]
+        systems.append(System(name=f"ours {engine}", commands=commands, is_ours=True))
+    for name in peers:
+        library = PEERS[name].library
+        command = [str(python_of(arguments.output, library)), str(HERE / f"with_{library}.py"), "serve"]
+        models = [str(model_folder(folder, name, task, seed)) for seed in arguments.seeds]
+        systems.append(System(name=name, commands=[[*command, model, *rest] for model in models], is_ours=False))
+    return systems
+
+
+def measure(systems: list[System], arguments: argparse.Namespace, rows: list[Row]) -> None:
+    """Time the first model of each system, turn by turn, and let the models of all seeds answer the test split."""
+    workers = []
+    for system in systems:
+        say(f"opening {system.name}")
+        workers.append(Worker(system.name, system.commands[0], environment(arguments, is_ours=system.is_ours)))
+        system.facts = workers[-1].facts
+    for turn, (system, worker) in itertools.product(range(arguments.rounds), zip(systems, workers, strict=True)):
+        system.turns.append(worker.ask("measure"))
+        say(f"turn {turn + 1}, {system.name}: {system.turns[-1]['text_words_per_second']:,.0f} words/s")
+    for system, worker in zip(systems, workers, strict=True):
+        system.correct.append(count_correct(system.name, worker.ask("answers"), rows))
+        worker.close()
+    for system in systems:
+        for command in system.commands[1:]:
+            further = Worker(system.name, command, environment(arguments, is_ours=system.is_ours))
+            system.correct.append(count_correct(system.name, further.ask("answers"), rows))
+            further.close()
+
+
+class Worker:
+    """The process of one system. Making it waits until the model is open and warm."""
+
+    def __init__(self, name: str, command: list[str], environment: Mapping[str, str]) -> None:
+        self._name = name
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", env=environment
+        )
+        self.facts: dict[str, Any] = self._read()
+
+    def ask(self, request: str) -> Any:
+        """Return the answer to "measure" or "answers"."""
+        if self._process.stdin is None:
+            raise RuntimeError("a worker has no pipes")
+        self._process.stdin.write(f"{request}\n")
+        self._process.stdin.flush()
+        return self._read()
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
+
+    def _read(self) -> Any:
+        if self._process.stdout is None:
+            raise RuntimeError("a worker has no pipes")
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"the process of {self._name} ended with code {self._process.wait()}; see what it printed")
+        return json.loads(line)
+
+
+def environment(arguments: argparse.Namespace, *, is_ours: bool = False) -> dict[str, str]:
+    """Return the environment of a process: its threads, no downloads, and for peers nothing of ours to import."""
+    settings = {**os.environ, "OMP_NUM_THREADS": str(arguments.threads), "HF_HUB_OFFLINE": "1"}
+    settings |= {"FLAIR_CACHE_ROOT": str(arguments.output / "flair"), "PYTHONUNBUFFERED": "1"}
+    if not is_ours:
+        settings.pop("PYTHONPATH", None)
+    return settings
+
+
+def count_correct(name: str, answers: list[Any], rows: list[Row]) -> list[int]:
+    """Return how many labels of each text are right."""
+    counts = []
+    for number, (answer, row) in enumerate(zip(answers, rows, strict=True), start=1):
+        if isinstance(row.gold, str):
+            counts.append(int(answer == row.gold))
+            continue
+        if len(answer) != len(row.gold):
+            raise DataError(f"{name}: {len(answer)} tags for the {len(row.gold)} words of test sentence {number}")
+        counts.append(sum(one == other for one, other in zip(answer, row.gold, strict=True)))
+    return counts
+
+
+# ---- what is printed
+
+
+def summary(systems: list[System], rows: list[Row]) -> dict[str, dict[str, Any]]:
+    """Return the figures of each system."""
+    totals = [len(row.gold) if isinstance(row.gold, list) else 1 for row in rows]
+    ours, found = systems[0], {}
+    for system in systems:
+        correct = system.mean_correct()
+        accuracies = [sum(counts) / sum(totals) for counts in system.correct]
+        mean, spread = mean_and_spread(accuracies)
+        figures: dict[str, Any] = {key: system.median(key) for key in system.turns[0]}
+        figures["ours_is_faster"] = ours.median("text_words_per_second") / figures["text_words_per_second"]
+        figures |= {"accuracy": mean, "spread": spread, "accuracies": accuracies}
+        figures["interval"] = bootstrap_interval(correct, totals)
+        if not system.is_ours:
+            figures["ours_minus_it"] = paired_bootstrap(ours.mean_correct(), correct, totals)._asdict()
+        found[system.name] = figures | {"model": system.facts, "turns": system.turns}
+    return found
+
+
+def print_table(task: str, found: Mapping[str, Mapping[str, Any]], arguments: argparse.Namespace) -> None:
+    """Print one line a system."""
+    seeds = f"seeds {', '.join(map(str, arguments.seeds))}"
+    print(f"\n{task}: {DATA[task]}, {arguments.threads} threads, medians of {arguments.rounds} turns, {seeds}")
+    print(f"{'':<14}{'text':>9}{'ours x':>8}{'words':>9}{'p50':>8}{'p99':>8}{'CPU':>8}{'right':>9}{'95 %':>14}", end="")
+    print(f"{'ours-it':>9}{'p':>8}{'size MB':>9}{'minutes':>9}")
+    for name, figures in found.items():
+        low, high = figures["interval"]
+        print(
+            f"{name:<14}{figures['text_words_per_second']:>9,.0f}{figures['ours_is_faster']:>8.2f}"
+            f"{figures['words_per_second']:>9,.0f}{figures['p50']:>8.2f}{figures['p99']:>8.2f}"
+            f"{figures['text_cpu_per_million']:>8.1f}{100 * figures['accuracy']:>7.2f} %"
+            f"{f'{100 * low:.2f}–{100 * high:.2f}':>14}",
+            end="",
+        )
+        against, model = figures.get("ours_minus_it"), figures["model"]
+        print(f"{100 * against['difference']:>+9.2f}{against['p_value']:>8.4f}" if against else " " * 17, end="")
+        minutes = "" if model["minutes"] is None else f"{model['minutes']:.0f}"
+        print(f"{model['bytes'] / 1e6:>9.1f}{minutes:>9} {ending(model)}")
+
+
+def ending(model: Mapping[str, Any]) -> str:
+    """Return how a training ended, or from what ours began."""
+    if "ended_by" in model:
+        return f"ended by {model['ended_by']}"
+    return f"began as {model['began_as']}" if model["began_as"] else ""
+
+
+# ---- small things
+
+
+def run(command: list[str], trouble: str, environment: Mapping[str, str] | None = None) -> None:
+    """Run a command and show what it prints; end with one line where it fails."""
+    code = subprocess.run(command, env=environment).returncode
+    if code:
+        raise SystemExit(f"{trouble}: it ended with code {code}, see above")
+
+
+def say(line: str) -> None:
+    """Print a line of progress."""
+    print(line, flush=True)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a value in one step."""
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    os.replace(part, path)
+
+
+if __name__ == "__main__":
+    main()
