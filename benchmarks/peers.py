@@ -33,12 +33,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nlp_lstm.data.catalogue import find_data, find_vectors
-from nlp_lstm.errors import DataError, NlpLstmError
+from nlp_lstm.data.example import Example, LabelledExample, TaggedExample, text_of
+from nlp_lstm.errors import ConfigError, DataError, NlpLstmError, shorten
 from nlp_lstm.evaluation.significance import bootstrap_interval, mean_and_spread, paired_bootstrap
 
 sys.path.append(str(Path(__file__).parent / "peers"))
 
-from ours import ENGINES
+from ours import ENGINES, OurSystem
 from peer import Row
 
 HERE = Path(__file__).parent / "peers"
@@ -115,8 +116,8 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
     parser.add_argument("--minutes", type=float, default=60.0, help="of each training, unless patience ends it before")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1], help="of the peers; the first is timed")
-    parser.add_argument("--pos", nargs="+", default=["pos-en"], help="our taggers, one for each seed: name or folder")
-    parser.add_argument("--sentiment", nargs="+", default=["sentiment-en"], help="our classifiers, likewise")
+    parser.add_argument("--our-pos", nargs="+", default=["pos-en"], help="taggers, one for each seed: name or folder")
+    parser.add_argument("--our-sentiment", nargs="+", default=["sentiment-en"], help="classifiers, likewise")
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=["onnx", "torch", "compiled"])
     parser.add_argument("--threads", type=int, default=1, help="of each process, in training, too")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each system; medians are shown")
@@ -136,6 +137,8 @@ def read_arguments() -> argparse.Namespace:
 
 def compare(arguments: argparse.Namespace) -> None:
     """Do all tasks."""
+    if not arguments.train_only:
+        check_ours(arguments)
     trial = "-".join(["trial", str(arguments.limit or "all"), str(arguments.vectors or "all")])
     folder = arguments.output / (trial if arguments.limit or arguments.vectors else "full")
     vectors = export_vectors(folder, arguments.vectors)
@@ -158,6 +161,20 @@ def compare(arguments: argparse.Namespace) -> None:
         write_json(arguments.output / "results.json", results)
 
 
+def check_ours(arguments: argparse.Namespace) -> None:
+    """Open our models once, before hours of training, so that a wrong name or a missing engine is found at once."""
+    for task in arguments.tasks:
+        for model, engine in itertools.product(our_models(arguments, task), arguments.engines):
+            found = OurSystem(model, engine).pipeline.info()["task"]
+            if found != task:
+                raise ConfigError(f"{model} is a model of the task {found}; --our-{task} takes models of {task}")
+
+
+def our_models(arguments: argparse.Namespace, task: str) -> list[str]:
+    """Return the names or folders of our models."""
+    return list(getattr(arguments, f"our_{task}"))
+
+
 # ---- what the peers are given
 
 
@@ -167,18 +184,22 @@ def export_data(task: str, folder: Path, limit: int | None) -> list[Row]:
     rows: list[Row] = []
     folder.mkdir(parents=True, exist_ok=True)
     for split in SPLITS:
-        rows = [
-            Row(
-                text=example.document.text,
-                words=example.document.words,
-                gold=list(example.labels["upos"]) if task == "pos" else example.label,
-            )
-            for example in itertools.islice(found.read(split), limit)  # type: ignore[union-attr]
-        ]
+        rows = [row_of(example) for example in itertools.islice(found.read(split), limit)]
         with (folder / f"{split}.jsonl").open("w", encoding="utf-8") as file:
             file.writelines(json.dumps(row._asdict(), ensure_ascii=False) + "\n" for row in rows)
         say(f"{task}: {len(rows):,} texts in {split}")
     return rows
+
+
+def row_of(example: Example) -> Row:
+    """Return a tagged sentence or a labelled text as the peers read it."""
+    if isinstance(example, TaggedExample):
+        gold: list[str] | str = list(example.labels["upos"])
+    elif isinstance(example, LabelledExample) and example.label is not None:
+        gold = example.label
+    else:
+        raise DataError(f"no label for {shorten(text_of(example))}; the comparison needs one for each text")
+    return Row(text=text_of(example), words=example.document.words, gold=gold)
 
 
 def export_vectors(folder: Path, limit: int | None) -> Path:
@@ -241,8 +262,7 @@ def make_systems(arguments: argparse.Namespace, task: str, peers: list[str], fol
     systems = []
     for engine in arguments.engines:
         command = [sys.executable, str(HERE / "ours.py"), "serve"]
-        models = getattr(arguments, task)
-        commands = [[*command, model, *rest, "--engine", engine] for model in models]
+        commands = [[*command, model, *rest, "--engine", engine] for model in our_models(arguments, task)]
         systems.append(System(name=f"ours {engine}", commands=commands, is_ours=True))
     for name in peers:
         library = PEERS[name].library
@@ -331,7 +351,8 @@ def count_correct(name: str, answers: list[Any], rows: list[Row]) -> list[int]:
 def summary(systems: list[System], rows: list[Row]) -> dict[str, dict[str, Any]]:
     """Return the figures of each system."""
     totals = [len(row.gold) if isinstance(row.gold, list) else 1 for row in rows]
-    ours, found = systems[0], {}
+    ours = systems[0]
+    found: dict[str, dict[str, Any]] = {}
     for system in systems:
         correct = system.mean_correct()
         accuracies = [sum(counts) / sum(totals) for counts in system.correct]
@@ -364,14 +385,15 @@ def print_table(task: str, found: Mapping[str, Mapping[str, Any]], arguments: ar
         against, model = figures.get("ours_minus_it"), figures["model"]
         print(f"{100 * against['difference']:>+9.2f}{against['p_value']:>8.4f}" if against else " " * 17, end="")
         minutes = "" if model["minutes"] is None else f"{model['minutes']:.0f}"
-        print(f"{model['bytes'] / 1e6:>9.1f}{minutes:>9} {ending(model)}")
+        print(f"{model['bytes'] / 1e6:>9.1f}{minutes:>9} {remark(model)}")
 
 
-def ending(model: Mapping[str, Any]) -> str:
-    """Return how a training ended, or from what ours began."""
+def remark(model: Mapping[str, Any]) -> str:
+    """Return how a training ended, or what ours had besides the data and the vectors of the peers."""
     if "ended_by" in model:
         return f"ended by {model['ended_by']}"
-    return f"began as {model['began_as']}" if model["began_as"] else ""
+    more = [f"began as {model['began_as']}"] if model["began_as"] else []
+    return "; ".join([*more, *(f"learnt {name}" for name in model["trained_on"][1:])])
 
 
 # ---- small things

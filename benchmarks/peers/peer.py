@@ -19,11 +19,10 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-Gold = "list[str] | str"
 TASKS = ("pos", "sentiment")
 TRAINED = "trained.json"
 WARM_UP = 200  # texts
@@ -205,7 +204,9 @@ def size_of(path: Path) -> int:
 # ---- measuring
 
 
-def answer_requests(open_system, arguments: argparse.Namespace, facts: dict[str, object]) -> None:  # type: ignore[no-untyped-def]
+def answer_requests(
+    open_system: Callable[[], System], arguments: argparse.Namespace, facts: Mapping[str, object]
+) -> None:
     """Open a model and say so with its facts; then answer each line: "measure", or "answers" for those on test.
 
     Args:
