@@ -165,7 +165,7 @@ def check_ours(arguments: argparse.Namespace) -> None:
     """Open our models once, before hours of training, so that a wrong name or a missing engine is found at once."""
     for task in arguments.tasks:
         for model, engine in itertools.product(our_models(arguments, task), arguments.engines):
-            found = OurSystem(model, engine).pipeline.info()["task"]
+            found = OurSystem(model, engine).pipeline.info["task"]
             if found != task:
                 raise ConfigError(f"{model} is a model of the task {found}; --our-{task} takes models of {task}")
 
