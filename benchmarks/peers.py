@@ -16,6 +16,7 @@ CPU     seconds of all threads for a million words of raw text
 right   share of right labels on test, texts cut into words: the mean over the seeds, and the 95 % interval of the
         bootstrap over sentences; ours-it: how much better ours is, and the two-sided p of the paired bootstrap
 size    of all that prediction needs, word vectors included
+minutes of training, and how it ended; of a peer those of the processor, so that other work costs it no training
 """
 
 from __future__ import annotations
@@ -32,20 +33,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nlp_lstm.data.catalogue import find_data, find_vectors
-from nlp_lstm.data.example import Example, LabelledExample, TaggedExample, text_of
-from nlp_lstm.errors import ConfigError, DataError, NlpLstmError, shorten
+from nlp_lstm.errors import ConfigError, DataError, NlpLstmError
 from nlp_lstm.evaluation.significance import bootstrap_interval, mean_and_spread, paired_bootstrap
 
 sys.path.append(str(Path(__file__).parent / "peers"))
 
+from export import DATA, export_data, export_vectors, say
 from ours import ENGINES, OurSystem
 from peer import Row
 
 HERE = Path(__file__).parent / "peers"
-DATA = {"pos": "ud-english-ewt", "sentiment": "sst2"}
-VECTORS = "vectors-100d"
-SPLITS = ("train", "dev", "test")
 
 
 class Peer(NamedTuple):
@@ -114,7 +111,7 @@ def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="+", choices=DATA, default=list(DATA))
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
-    parser.add_argument("--minutes", type=float, default=60.0, help="of each training, unless patience ends it before")
+    parser.add_argument("--minutes", type=float, default=60.0, help="of the processor for each training")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1], help="of the peers; the first is timed")
     parser.add_argument("--our-pos", nargs="+", default=["pos-en"], help="taggers, one for each seed: name or folder")
     parser.add_argument("--our-sentiment", nargs="+", default=["sentiment-en"], help="classifiers, likewise")
@@ -142,8 +139,9 @@ def compare(arguments: argparse.Namespace) -> None:
     trial = "-".join(["trial", str(arguments.limit or "all"), str(arguments.vectors or "all")])
     folder = arguments.output / (trial if arguments.limit or arguments.vectors else "full")
     vectors = export_vectors(folder, arguments.vectors)
-    results: dict[str, Any] = {"options": {key: str(value) for key, value in vars(arguments).items()}}
-    results["environments"] = {
+    results_file = arguments.output / "results.json" if folder.name == "full" else folder / "results.json"
+    results: dict[str, Any] = json.loads(results_file.read_text("utf-8")) if results_file.is_file() else {}
+    installed = {
         library: make_environment(arguments.output, library)
         for library in dict.fromkeys(PEERS[name].library for name in arguments.peers)
     }
@@ -156,9 +154,14 @@ def compare(arguments: argparse.Namespace) -> None:
             continue
         systems = make_systems(arguments, task, peers, folder)
         measure(systems, arguments, rows)
-        results[task] = summary(systems, rows)
-        print_table(task, results[task], arguments)
-        write_json(arguments.output / "results.json", results)
+        found = summary(systems, rows)
+        print_table(task, found, arguments)
+        size = Path(f"{vectors}.bin").stat().st_size / 1e6
+        say(f"the word vectors alone, which each peer keeps in full, have {size:.1f} MB")
+        options = {key: str(value) for key, value in vars(arguments).items()}
+        results[task] = {"options": options, "environments": installed, "systems": found}
+        write_json(results_file, results)
+        say(f"written to {results_file}")
 
 
 def check_ours(arguments: argparse.Namespace) -> None:
@@ -175,48 +178,7 @@ def our_models(arguments: argparse.Namespace, task: str) -> list[str]:
     return list(getattr(arguments, f"our_{task}"))
 
 
-# ---- what the peers are given
-
-
-def export_data(task: str, folder: Path, limit: int | None) -> list[Row]:
-    """Write the splits, one text a line, and return those of test."""
-    found = find_data([DATA[task]])
-    rows: list[Row] = []
-    folder.mkdir(parents=True, exist_ok=True)
-    for split in SPLITS:
-        rows = [row_of(example) for example in itertools.islice(found.read(split), limit)]
-        with (folder / f"{split}.jsonl").open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps(row._asdict(), ensure_ascii=False) + "\n" for row in rows)
-        say(f"{task}: {len(rows):,} texts in {split}")
-    return rows
-
-
-def row_of(example: Example) -> Row:
-    """Return a tagged sentence or a labelled text as the peers read it."""
-    if isinstance(example, TaggedExample):
-        gold: list[str] | str = list(example.labels["upos"])
-    elif isinstance(example, LabelledExample) and example.label is not None:
-        gold = example.label
-    else:
-        raise DataError(f"no label for {shorten(text_of(example))}; the comparison needs one for each text")
-    return Row(text=text_of(example), words=example.document.words, gold=gold)
-
-
-def export_vectors(folder: Path, limit: int | None) -> Path:
-    """Write the word vectors in both forms of word2vec, once, and return their path without its ending."""
-    from gensim.models import KeyedVectors
-
-    stem = folder / VECTORS
-    if not Path(f"{stem}.bin").is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        vectors = find_vectors(VECTORS, say=say)
-        keyed = KeyedVectors(vectors.embed_size)
-        keyed.add_vectors(vectors.words[:limit], vectors.matrix[:limit])
-        say(f"writing the vectors of {len(keyed):,} words for the peers, once")
-        for ending in ("txt", "bin"):  # bin last: it says that both are whole
-            keyed.save_word2vec_format(f"{stem}.part", binary=ending == "bin")
-            os.replace(f"{stem}.part", f"{stem}.{ending}")
-    return stem
+# ---- environments and trainings
 
 
 def make_environment(output: Path, library: str) -> list[str]:
@@ -404,11 +366,6 @@ def run(command: list[str], trouble: str, environment: Mapping[str, str] | None 
     code = subprocess.run(command, env=environment).returncode
     if code:
         raise SystemExit(f"{trouble}: it ended with code {code}, see above")
-
-
-def say(line: str) -> None:
-    """Print a line of progress."""
-    print(line, flush=True)
 
 
 def write_json(path: Path, value: object) -> None:
