@@ -16,6 +16,7 @@ CPU     seconds of all threads for a million words of raw text
 right   share of right labels on test, texts cut into words: the mean over the seeds, and the 95 % interval of the
         bootstrap over sentences; ours-it: how much better ours is, and the two-sided p of the paired bootstrap
 size    of all that prediction needs, word vectors included
+minutes of training, and how it ended; of a peer those of the processor, so that other work costs it no training
 """
 
 from __future__ import annotations
@@ -32,19 +33,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nlp_lstm.data.catalogue import find_data, find_vectors
-from nlp_lstm.errors import DataError, NlpLstmError
+from nlp_lstm.errors import ConfigError, DataError, NlpLstmError
 from nlp_lstm.evaluation.significance import bootstrap_interval, mean_and_spread, paired_bootstrap
 
 sys.path.append(str(Path(__file__).parent / "peers"))
 
-from ours import ENGINES
+from export import DATA, export_data, export_vectors, say
+from ours import ENGINES, OurSystem
 from peer import Row
 
 HERE = Path(__file__).parent / "peers"
-DATA = {"pos": "ud-english-ewt", "sentiment": "sst2"}
-VECTORS = "vectors-100d"
-SPLITS = ("train", "dev", "test")
 
 
 class Peer(NamedTuple):
@@ -113,10 +111,10 @@ def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="+", choices=DATA, default=list(DATA))
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
-    parser.add_argument("--minutes", type=float, default=60.0, help="of each training, unless patience ends it before")
+    parser.add_argument("--minutes", type=float, default=60.0, help="of the processor for each training")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1], help="of the peers; the first is timed")
-    parser.add_argument("--pos", nargs="+", default=["pos-en"], help="our taggers, one for each seed: name or folder")
-    parser.add_argument("--sentiment", nargs="+", default=["sentiment-en"], help="our classifiers, likewise")
+    parser.add_argument("--our-pos", nargs="+", default=["pos-en"], help="taggers, one for each seed: name or folder")
+    parser.add_argument("--our-sentiment", nargs="+", default=["sentiment-en"], help="classifiers, likewise")
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=["onnx", "torch", "compiled"])
     parser.add_argument("--threads", type=int, default=1, help="of each process, in training, too")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each system; medians are shown")
@@ -136,11 +134,14 @@ def read_arguments() -> argparse.Namespace:
 
 def compare(arguments: argparse.Namespace) -> None:
     """Do all tasks."""
+    if not arguments.train_only:
+        check_ours(arguments)
     trial = "-".join(["trial", str(arguments.limit or "all"), str(arguments.vectors or "all")])
     folder = arguments.output / (trial if arguments.limit or arguments.vectors else "full")
     vectors = export_vectors(folder, arguments.vectors)
-    results: dict[str, Any] = {"options": {key: str(value) for key, value in vars(arguments).items()}}
-    results["environments"] = {
+    results_file = arguments.output / "results.json" if folder.name == "full" else folder / "results.json"
+    results: dict[str, Any] = json.loads(results_file.read_text("utf-8")) if results_file.is_file() else {}
+    installed = {
         library: make_environment(arguments.output, library)
         for library in dict.fromkeys(PEERS[name].library for name in arguments.peers)
     }
@@ -153,49 +154,31 @@ def compare(arguments: argparse.Namespace) -> None:
             continue
         systems = make_systems(arguments, task, peers, folder)
         measure(systems, arguments, rows)
-        results[task] = summary(systems, rows)
-        print_table(task, results[task], arguments)
-        write_json(arguments.output / "results.json", results)
+        found = summary(systems, rows)
+        print_table(task, found, arguments)
+        size = Path(f"{vectors}.bin").stat().st_size / 1e6
+        say(f"the word vectors alone, which each peer keeps in full, have {size:.1f} MB")
+        options = {key: str(value) for key, value in vars(arguments).items()}
+        results[task] = {"options": options, "environments": installed, "systems": found}
+        write_json(results_file, results)
+        say(f"written to {results_file}")
 
 
-# ---- what the peers are given
+def check_ours(arguments: argparse.Namespace) -> None:
+    """Open our models once, before hours of training, so that a wrong name or a missing engine is found at once."""
+    for task in arguments.tasks:
+        for model, engine in itertools.product(our_models(arguments, task), arguments.engines):
+            found = OurSystem(model, engine).pipeline.info["task"]
+            if found != task:
+                raise ConfigError(f"{model} is a model of the task {found}; --our-{task} takes models of {task}")
 
 
-def export_data(task: str, folder: Path, limit: int | None) -> list[Row]:
-    """Write the splits, one text a line, and return those of test."""
-    found = find_data([DATA[task]])
-    rows: list[Row] = []
-    folder.mkdir(parents=True, exist_ok=True)
-    for split in SPLITS:
-        rows = [
-            Row(
-                text=example.document.text,
-                words=example.document.words,
-                gold=list(example.labels["upos"]) if task == "pos" else example.label,
-            )
-            for example in itertools.islice(found.read(split), limit)  # type: ignore[union-attr]
-        ]
-        with (folder / f"{split}.jsonl").open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps(row._asdict(), ensure_ascii=False) + "\n" for row in rows)
-        say(f"{task}: {len(rows):,} texts in {split}")
-    return rows
+def our_models(arguments: argparse.Namespace, task: str) -> list[str]:
+    """Return the names or folders of our models."""
+    return list(getattr(arguments, f"our_{task}"))
 
 
-def export_vectors(folder: Path, limit: int | None) -> Path:
-    """Write the word vectors in both forms of word2vec, once, and return their path without its ending."""
-    from gensim.models import KeyedVectors
-
-    stem = folder / VECTORS
-    if not Path(f"{stem}.bin").is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        vectors = find_vectors(VECTORS, say=say)
-        keyed = KeyedVectors(vectors.embed_size)
-        keyed.add_vectors(vectors.words[:limit], vectors.matrix[:limit])
-        say(f"writing the vectors of {len(keyed):,} words for the peers, once")
-        for ending in ("txt", "bin"):  # bin last: it says that both are whole
-            keyed.save_word2vec_format(f"{stem}.part", binary=ending == "bin")
-            os.replace(f"{stem}.part", f"{stem}.{ending}")
-    return stem
+# ---- environments and trainings
 
 
 def make_environment(output: Path, library: str) -> list[str]:
@@ -241,8 +224,7 @@ def make_systems(arguments: argparse.Namespace, task: str, peers: list[str], fol
     systems = []
     for engine in arguments.engines:
         command = [sys.executable, str(HERE / "ours.py"), "serve"]
-        models = getattr(arguments, task)
-        commands = [[*command, model, *rest, "--engine", engine] for model in models]
+        commands = [[*command, model, *rest, "--engine", engine] for model in our_models(arguments, task)]
         systems.append(System(name=f"ours {engine}", commands=commands, is_ours=True))
     for name in peers:
         library = PEERS[name].library
@@ -331,7 +313,8 @@ def count_correct(name: str, answers: list[Any], rows: list[Row]) -> list[int]:
 def summary(systems: list[System], rows: list[Row]) -> dict[str, dict[str, Any]]:
     """Return the figures of each system."""
     totals = [len(row.gold) if isinstance(row.gold, list) else 1 for row in rows]
-    ours, found = systems[0], {}
+    ours = systems[0]
+    found: dict[str, dict[str, Any]] = {}
     for system in systems:
         correct = system.mean_correct()
         accuracies = [sum(counts) / sum(totals) for counts in system.correct]
@@ -364,14 +347,15 @@ def print_table(task: str, found: Mapping[str, Mapping[str, Any]], arguments: ar
         against, model = figures.get("ours_minus_it"), figures["model"]
         print(f"{100 * against['difference']:>+9.2f}{against['p_value']:>8.4f}" if against else " " * 17, end="")
         minutes = "" if model["minutes"] is None else f"{model['minutes']:.0f}"
-        print(f"{model['bytes'] / 1e6:>9.1f}{minutes:>9} {ending(model)}")
+        print(f"{model['bytes'] / 1e6:>9.1f}{minutes:>9} {remark(model)}")
 
 
-def ending(model: Mapping[str, Any]) -> str:
-    """Return how a training ended, or from what ours began."""
+def remark(model: Mapping[str, Any]) -> str:
+    """Return how a training ended, or what ours had besides the data and the vectors of the peers."""
     if "ended_by" in model:
         return f"ended by {model['ended_by']}"
-    return f"began as {model['began_as']}" if model["began_as"] else ""
+    more = [f"began as {model['began_as']}"] if model["began_as"] else []
+    return "; ".join([*more, *(f"learnt {name}" for name in model["trained_on"][1:])])
 
 
 # ---- small things
@@ -382,11 +366,6 @@ def run(command: list[str], trouble: str, environment: Mapping[str, str] | None 
     code = subprocess.run(command, env=environment).returncode
     if code:
         raise SystemExit(f"{trouble}: it ended with code {code}, see above")
-
-
-def say(line: str) -> None:
-    """Print a line of progress."""
-    print(line, flush=True)
 
 
 def write_json(path: Path, value: object) -> None:

@@ -38,7 +38,7 @@ class StanzaLibrary:
             write_conllu(job.read(split), job.folder / f"{split}.conllu")
         scores: list[float] = []
 
-        class TimedTrainer(tagger.Trainer):  # type: ignore[misc, name-defined]
+        class TimedTrainer(tagger.Trainer):
             """Stanza's trainer, which looks at the clock before the first step after an evaluation."""
 
             num_seen = 0
