@@ -281,7 +281,8 @@ class Worker:
             raise RuntimeError("a worker has no pipes")
         line = self._process.stdout.readline()
         if not line:
-            raise SystemExit(f"the process of {self._name} ended with code {self._process.wait()}; see what it printed")
+            self.close()
+            raise SystemExit(f"the process of {self._name} ended with code {self._process.returncode}, see above")
         return json.loads(line)
 
 
