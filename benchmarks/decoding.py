@@ -217,7 +217,7 @@ class Loop:
         """Let the best beams of each row go on; return the rows that they come from, their tokens and scores."""
         import torch
 
-        from nlp_lstm.decoding.beam import length_normaliser
+        from nlp_lstm.decoding.search import length_normaliser
         from nlp_lstm.text.units import EOS_ID
 
         num_beams = len(beams[0])

@@ -4,6 +4,7 @@
     vocab.json          words, characters, affixes, labels
     model.safetensors   weights
     model.onnx          the network's graph, where it has been exported; it reads its weights from the weights file
+    step.onnx           of a network that writes word by word, one step of that; model.onnx is what it reads
     *.model             sentencepiece models
     metrics.json, training.log, README.md
 
@@ -33,7 +34,7 @@ from nlp_lstm.settings import Settings, parse_settings
 
 FORMAT = 1
 CONFIG_NAME, VOCABULARY_NAME, WEIGHTS_NAME = "config.json", "vocab.json", "model.safetensors"
-GRAPH_NAME = "model.onnx"
+GRAPH_NAME, STEP_GRAPH_NAME = "model.onnx", "step.onnx"
 LARGEST_FILE = 512 * 2**20  # bytes
 LARGEST_CONFIG = 2**20  # bytes
 LARGEST_BY_ENDING = {".json": 32 * 2**20, ".log": 32 * 2**20, ".md": 32 * 2**20, ".model": 2**24, ".onnx": 2**22}

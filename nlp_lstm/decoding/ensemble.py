@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from nlp_lstm.decoding.beam import DecoderState, Step
+from nlp_lstm.decoding.beam import Step
+from nlp_lstm.decoding.search import DecoderState
 
 
 def join_steps(steps: Sequence[Step]) -> Step:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from nlp_lstm.decoding.beam import DecoderState, Step, select_rows
+from nlp_lstm.decoding.beam import Step, select_rows
 from nlp_lstm.decoding.sampling import (
     SamplingSettings,
     block_ngrams,
@@ -19,6 +19,7 @@ from nlp_lstm.decoding.sampling import (
     filter_logits,
     penalise_repetition,
 )
+from nlp_lstm.decoding.search import DecoderState
 from nlp_lstm.errors import ConfigError
 
 HISTORY_TIME = 512  # tokens of each row that repetition control looks back on

@@ -9,7 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nlp_lstm.decoding.beam import DecoderState, Step
+from nlp_lstm.decoding.beam import Step
+from nlp_lstm.decoding.search import DecoderState
 
 
 def guide(step: Step, strength: float, plain_tokens: dict[int, int]) -> Step:

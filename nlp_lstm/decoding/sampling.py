@@ -15,7 +15,8 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field
 from torch import Tensor
 
-from nlp_lstm.errors import ConfigError
+from nlp_lstm.decoding import search
+from nlp_lstm.decoding.search import check_excluded
 from nlp_lstm.nn.recurrent import make_mask
 from nlp_lstm.settings import Settings
 
@@ -46,16 +47,6 @@ class SamplingSettings(Settings):
 
     no_repeat_ngram_size: int = Field(0, ge=0)
     """No run of this many tokens comes twice; 0 allows all."""
-
-
-def check_excluded(num_tokens: int, ids: Sequence[int]) -> None:
-    """Check that a token is left.
-
-    Raises:
-        ConfigError: none is.
-    """
-    if len(set(ids)) >= num_tokens:
-        raise ConfigError(f"all {num_tokens} tokens of the vocabulary are excluded; leave at least one")
 
 
 def exclude_ids(logits: Float[Tensor, "batch vocab"], ids: Sequence[int]) -> Float[Tensor, "batch vocab"]:
@@ -103,33 +94,15 @@ def block_ngrams(
 ) -> Float[Tensor, "batch vocab"]:
     """Exclude each token that would complete a run of ``size`` tokens which the row holds already.
 
-    A row that would be left with no token is left as it is.
-
-    Args:
-        logits: the scores of one step.
-        history: the tokens so far.
-        size: tokens in a run; 0 blocks nothing, 1 blocks every token that came before.
-        lengths: real tokens in each row of ``history``; default all.
-
-    Source: Paulus, Xiong, Socher, "A Deep Reinforced Model for Abstractive Summarization", ICLR 2018, section 2.5.
+    As `nlp_lstm.decoding.search.block_ngrams` does, which a size of 0 lets block nothing.
     """
     if size == 0 or history.shape[1] < size:
         return logits
-    ends = _all_if_none(lengths, history)[:, None]
-    windows = history.unfold(1, size, 1)  # batch window size
-    starts = torch.arange(windows.shape[1], device=history.device)
-    latest = ends - size + 1 + torch.arange(size - 1, device=history.device)
-    latest_tokens = history.gather(1, latest.clamp(min=0))[:, None]  # batch 1 size-1
-    is_repeat = (windows[..., :-1] == latest_tokens).all(dim=2) & (starts + size <= ends)  # batch window
-    rows, repeats = is_repeat.nonzero(as_tuple=True)
-    if not len(rows):
-        return logits
-    blocked = logits.clone()
-    blocked[rows, windows[rows, repeats, -1]] = -math.inf
-    touched = rows.unique()
-    emptied = touched[(blocked[touched] == -math.inf).all(dim=1)]
-    blocked[emptied] = logits[emptied]
-    return blocked
+    blocked = logits.detach().cpu().clone()
+    search.block_ngrams(
+        blocked.numpy(), history.cpu().numpy(), size, None if lengths is None else lengths.cpu().numpy()
+    )
+    return blocked.to(logits.device)
 
 
 def filter_logits(logits: Float[Tensor, "batch vocab"], settings: SamplingSettings) -> Float[Tensor, "batch vocab"]:

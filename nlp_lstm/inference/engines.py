@@ -60,7 +60,7 @@ class Engine(ABC):
 
 
 class GraphEngine(Engine):
-    """A model whose network is the graph that it carries, a function from arrays to arrays.
+    """A model whose network is the graphs that it carries, functions from arrays to arrays.
 
     Args:
         predictor: how examples are read and predictions made.
@@ -74,11 +74,12 @@ class GraphEngine(Engine):
         self._num_threads = _num_threads()
 
     @abstractmethod
-    def run(self, arrays: Arrays) -> Arrays:
-        """Return the network's outputs.
+    def run(self, arrays: Arrays, graph: str = GRAPH_NAME) -> Arrays:
+        """Return what one of the network's graphs makes of arrays.
 
         Args:
-            arrays: its inputs, and possibly others that this network does not read.
+            arrays: its inputs, and possibly others that it does not read.
+            graph: its name.
 
         Raises:
             CheckpointError: the graph needs others, or fails on them.
@@ -90,9 +91,9 @@ class GraphEngine(Engine):
         return predict_in_batches(
             self.predictor,
             examples,
-            predict_batch=lambda pieces: self.predictor.predict_arrays(self.run, pieces),
+            predict_batch=lambda pieces: self.predictor.predict_arrays(self.run, pieces, **(options or {})),
             predict_long=lambda piece: self.predictor.predict_long_arrays(self.run, piece),
-            batch_tokens=batch_tokens,
+            batch_tokens=self.predictor.tokens_at_once(batch_tokens, options or {}),
             run_all=self._run_all,
         )
 
@@ -107,10 +108,10 @@ class GraphEngine(Engine):
         finally:
             pool.shutdown(cancel_futures=True)  # which matters where one failed or Ctrl-C was pressed
 
-    def _check_inputs(self, needed: Set[str], arrays: Arrays) -> None:
+    def _check_inputs(self, graph: str, needed: Set[str], arrays: Arrays) -> None:
         if missing := needed - arrays.keys():
             raise CheckpointError(
-                f"{GRAPH_NAME} asks for {', '.join(sorted(missing))}; the task gives {', '.join(sorted(arrays))}. "
+                f"{graph} asks for {', '.join(sorted(missing))}; the task gives {', '.join(sorted(arrays))}. "
                 "Write it again with `nlp-lstm export`"
             )
 
@@ -121,21 +122,18 @@ class OnnxEngine(GraphEngine):
     Args:
         predictor: how examples are read and predictions made.
         config: the model's config.json.
-        session: ONNX Runtime's session of the graph.
+        sessions: ONNX Runtime's session of each graph, by its name.
     """
 
     name: ClassVar[str] = "onnx"
 
-    def __init__(self, predictor: ArrayPredictor, config: ModelConfig, session: Any) -> None:
+    def __init__(self, predictor: ArrayPredictor, config: ModelConfig, sessions: Mapping[str, Any]) -> None:
         super().__init__(predictor, config)
-        self._session = session
-        self._inputs = {value.name for value in session.get_inputs()}
-        self._optional = {value.name for value in session.get_overridable_initializers()}
-        self._outputs = [value.name for value in session.get_outputs()]
+        self._sessions = {name: _Session(session) for name, session in sessions.items()}
 
     @classmethod
     def open(cls, folder: Path) -> OnnxEngine:
-        """Open a model folder that has a graph.
+        """Open a model folder that has the graphs of its task.
 
         Raises:
             CheckpointError: the folder is damaged, or its graph is not one of ours.
@@ -144,28 +142,42 @@ class OnnxEngine(GraphEngine):
         import onnxruntime
 
         found = open_graph(folder)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = FATAL
-        options.intra_op_num_threads = 1  # see _run_all
-        # The tensors are handed over, so that ONNX Runtime opens no file.
-        names = found.graph.weights
-        values = [onnxruntime.OrtValue.ortvalue_from_numpy(np.array(found.weights[name])) for name in names]
-        options.add_external_initializers(names, values)
-        try:
-            session = onnxruntime.InferenceSession(found.content, options, providers=["CPUExecutionProvider"])
-        except _failures() as error:
-            raise CheckpointError(f"{found.path} is no graph that ONNX Runtime can run: {error}") from error
-        return cls(found.predictor, found.config, session)
+        sessions = {}
+        for name, graph in found.graphs.items():
+            # The tensors are handed over, so that ONNX Runtime opens no file.
+            weights = graph.checked.weights
+            values = [onnxruntime.OrtValue.ortvalue_from_numpy(np.array(found.weights[weight])) for weight in weights]
+            options = onnxruntime.SessionOptions()
+            options.log_severity_level = FATAL
+            options.intra_op_num_threads = 1  # see _run_all
+            options.add_external_initializers(weights, values)
+            try:
+                sessions[name] = onnxruntime.InferenceSession(
+                    graph.content, options, providers=["CPUExecutionProvider"]
+                )
+            except _failures() as error:
+                raise CheckpointError(f"{graph.path} is no graph that ONNX Runtime can run: {error}") from error
+        return cls(found.predictor, found.config, sessions)
 
-    def run(self, arrays: Arrays) -> Arrays:
-        self._check_inputs(self._inputs, arrays)
-        known = self._inputs | self._optional
-        feeds = {name: array for name, array in arrays.items() if name in known}
+    def run(self, arrays: Arrays, graph: str = GRAPH_NAME) -> Arrays:
+        session = self._sessions[graph]
+        self._check_inputs(graph, session.needed, arrays)
+        feeds = {name: array for name, array in arrays.items() if name in session.known}
         try:
-            outputs = self._session.run(self._outputs, feeds)
+            outputs = session.session.run(session.outputs, feeds)
         except _failures() as error:
-            raise CheckpointError(f"{GRAPH_NAME} failed: {shorten(str(error), 300)}") from error
-        return dict(zip(self._outputs, outputs, strict=True))
+            raise CheckpointError(f"{graph} failed: {shorten(str(error), 300)}") from error
+        return dict(zip(session.outputs, outputs, strict=True))
+
+
+class _Session:
+    """ONNX Runtime's session of a graph, and the names of what goes in and comes out."""
+
+    def __init__(self, session: Any) -> None:
+        self.session = session
+        self.needed = {value.name for value in session.get_inputs()}
+        self.known = self.needed | {value.name for value in session.get_overridable_initializers()}
+        self.outputs = [value.name for value in session.get_outputs()]
 
 
 class CompiledEngine(GraphEngine):
@@ -215,42 +227,58 @@ class CompiledEngine(GraphEngine):
                 found.graph, found.weights, kernel, is_int8=precision == "int8", num_threads=_num_threads()
             )
         except MISFITS as error:
-            raise CheckpointError(f"{found.path} is no graph that can be run: {shorten(str(error), 300)}") from error
+            path = found.graphs[GRAPH_NAME].path
+            raise CheckpointError(f"{path} is no graph that can be run: {shorten(str(error), 300)}") from error
         return cls(found.predictor, found.config, network, found.graph)
 
-    def run(self, arrays: Arrays) -> Arrays:
-        self._check_inputs(self._inputs, arrays)
+    def run(self, arrays: Arrays, graph: str = GRAPH_NAME) -> Arrays:
+        self._check_inputs(graph, self._inputs, arrays)
         try:
             return self._network.run(arrays)
         except MISFITS as error:
             raise CheckpointError(f"{GRAPH_NAME} failed: {shorten(str(error), 300)}") from error
 
 
+class GraphFile(NamedTuple):
+    """A graph of a model folder, checked.
+
+    Args:
+        path: of the file.
+        content: its bytes.
+        checked: what it says of itself.
+    """
+
+    path: Path
+    content: bytes
+    checked: CheckedGraph
+
+
 class OpenGraph(NamedTuple):
-    """A model folder with a graph, checked.
+    """A model folder with the graphs of its task, checked.
 
     Args:
         predictor: how examples are read and predictions made.
         config: the model's config.json.
-        path: of the graph.
-        content: its bytes.
-        graph: what it says of itself.
+        graphs: by the names of their files.
         weights: the tensors of the weights file as they are stored, by name.
     """
 
     predictor: ArrayPredictor
     config: ModelConfig
-    path: Path
-    content: bytes
-    graph: CheckedGraph
+    graphs: Mapping[str, GraphFile]
     weights: Arrays
+
+    @property
+    def graph(self) -> CheckedGraph:
+        """What the first graph says of itself, which of most tasks is the only one."""
+        return self.graphs[GRAPH_NAME].checked
 
 
 def open_graph(folder: Path) -> OpenGraph:
-    """Read and check a model folder that has a graph.
+    """Read and check a model folder that has the graphs of its task.
 
     Raises:
-        CheckpointError: the folder is damaged, or its graph is not one of ours.
+        CheckpointError: the folder is damaged, or a graph is not one of ours.
     """
     found = read_folder(folder)
     try:
@@ -259,14 +287,17 @@ def open_graph(folder: Path) -> OpenGraph:
         predictor = predictor_type.from_folder(settings, found.vocabulary, found.vocabulary_files)
     except NlpLstmError as error:
         raise CheckpointError(f"{folder}: {error}") from error
-    weights_path, graph_path = found.path / WEIGHTS_NAME, found.path / GRAPH_NAME
+    weights_path = found.path / WEIGHTS_NAME
     stored = read_header(weights_path)
-    graph = graph_path.read_bytes()
-    checked = check_graph(graph_path, graph, stored)
+    graphs = {}
+    for name in predictor.graphs:
+        path = found.path / name
+        graph = path.read_bytes()
+        graphs[name] = GraphFile(path, graph, check_graph(path, graph, stored))
     content = weights_path.read_bytes()
     weights = {name: tensor.read(content) for name, tensor in stored.items()}
     check_weights(weights_path, predictor, weights)
-    return OpenGraph(predictor, found.config, graph_path, graph, checked, weights)
+    return OpenGraph(predictor, found.config, graphs, weights)
 
 
 def check_weights(path: Path, predictor: ArrayPredictor, weights: Arrays) -> None:
@@ -325,13 +356,16 @@ def _obstacle(engine: str, config: ModelConfig, precision: str, device: str, num
         return ""
     if config.task not in predictors:
         return f"models of the task {config.task} run with torch only"
-    if GRAPH_NAME not in config.files:
-        return f"the model has no {GRAPH_NAME}; write it with `nlp-lstm export`"
+    graphs = predictors.get(config.task).graphs
+    if missing := [name for name in graphs if name not in config.files]:
+        return f"the model has no {' and no '.join(missing)}; write it with `nlp-lstm export`"
     if num_models > 1:
         return "several models answer together with torch only"
     if device not in ("auto", "cpu"):
         return f"it runs on the processor and device is {device}; leave device out"
     if engine == "compiled":
+        if len(graphs) > 1:
+            return f"it runs networks of one graph, and those of the task {config.task} have {len(graphs)}"
         cell = config.model.get("cell", "lstm")
         return "" if cell == "lstm" else f"it runs LSTMs, and the cell is {cell}"
     try:

@@ -15,27 +15,29 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from nlp_lstm.artifacts import GRAPH_NAME, WEIGHTS_NAME, copy_model
+from nlp_lstm.artifacts import GRAPH_NAME, STEP_GRAPH_NAME, WEIGHTS_NAME, copy_model
 from nlp_lstm.errors import ConfigError
+from nlp_lstm.inference.decoders import step, translator
 from nlp_lstm.inference.graph import Graph
 from nlp_lstm.inference.layers import Outputs, backbone, pooling, recurrent, step_mask
 from nlp_lstm.inference.opening import open_model
 from nlp_lstm.nn.heads import CRFTagHead
 from nlp_lstm.nn.series import SeriesNetwork
+from nlp_lstm.nn.translator import Translator
 from nlp_lstm.stored import StoredTensor, read_header
 from nlp_lstm.tasks.classifier import Classifier
 from nlp_lstm.tasks.pos import Tagger
 
 
 def export_model(folder: Path, target: Path | None = None) -> Path:
-    """Write ``model.onnx`` into a model folder, or into a copy of it.
+    """Write ``model.onnx``, and of a network that writes ``step.onnx`` too, into a model folder or a copy of it.
 
     Args:
         folder: the model.
         target: where the copy goes; default the folder itself.
 
     Returns:
-        The file.
+        The file that is run first.
 
     Raises:
         ConfigError: the package onnx is not installed, the network has parts that ONNX has no operator for, or the
@@ -44,13 +46,12 @@ def export_model(folder: Path, target: Path | None = None) -> Path:
     """
     target = target or folder
     network = open_model(folder).model
-    content = write_graph(network, read_header(folder / WEIGHTS_NAME))
-    copy_model(folder, target, {GRAPH_NAME: content})
+    copy_model(folder, target, write_graphs(network, read_header(folder / WEIGHTS_NAME)))
     return target / GRAPH_NAME
 
 
-def write_graph(network: nn.Module, stored: Mapping[str, StoredTensor]) -> bytes:
-    """Return the ONNX file of a network.
+def write_graphs(network: nn.Module, stored: Mapping[str, StoredTensor]) -> dict[str, bytes]:
+    """Return the ONNX files of a network by their names.
 
     Args:
         network: what a task's ``build_model`` made.
@@ -59,15 +60,18 @@ def write_graph(network: nn.Module, stored: Mapping[str, StoredTensor]) -> bytes
     Raises:
         ConfigError: the package onnx is not installed, or ONNX has no form for a part of the network.
     """
-    write = NETWORKS.get(type(network))
-    if write is None:
+    parts = NETWORKS.get(type(network))
+    if parts is None:
         raise ConfigError(
-            f"{type(network).__name__} cannot be written as ONNX yet; taggers, classifiers and models of series can. "
-            "The engine torch runs this model"
+            f"{type(network).__name__} cannot be written as ONNX yet; taggers, classifiers, translators and models of "
+            "series can. The engine torch runs this model"
         )
-    graph = Graph(stored)
-    write(graph, network)
-    return graph.to_bytes()
+    files = {}
+    for name, write in parts.items():
+        graph = Graph(stored)
+        write(graph, network)
+        files[name] = graph.to_bytes()
+    return files
 
 
 def tagger(graph: Graph, network: Tagger) -> None:
@@ -148,8 +152,9 @@ def series(graph: Graph, network: SeriesNetwork) -> None:
     graph.output("answers", graph.linear(vectors, "output.weight", "output.bias"), np.float32, ("batch", num_answers))
 
 
-NETWORKS: dict[type[nn.Module], Callable[[Graph, Any], None]] = {
-    Tagger: tagger,
-    Classifier: classifier,
-    SeriesNetwork: series,
+NETWORKS: dict[type[nn.Module], dict[str, Callable[[Graph, Any], None]]] = {
+    Tagger: {GRAPH_NAME: tagger},
+    Classifier: {GRAPH_NAME: classifier},
+    SeriesNetwork: {GRAPH_NAME: series},
+    Translator: {GRAPH_NAME: translator, STEP_GRAPH_NAME: step},
 }

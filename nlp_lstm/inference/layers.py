@@ -75,6 +75,20 @@ def recurrent_layer(
         ConfigError: ONNX has no operator for the cell.
     """
     cells = list(layer)
+    outputs, finals = apply_cells(graph, cells, prefix, inputs, lengths, states)
+    by_step = graph.apply("Transpose", outputs, perm=[0, 2, 1, 3])  # time batch direction hidden
+    joined = graph.apply("Reshape", by_step, graph.constant([0, 0, len(cells) * cells[0].hidden_size]))
+    return Unrolled(joined, finals)
+
+
+def apply_cells(
+    graph: Graph, layer: Iterable[Cell], prefix: str, inputs: str, lengths: str, states: list[str] | None = None
+) -> tuple[str, list[str]]:
+    """Add the operator of one layer; return its outputs, `time direction batch hidden`, and its last states.
+
+    The arguments are those of `recurrent_layer`; without ``lengths`` all steps are real.
+    """
+    cells = list(layer)
     operator = OPERATORS.get(type(cells[0]))
     if operator is None:
         raise ConfigError(f"ONNX has no operator for the cell {type(cells[0]).__name__}; use the engine torch")
@@ -92,9 +106,7 @@ def recurrent_layer(
         direction="bidirectional" if len(cells) == 2 else "forward",
         **attributes,
     )
-    by_step = graph.apply("Transpose", outputs, perm=[0, 2, 1, 3])  # time batch direction hidden
-    joined = graph.apply("Reshape", by_step, graph.constant([0, 0, len(cells) * hidden_size]))
-    return Unrolled(joined, finals)
+    return outputs, finals
 
 
 def _input_weights(graph: Graph, operator: Operator, prefix: str) -> str:

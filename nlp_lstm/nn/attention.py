@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Annotated, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
-from pydantic import AfterValidator
 from torch import Tensor, nn
 
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.nn.cells.product import Rows, bring_rows, compare_rows, rows_for_steps
-from nlp_lstm.registry import Registry
+from nlp_lstm.nn.settings import attentions
 
 NUM_HEADS = 4  # of multi-head attention
 
@@ -105,12 +104,7 @@ class Attention(nn.Module):
         return Attended(contexts=queries.new_zeros(*positions.shape, 0), weights=queries.new_zeros(shape))
 
 
-attentions: Registry[type[Attention]] = Registry("attention")
 attentions.register("none")(Attention)
-
-
-AttentionName: TypeAlias = Annotated[str, AfterValidator(attentions.checked)]
-"""In settings, the name of a registered kind of attention."""
 
 
 @attentions.register("aligned")

@@ -10,6 +10,7 @@ from nlp_lstm.registry import Registry
 from nlp_lstm.settings import Settings
 
 if TYPE_CHECKING:
+    from nlp_lstm.nn.attention import Attention
     from nlp_lstm.nn.cells.base import Cell
     from nlp_lstm.nn.pooling import Pooling
 
@@ -29,12 +30,18 @@ CELL_FILES = {  # name to file in nlp_lstm.nn.cells
     "sru": "sru",
 }
 POOLING_NAMES = ("attention", "last", "max", "mean")
+ATTENTION_NAMES = ("additive", "aligned", "dot", "general", "multi-head", "none")
+UNWEIGHTED = ("aligned", "none")
+"""Kinds of attention that weigh no places."""
 
 cells: Registry[type[Cell]] = Registry("cell", {name: f"nlp_lstm.nn.cells.{file}" for name, file in CELL_FILES.items()})
 poolings: Registry[type[Pooling]] = Registry("pooling", dict.fromkeys(POOLING_NAMES, "nlp_lstm.nn.pooling"))
+attentions: Registry[type[Attention]] = Registry("attention", dict.fromkeys(ATTENTION_NAMES, "nlp_lstm.nn.attention"))
 
 CellName: TypeAlias = Annotated[str, AfterValidator(cells.checked)]
 """In settings, the name of a registered cell."""
+AttentionName: TypeAlias = Annotated[str, AfterValidator(attentions.checked)]
+"""In settings, the name of a registered kind of attention."""
 
 
 class EmbeddingSettings(Settings):

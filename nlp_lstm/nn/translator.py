@@ -27,11 +27,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from nlp_lstm.errors import ConfigError
-from nlp_lstm.nn.attention import Attention, Memory, attentions
+from nlp_lstm.nn.attention import Attention, Memory
 from nlp_lstm.nn.cells import Cell, State
 from nlp_lstm.nn.cells.product import PackedWeight, StepWeight, Weight, can_pack, project_inputs
 from nlp_lstm.nn.dropout import LockedDropout
 from nlp_lstm.nn.recurrent import Recurrent, make_mask
+from nlp_lstm.nn.settings import attentions
 from nlp_lstm.nn.softmax import TiedSoftmax, WordTables
 
 

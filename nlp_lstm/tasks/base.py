@@ -121,15 +121,6 @@ class Task(Predictor):
     def decode(self, model: nn.Module, outputs: Any, batch: Any) -> list[Any]:
         """Return one prediction per example."""
 
-    def tokens_at_once(self, batch_tokens: int, options: Mapping[str, Any]) -> int:
-        """Return the tokens of a batch for `predict_batch`: other than asked for where a text takes more than one row.
-
-        Args:
-            batch_tokens: asked for, padding included.
-            options: those of `option_names`.
-        """
-        return batch_tokens
-
     def predict_batch(self, model: nn.Module, batch: Any, **options: Any) -> list[Any]:
         """Return one prediction per example of a batch.
 

@@ -11,9 +11,8 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from nlp_lstm.data.pictures import Features, PictureExample, Pixels
-from nlp_lstm.nn.attention import AttentionName
 from nlp_lstm.nn.pictures import EncoderName
-from nlp_lstm.nn.settings import CellName
+from nlp_lstm.nn.settings import AttentionName, CellName
 from nlp_lstm.settings import Settings, parse_settings
 from nlp_lstm.text.units import PAD_ID
 

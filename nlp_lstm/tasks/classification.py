@@ -170,7 +170,7 @@ class ClassificationPredictor(ArrayPredictor):
         check_temperature(float(temperature))
 
     def predict_arrays(
-        self, run: Run, examples: Sequence[LabelledExample], *, pad_to: int = 0
+        self, run: Run, examples: Sequence[LabelledExample], *, pad_to: int = 0, **options: Any
     ) -> list[LabelPrediction]:
         rows = [example.document.words for example in examples]
         size = self.settings.bptt_window

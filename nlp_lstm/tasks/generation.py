@@ -13,9 +13,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from nlp_lstm.decoding.beam import DecoderState, Step, beam_search, select_rows
+from nlp_lstm.decoding.beam import Step, beam_search, select_rows
 from nlp_lstm.decoding.generation import sample
 from nlp_lstm.decoding.sampling import SamplingSettings
+from nlp_lstm.decoding.search import DecoderState
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.nn.language_model import LanguageModel
 from nlp_lstm.settings import parse_settings

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypeVar
 
+from nlp_lstm.artifacts import GRAPH_NAME
 from nlp_lstm.data.sampling import batch_by_length
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError, shorten
 from nlp_lstm.registry import Registry
@@ -31,8 +32,21 @@ PredictorType = TypeVar("PredictorType", bound="Predictor")
 Arrays: TypeAlias = "Mapping[str, NDArray[Any]]"
 """Inputs or outputs of a network, by name."""
 
-Run: TypeAlias = Callable[[Arrays], Arrays]
-"""A network as an engine runs it."""
+
+class Run(Protocol):
+    """A network as an engine runs it."""
+
+    def __call__(self, arrays: Arrays, graph: str = GRAPH_NAME) -> Arrays:
+        """Return what one of the network's graphs makes of arrays.
+
+        Args:
+            arrays: its inputs, and possibly others that it does not read.
+            graph: its name; one of the predictor's ``graphs``.
+
+        Raises:
+            CheckpointError: the graph needs others, or fails on them.
+        """
+
 
 PredictBatch: TypeAlias = Callable[[Sequence[Any]], Sequence[Any]]
 """What gives one prediction per example of a batch."""
@@ -60,6 +74,7 @@ predictors: Registry[type[ArrayPredictor]] = Registry(
         "pos": "nlp_lstm.tasks.tagging",
         "sentiment": "nlp_lstm.tasks.classification",
         "series": "nlp_lstm.tasks.series_answers",
+        "translate": "nlp_lstm.tasks.translation_answers",
     },
 )
 
@@ -104,6 +119,15 @@ class Predictor(ABC):
     @abstractmethod
     def size(self, example: Any) -> int:
         """Return the example's length in tokens, which batches are filled by."""
+
+    def tokens_at_once(self, batch_tokens: int, options: Mapping[str, Any]) -> int:
+        """Return the tokens of a batch: other than asked for where a text takes more than one row.
+
+        Args:
+            batch_tokens: asked for, padding included.
+            options: those of `option_names`.
+        """
+        return batch_tokens
 
     def cut_long(self, example: Any) -> list[tuple[Any, int, int]]:
         """Cut an example too long for one row into stretches, each with the part (start, end) whose answers count."""
@@ -191,14 +215,18 @@ class Predictor(ABC):
 class ArrayPredictor(Predictor):
     """A predictor whose network is a function from arrays to arrays."""
 
+    graphs: ClassVar[tuple[str, ...]] = (GRAPH_NAME,)
+    """The files of a model folder that the network is in."""
+
     @abstractmethod
-    def predict_arrays(self, run: Run, examples: Sequence[Any], *, pad_to: int = 0) -> list[Any]:
+    def predict_arrays(self, run: Run, examples: Sequence[Any], *, pad_to: int = 0, **options: Any) -> list[Any]:
         """Return one prediction per example of a batch.
 
         Args:
             run: the network.
             examples: of similar length.
             pad_to: pad to at least this many steps; answers do not depend on it.
+            options: those of `option_names`.
 
         Raises:
             CheckpointError: the network's answers do not fit the vocabulary.

@@ -337,7 +337,9 @@ class SeriesPredictor(ArrayPredictor):
                 f"{', '.join(self.facts_of_training.columns)}"
             )
 
-    def predict_arrays(self, run: Run, examples: Sequence[SeriesExample], *, pad_to: int = 0) -> list[SeriesPrediction]:
+    def predict_arrays(
+        self, run: Run, examples: Sequence[SeriesExample], *, pad_to: int = 0, **options: Any
+    ) -> list[SeriesPrediction]:
         arrays = self.make_arrays(examples, pad_to=pad_to)
         return self.decode_arrays(run(arrays), examples, max(pad_to, int(arrays["lengths"].max())))
 

@@ -109,7 +109,9 @@ class TaggingPredictor(ArrayPredictor):
     def size(self, example: TaggedExample) -> int:
         return len(example.document)
 
-    def predict_arrays(self, run: Run, examples: Sequence[TaggedExample], *, pad_to: int = 0) -> list[TagPrediction]:
+    def predict_arrays(
+        self, run: Run, examples: Sequence[TaggedExample], *, pad_to: int = 0, **options: Any
+    ) -> list[TagPrediction]:
         arrays = self.coder.make_arrays([example.document.words for example in examples], pad_to=pad_to)
         return self.decode_arrays(run(arrays.named()), arrays.lengths.tolist(), arrays.index.shape[1])
 

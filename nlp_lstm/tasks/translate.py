@@ -9,10 +9,10 @@ text holds anything unknown. Where the halves begin as language models, each lan
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,44 +20,34 @@ from torch import Tensor, nn
 from nlp_lstm.data.example import ParallelExample
 from nlp_lstm.data.reading import ParallelSettings
 from nlp_lstm.data.sampling import shuffled_batches
-from nlp_lstm.decoding.beam import Hypothesis
-from nlp_lstm.errors import CheckpointError, ConfigError, DataError
+from nlp_lstm.decoding.beam import beam_search
+from nlp_lstm.decoding.ensemble import join_steps
+from nlp_lstm.errors import ConfigError, DataError
 from nlp_lstm.evaluation.report import Report, Section
 from nlp_lstm.evaluation.translation import CorpusCounts
 from nlp_lstm.evaluation.translation_examples import attention_plots, lost_placeholders
 from nlp_lstm.evaluation.translation_report import translation_report
-from nlp_lstm.nn.attention import attentions
 from nlp_lstm.nn.dropout import drop_ids
 from nlp_lstm.nn.translator import Translator, Written
 from nlp_lstm.settings import Settings
 from nlp_lstm.tasks.base import Task, predict_examples
 from nlp_lstm.tasks.predictor import tasks
 from nlp_lstm.tasks.targets import taught_pairs
-from nlp_lstm.tasks.translation import (
-    PairBatch,
-    Translated,
-    TranslationOptions,
-    TranslationSettings,
-    make_pair_batch,
-    translation_options,
-)
+from nlp_lstm.tasks.translation import Translated, TranslationSettings, translation_options
+from nlp_lstm.tasks.translation_answers import TranslationPredictor
 from nlp_lstm.tasks.translation_baselines import baseline_translations
+from nlp_lstm.tasks.translation_batches import PairBatch, make_pair_batch
 from nlp_lstm.tasks.translation_beginning import Halves, Whole, choose_beginning
 from nlp_lstm.tasks.translation_marks import marked_pairs
 from nlp_lstm.tasks.translation_pieces import LONGEST_SENTENCE, CutPair, PairPieces
-from nlp_lstm.tasks.translation_results import (
-    SentenceToTranslate,
-    format_translations,
-    join_translations,
-    scored,
-    target_language,
-)
-from nlp_lstm.tasks.translation_search import count_beams, search, where_it_looked
-from nlp_lstm.text.copies import put_back
+from nlp_lstm.tasks.translation_results import scored, target_language
+from nlp_lstm.tasks.translation_search import by_coverage, search_options
 from nlp_lstm.text.placeholders import count_kept, find_lost
-from nlp_lstm.text.tokenize import Tokenizer
-from nlp_lstm.text.units import EOS_ID, PAD_ID, UNK_ID
+from nlp_lstm.text.units import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 from nlp_lstm.text.vectors import WordVectors
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MARKING_SEED = 1
 NUM_SHOWN = 50  # sentences of which the report shows the attention of a good, a middling and a poor one
@@ -72,7 +62,7 @@ class TrainingPart(NamedTuple):
 
 
 @tasks.register("translate")
-class TranslationTask(Task):
+class TranslationTask(TranslationPredictor, Task):
     """Translation.
 
     Args:
@@ -80,7 +70,6 @@ class TranslationTask(Task):
         pieces: those of both languages.
     """
 
-    name: ClassVar[str] = "translate"
     title: ClassVar[str] = "Translation"
     intended_use: ClassVar[str] = (
         "Translating sentences like those of the training data, one by one; a text is split into sentences first."
@@ -90,14 +79,11 @@ class TranslationTask(Task):
         "repeat parts. Nothing beyond the sentence is known, so pronouns and terms may change from one to the next. A "
         "translation reads fluently even where it says something else: check what matters."
     )
-    settings_type = TranslationSettings
     data_kind = "parallel"
     reading_type = ParallelSettings
-    option_names: ClassVar[tuple[str, ...]] = tuple(TranslationOptions.model_fields)
 
     def __init__(self, settings: TranslationSettings, pieces: PairPieces) -> None:
-        self.settings = settings
-        self.pieces = pieces
+        super().__init__(settings, pieces)
         self._beginning: Halves | Whole | None = None  # in training only
 
     @classmethod
@@ -114,18 +100,6 @@ class TranslationTask(Task):
         if num_long:
             say(f"note: {num_long:,} training pairs are left out, a side has more than {LONGEST_SENTENCE} pieces")
         return cls(settings, pieces)
-
-    @classmethod
-    def from_vocabulary(cls, settings: TranslationSettings, values: Mapping[str, Any]) -> TranslationTask:
-        return cls.from_folder(settings, values, {})
-
-    @classmethod
-    def from_folder(
-        cls, settings: TranslationSettings, values: Mapping[str, Any], files: Mapping[str, bytes]
-    ) -> TranslationTask:
-        if values:
-            raise CheckpointError("damaged vocabulary: that of a translator is in its subword model alone")
-        return cls(settings, PairPieces.from_files(files, is_shared=settings.vocabularies == "shared"))
 
     def vocabulary(self) -> dict[str, Any]:
         return {}
@@ -177,10 +151,6 @@ class TranslationTask(Task):
             is_squashed=settings.combined == "tanh",
             is_lexical=settings.lexical,
         )
-
-    def size(self, example: ParallelExample) -> int:
-        cut = example if isinstance(example, CutPair) else self.pieces.cut(example)
-        return 1 + max(len(cut.source_ids), len(cut.target_ids or ()))
 
     def encode(self, examples: Sequence[ParallelExample], folder: Path) -> list[CutPair]:
         if self.settings.marked_words and self.pieces.marks:
@@ -270,10 +240,6 @@ class TranslationTask(Task):
         _translator(model).read(batch.source_ids, batch.source_lengths)
         return [self.pieces.source.pieces[id] for id in batch.source_ids[0].tolist()]
 
-    def tokens_at_once(self, batch_tokens: int, options: Mapping[str, Any]) -> int:
-        """Return more where one translation of each text is searched, and fewer where many are."""
-        return max(1, 2 * batch_tokens // count_beams(translation_options(options), self.settings))
-
     def predict_batch(self, model: nn.Module, batch: PairBatch, **options: Any) -> list[Translated]:
         return self.predict_together([model], batch, **options)
 
@@ -282,36 +248,22 @@ class TranslationTask(Task):
         """Search with the mean of the step probabilities of all networks."""
         asked = translation_options(options)
         networks = [_translator(model) for model in models]
-        found = search(networks, batch, asked, self.settings, self.pieces.marks)
-        return [self._translated(networks, batch, row, found[row], asked) for row in range(len(found))]
-
-    def _translated(
-        self,
-        networks: Sequence[Translator],
-        batch: PairBatch,
-        row: int,
-        hypotheses: Sequence[Hypothesis],
-        asked: TranslationOptions,
-    ) -> Translated:
-        best = hypotheses[0]
-        copies = batch.copies[row] if batch.copies else ()
-        sources: tuple[str, ...] = ()
-        targets: tuple[str, ...] = ()
-        weights: tuple[tuple[float, ...], ...] = ()
-        if asked.attention:
-            ids = batch.source_ids[row, : batch.source_lengths[row]].tolist()
-            sources = tuple(put_back(self.pieces.source.pieces[id], copies) for id in ids)
-            targets = tuple(put_back(self.pieces.target.pieces[id], copies) for id in (*best.ids, EOS_ID))
-            found = where_it_looked(networks, batch, row, [best.ids])[0, : len(targets), : len(sources)]
-            weights = tuple(map(tuple, found.tolist()))
-        return Translated(
-            texts=tuple(self.pieces.spell(found.ids, copies) for found in hypotheses),
-            scores=tuple(found.normalised_score for found in hypotheses),
-            is_cut=not best.is_finished,
-            source_pieces=sources,
-            target_pieces=targets,
-            weights=weights,
+        source_ids, lengths = batch.source_ids.cpu().numpy(), batch.source_lengths.cpu().numpy()
+        rows = beam_search(
+            join_steps([network.step for network in networks]),
+            tuple(network.read(batch.source_ids, batch.source_lengths) for network in networks),
+            torch.full_like(batch.source_lengths, BOS_ID),
+            **search_options(source_ids, lengths, asked, self.settings, self.pieces.marks),
         )
+        translated = []
+        for row, found in enumerate(rows):
+            if asked.coverage_penalty:
+                looked = _where_it_looked(networks, batch, row, [one.ids for one in found])
+                found = by_coverage(found, looked, asked.coverage_penalty)[: asked.num_return_sequences]
+            weights = _where_it_looked(networks, batch, row, [found[0].ids])[0] if asked.attention else None
+            copies = batch.copies[row] if batch.copies else ()
+            translated.append(self.translated(source_ids[row, : lengths[row]].tolist(), copies, found, weights))
+        return translated
 
     @property
     def predicts_together(self) -> bool:
@@ -326,52 +278,10 @@ class TranslationTask(Task):
     ) -> list[ParallelExample]:
         return taught_pairs(examples, opinions, weight)
 
-    def cut_long(self, example: ParallelExample) -> list[tuple[ParallelExample, int, int]]:
-        cut = self.pieces.cut_source(example)
-        if len(cut.source_ids) <= LONGEST_SENTENCE:
-            return [(cut, 0, 0)]
-        return [(piece, 0, 0) for piece in self.pieces.stretches(example.source)]
-
-    def join_long(self, pieces: Sequence[tuple[Translated, int, int]]) -> Translated:
-        return join_translations([piece for piece, _, _ in pieces])
-
     def score(self, examples: Sequence[ParallelExample], predictions: Sequence[Translated]) -> dict[str, float]:
         """Return the BLEU of translations."""
         translations = [scored(*pair) for pair in zip(examples, predictions, strict=True)]
         return {"bleu": CorpusCounts(translations, "bleu", target_language(examples)).score()}
-
-    def read_text(
-        self, text: Any, tokenizer: Tokenizer | None, *, is_pretokenized: bool
-    ) -> Iterator[SentenceToTranslate]:
-        if is_pretokenized:
-            if text:
-                yield SentenceToTranslate(source=" ".join(text))
-        elif tokenizer is not None:
-            end = 0
-            for sentence in tokenizer.sentences(text):
-                start, stop = sentence.tokens[0].start, sentence.tokens[-1].end
-                yield SentenceToTranslate(source=text[start:stop], before=text[end:start])
-                end = stop
-
-    def check_options(self, **options: Any) -> None:
-        asked = translation_options(options)
-        name = self.settings.attention
-        if (asked.attention or asked.coverage_penalty) and not attentions.get(name).has_weights:
-            raise ConfigError(
-                f'the model weighs no places (model.attention is "{name}"); leave out attention and coverage_penalty'
-            )
-
-    def format(self, answers: Iterable[tuple[ParallelExample, Translated]], **options: Any) -> Any:
-        """Return the translation of one text, in the shape of Hugging Face's translation.
-
-        Several translations of a text of several sentences are joined in order: the best of each, then the second.
-        """
-        return format_translations(answers, translation_options(options))
-
-    def as_line(self, result: Any) -> str:
-        """Return the translation, of several the best."""
-        best: dict[str, Any] = result[0] if isinstance(result, list) else result
-        return str(best["translation_text"])
 
     def baseline_predictions(
         self,
@@ -425,6 +335,16 @@ class TranslationTask(Task):
             placeholders=(sum(count.kept for count in counts), total) if total else None,
             sections=[lost_placeholders(lost)] if lost else [],
         )
+
+
+def _where_it_looked(
+    networks: Sequence[Translator], batch: PairBatch, row: int, targets: Sequence[Sequence[int]]
+) -> NDArray[Any]:
+    """Return `target step time`: where decoders look, in the mean, when they write these translations of one text."""
+    length = int(batch.source_lengths[row])
+    again = make_pair_batch([batch.source_ids[row, : length - 1].tolist()] * len(targets), targets)
+    again = again.to(batch.source_ids.device)
+    return torch.stack([network(again).weights for network in networks]).mean(dim=0).cpu().numpy()
 
 
 def _translator(model: nn.Module) -> Translator:

@@ -8,8 +8,9 @@ import math
 import pytest
 import torch
 
-from nlp_lstm.decoding.beam import beam_search, length_normaliser
+from nlp_lstm.decoding.beam import beam_search
 from nlp_lstm.decoding.ensemble import join_steps
+from nlp_lstm.decoding.search import length_normaliser
 
 VOCAB, EOS, MAX_STEPS = 4, 1, 4
 

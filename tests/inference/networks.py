@@ -11,9 +11,10 @@ import torch
 from nlp_lstm.data.words import WordVocabularies
 from nlp_lstm.nn.settings import WordSettings
 from nlp_lstm.settings import parse_settings
-from nlp_lstm.tasks import ClassificationTask, TaggingTask, Task
+from nlp_lstm.tasks import ClassificationTask, TaggingTask, Task, TranslationTask
 from nlp_lstm.text.vocabulary import Vocabulary
 from nlp_lstm.weights import own_weights, save_model
+from tests.samples import pair_examples
 
 WORDS = [f"{start}{end}" for start in ("sun", "Moon", "tide", "a", "Zu", "42-") for end in ("", "s", "ing", "'ll", "é")]
 LABELS = {"upos": ["NOUN", "VERB", "X"], "xpos": ["A", "B", "C", "D", "E"]}
@@ -42,6 +43,13 @@ def classification_folder(folder: Path, changes: dict[str, Any] | None = None, p
     return save(folder, task, precision)
 
 
+def translation_folder(folder: Path, changes: dict[str, Any] | None = None, precision: str = "fp32") -> Path:
+    """Write a translator with random weights and pieces learnt from the hand-written pairs."""
+    values = {"vocabulary": 600, "hidden": 8, "embed": 6, "layers": 2, **(changes or {})}
+    settings = parse_settings(TranslationTask.settings_type, values, "test")
+    return save(folder, TranslationTask.prepare(settings, pair_examples()), precision)
+
+
 def vocabularies(changes: dict[str, Any]) -> WordVocabularies:
     """Vocabularies of the words; with ``embedding.vectors`` half of them also have pretrained vectors of 5 features."""
     values = {"embedding": merged(SMALL, changes)["embedding"]}
@@ -68,6 +76,7 @@ def save(folder: Path, task: Task, precision: str) -> Path:
         data="none",
         model_settings=task.settings,
         vocabulary=task.vocabulary(),
+        vocabulary_files=task.vocabulary_files(),
         weights=own_weights(model),
         precision=precision,
     )

@@ -22,7 +22,7 @@ from nlp_lstm.data.example import LabelledExample, TaggedExample
 from nlp_lstm.data.readers import read_conllu
 from nlp_lstm.errors import CheckpointError, ConfigError
 from nlp_lstm.inference.engines import OnnxEngine
-from nlp_lstm.inference.export import export_model, write_graph
+from nlp_lstm.inference.export import export_model, write_graphs
 from nlp_lstm.inference.torch_engine import TorchEngine
 from nlp_lstm.nn.context import FrozenReader, ReaderSettings
 from nlp_lstm.pipeline import Pipeline
@@ -209,15 +209,16 @@ def test_a_cell_that_onnx_has_no_operator_for_is_named(tmp_path, monkeypatch):
 
 def test_networks_that_cannot_be_written_are_named(tmp_path):
     with pytest.raises(
-        ConfigError, match=r"Linear cannot be written as ONNX yet; taggers, classifiers and models of series can"
+        ConfigError,
+        match=r"Linear cannot be written as ONNX yet; taggers, classifiers, translators and models",
     ):
-        write_graph(torch.nn.Linear(1, 1), {})
+        write_graphs(torch.nn.Linear(1, 1), {})
     task = TorchEngine(tagging_folder(tmp_path / "model")).task
     reader = ReaderSettings(direction="forward", cell="lstm", hidden=3, layers=1, embed=3, cutoffs=())
     labels = {column: len(vocabulary) for column, vocabulary in task.labels.items()}
     network = Tagger(task.settings, task.words, labels, [FrozenReader(reader, 9)])
     with pytest.raises(ConfigError, match="a tagger that reads language models cannot be written as ONNX yet"):
-        write_graph(network, {})
+        write_graphs(network, {})
 
 
 def test_exporting_without_onnx_names_the_extra(tmp_path, monkeypatch):

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from nlp_lstm.errors import ConfigError
-from nlp_lstm.nn.attention import NUM_HEADS, attentions
+from nlp_lstm.nn.attention import NUM_HEADS
+from nlp_lstm.nn.settings import attentions
 
 TOLERANCE = 1e-6
 LENGTHS = torch.tensor([5, 3])

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from nlp_lstm.decoding.beam import beam_search
 from nlp_lstm.errors import ConfigError
-from nlp_lstm.nn.attention import attentions
 from nlp_lstm.nn.cells.product import PackedWeight, can_pack
-from nlp_lstm.nn.settings import cells
+from nlp_lstm.nn.settings import attentions, cells
 from nlp_lstm.nn.translator import Translator
 
 TOLERANCE = 1e-5

@@ -16,12 +16,13 @@ from samples import pair_examples, tiny_translation_recipe, tiny_translation_run
 from nlp_lstm.data.example import ParallelExample
 from nlp_lstm.data.readers import read_examples
 from nlp_lstm.data.reading import ParallelSettings
-from nlp_lstm.decoding.beam import Hypothesis
+from nlp_lstm.decoding.search import Hypothesis
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError
 from nlp_lstm.pipeline import Pipeline
 from nlp_lstm.recipes import load_recipe, model_name
 from nlp_lstm.tasks import TranslationTask, predict_examples
-from nlp_lstm.tasks.translation import Translated, make_pair_batch
+from nlp_lstm.tasks.translation import Translated
+from nlp_lstm.tasks.translation_batches import make_pair_batch
 from nlp_lstm.tasks.translation_pieces import LONGEST_SENTENCE
 from nlp_lstm.tasks.translation_search import by_coverage
 from nlp_lstm.text.copies import take_out, take_out_of_pair
@@ -255,12 +256,13 @@ def test_score_and_report_cut_words_as_the_target_language_is_cut(tmp_path):
 def test_translations_that_leave_the_source_unread_loseby_coverage():
     pipeline = tiny_translator()
     task, model = pipeline.task, pipeline._model
-    batch = task.make_batch([ParallelExample(source=LEARNT)])
     whole = Hypothesis(tuple(task.pieces.source.encode(TRANSLATED)), -2.0, -2.0, True)
     part = Hypothesis(tuple(task.pieces.source.encode("Ein Hund")), -1.0, -1.0, True)
+    batch = make_pair_batch([task.pieces.source.encode(LEARNT)] * 2, [part.ids, whole.ids])
     with torch.inference_mode():
-        assert by_coverage([model], batch, 0, [part, whole], 0.0)[0] == part
-        assert by_coverage([model], batch, 0, [part, whole], 5.0)[0].ids == whole.ids
+        weights = model(batch).weights.numpy()
+    assert by_coverage([part, whole], weights, 0.0)[0] == part
+    assert by_coverage([part, whole], weights, 5.0)[0].ids == whole.ids
     assert pipeline.predict(LEARNT, coverage_penalty=0.2)["translation_text"] == TRANSLATED
 
 
