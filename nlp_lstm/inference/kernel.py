@@ -33,7 +33,8 @@ COMPILERS = ("cc", "gcc", "clang")
 SECONDS = 300  # for the compiler
 TOLERANCE = 1e-5
 NUM_GATES = 4
-FEW_TOKENS = 300  # for which starting a thread pays; of more there are batches to run side by side
+FEW_TOKENS = 300  # for which both directions run side by side; of more there are batches to do so
+WORTH_A_THREAD = 4_000_000  # products of a direction: starting a thread takes as long as about two million
 GROUP = 4  # numbers that one int8 instruction multiplies and adds
 
 
@@ -42,13 +43,15 @@ class PackedMatrix(NamedTuple):
 
     Args:
         values: fp32, or int8 codes.
-        scales: of int8 codes, one a row of the matrix, `panel gate lane`.
+        scales: of codes, one a row of the matrix, `panel gate lane`.
         start: of int8 codes, where each sum begins, `panel gate lane`.
+        codes: where ``values`` are codes in fp32, the same in eight bits.
     """
 
     values: ndarray
     scales: ndarray | None = None
     start: ndarray | None = None
+    codes: ndarray | None = None
 
 
 class PackedProduct(NamedTuple):
@@ -67,13 +70,21 @@ class PackedDirection(NamedTuple):
     states: PackedMatrix
     bias: ndarray
 
+    @property
+    def is_int8(self) -> bool:
+        """Whether products are of int8 numbers."""
+        return self.inputs.start is not None
+
 
 class _Layer(ctypes.Structure):
     """What the kernel is called with; see the C source."""
 
     _fields_ = (
         *((name, ctypes.c_long) for name in ("steps", "rows", "inputs", "units", "distinct")),
-        *((name, ctypes.c_void_p) for name in ("x", "index", "lengths", "order", "w", "r", "bias")),
+        *(
+            (name, ctypes.c_void_p)
+            for name in ("x", "index", "lengths", "order", "w", "r", "w_codes", "r_codes", "bias")
+        ),
         *((name, ctypes.c_void_p) for name in ("w_scales", "r_scales", "w_start", "r_start", "h", "c", "y")),
         *((name, ctypes.c_long) for name in ("y_step", "y_row")),
         *((name, ctypes.c_int) for name in ("is_reverse", "is_int8")),
@@ -166,9 +177,13 @@ class Kernel:
         return np.ascontiguousarray(by_lane.transpose(1, 3, 0, 2))
 
     def _pack_matrix(self, matrix: ndarray, is_int8: bool) -> PackedMatrix:
-        panels = self._by_panel(matrix)
         if not is_int8:
-            return PackedMatrix(panels)
+            scales = find_scales(matrix)
+            if scales is None:
+                return PackedMatrix(self._by_panel(matrix))
+            panels = np.rint(self._by_panel(matrix / scales[:, None]))
+            return PackedMatrix(panels, self._by_panel(scales[:, None])[:, 0], codes=panels.astype(np.int8))
+        panels = self._by_panel(matrix)
         scales = np.abs(panels).max(axis=1) / 127
         scales[scales == 0] = 1
         codes = np.rint(panels / scales[:, None]).astype(np.int8)
@@ -250,19 +265,41 @@ class Kernel:
                 y_step=num_rows * len(directions) * size,
                 y_row=len(directions) * size,
                 is_reverse=number,
-                is_int8=direction.inputs.scales is not None,
+                is_int8=direction.is_int8,
                 w=direction.inputs.values.ctypes.data,
                 r=direction.states.values.ctypes.data,
+                w_codes=_address(direction.inputs.codes),
+                r_codes=_address(direction.states.codes),
                 w_scales=_address(direction.inputs.scales),
                 r_scales=_address(direction.states.scales),
                 w_start=_address(direction.inputs.start),
                 r_start=_address(direction.states.start),
             )
-        is_slow = directions[0].inputs.scales is None
-        is_parallel = num_threads > 1 and is_slow and int(lengths.sum()) <= FEW_TOKENS
+        num_tokens = int(lengths.sum())
+        num_products = num_tokens * (num_inputs + size) * NUM_GATES * size
+        is_parallel = (
+            num_threads > 1
+            and not directions[0].is_int8
+            and num_tokens <= FEW_TOKENS
+            and num_products >= WORTH_A_THREAD
+        )
         if self._library.lstm_run(layers, len(directions), is_parallel):
             raise MemoryError
         return outputs.transpose(0, 2, 1, 3), hidden, cell
+
+
+def find_scales(matrix: Float32[ndarray, "rows columns"]) -> Float32[ndarray, " rows"] | None:
+    """Return the scale of each row of a matrix that is codes from -127 to 127 times them, None of any other.
+
+    So it is with one whose rows `nlp_lstm.weights.pack_weights` has rounded, each with one code of 127 at least.
+    """
+    highest = np.abs(matrix).max(axis=1)
+    guess = np.where(highest > 0, highest / np.float32(127), np.float32(1)).astype(np.float32)
+    scales = np.zeros_like(guess)
+    for candidate in (guess, np.nextafter(guess, np.float32(0)), np.nextafter(guess, np.float32(np.inf))):
+        is_right = (np.rint(matrix / candidate[:, None]) * candidate[:, None] == matrix).all(axis=1)
+        scales = np.where(is_right & (scales == 0), candidate, scales)
+    return scales if scales.all() else None
 
 
 def _address(array: ndarray | None) -> int | None:

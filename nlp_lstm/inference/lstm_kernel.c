@@ -8,6 +8,10 @@
 
    Where few different inputs come again and again, as words do, their share of the gates is formed once for each.
 
+   Weights that are codes times a scale a row, as a model file stores them, are multiplied as codes, and the sums by the
+   scales. For a few rows the codes are read in eight bits, of which a layer's fit the cache; for more as fp32. The
+   numbers are the same, and so are the sums.
+
    Each row goes through the same operations in the same order, whatever rows are beside it, so its numbers do not
    depend on the batch. Weights are packed as `panel k gate lane`, in int8 as `panel k/4 gate lane 4`.
 
@@ -32,8 +36,11 @@
 #define BLOCK 3
 #endif
 
-#if defined(__AVX512VNNI__) && defined(__AVX512F__)
+#if defined(__AVX2__)
 #include <immintrin.h>
+#endif
+
+#if defined(__AVX512VNNI__) && defined(__AVX512F__)
 #define HAS_INT8 1
 #else
 #define HAS_INT8 0
@@ -43,6 +50,7 @@
 #define GATES 4
 #define WIDTH (GATES * LANES)
 #define CHUNK 192 /* tokens, whose gates stay in the cache */
+#define FEW 12    /* rows for which weights are read as codes */
 
 typedef float vec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int32_t ivec __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
@@ -57,8 +65,9 @@ typedef struct {
     const int32_t *lengths; /* of each row */
     const int64_t *order;   /* rows, the longest first */
     const void *w, *r;      /* packed */
+    const int8_t *w_codes, *r_codes; /* of fp32 with scales the same in eight bits, `panel k gate lane` */
     const float *bias;      /* panel gate lane */
-    const float *w_scales, *r_scales;
+    const float *w_scales, *r_scales; /* none where fp32 weights are what they are */
     const int32_t *w_start, *r_start; /* -128 * the sum of each column, as activations are stored from 0 to 255 */
     float *h, *c;           /* rows units: the states, first and last */
     float *y;               /* steps, rows and then units, with the distances below; zero where a row has ended */
@@ -111,6 +120,37 @@ INLINE void multiply(int rows, const float *const *a, long k, const float *panel
     }
 }
 
+/* Codes as numbers; GCC 12 makes detours of its own way to convert a vector. */
+INLINE vec numbers(const int8_t *codes) {
+#if defined(__AVX512F__)
+    return (vec)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)codes)));
+#elif defined(__AVX2__)
+    return (vec)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)codes)));
+#else
+    vec found;
+    for (int lane = 0; lane < LANES; lane++) found[lane] = codes[lane];
+    return found;
+#endif
+}
+
+/* The same of codes. */
+INLINE void multiply_codes(int rows, const float *const *a, long k, const int8_t *panel, vec sums[BLOCK][GATES]) {
+    for (long i = 0; i < k; i++, panel += WIDTH) {
+        vec b0 = numbers(panel);
+        vec b1 = numbers(panel + LANES);
+        vec b2 = numbers(panel + 2 * LANES);
+        vec b3 = numbers(panel + 3 * LANES);
+#pragma GCC unroll 8
+        for (int row = 0; row < rows; row++) {
+            vec value = splat(a[row][i]);
+            sums[row][0] += value * b0;
+            sums[row][1] += value * b1;
+            sums[row][2] += value * b2;
+            sums[row][3] += value * b3;
+        }
+    }
+}
+
 #if HAS_INT8
 INLINE void multiply_int8(int rows, const uint8_t *const *a, long k, const int8_t *panel, __m512i sums[BLOCK][GATES]) {
     for (long i = 0; i < k; i += 4, panel += 4 * WIDTH) {
@@ -130,11 +170,24 @@ INLINE void multiply_int8(int rows, const uint8_t *const *a, long k, const int8_
 }
 #endif
 
-/* What the two kinds of products have in common: gates += scale * (a times the panel). */
-INLINE void add_products(int is_int8, int rows, const void *const *a, const float *scales, long k, const void *panel,
+enum { PLAIN, SCALED, CODES, INT8 }; /* kinds of products */
+
+/* What all kinds have in common: gates += scale * (a times the panel). */
+INLINE void add_products(int kind, int rows, const void *const *a, const float *scales, long k, const void *panel,
                          const float *column_scales, const int32_t *start, vec gates[BLOCK][GATES]) {
-    if (!is_int8) {
+    if (kind == PLAIN) {
         multiply(rows, (const float *const *)a, k, panel, gates);
+        return;
+    }
+    if (kind != INT8) {
+        vec sums[BLOCK][GATES] = {{{0}}};
+        if (kind == CODES) multiply_codes(rows, (const float *const *)a, k, panel, sums);
+        else multiply(rows, (const float *const *)a, k, panel, sums);
+#pragma GCC unroll 8
+        for (int row = 0; row < rows; row++)
+#pragma GCC unroll 4
+            for (int gate = 0; gate < GATES; gate++)
+                gates[row][gate] += sums[row][gate] * *(const vec *)(column_scales + LANES * gate);
         return;
     }
 #if HAS_INT8
@@ -162,25 +215,25 @@ typedef struct {
     float *gates[BLOCK], *c[BLOCK], *h[BLOCK];
 } Block;
 
-INLINE void project_block(const Layer *l, int rows, const Block *block, long panel, long k, const void *w) {
+INLINE void project_block(const Layer *l, int kind, int rows, const Block *block, long panel, long k, const void *w) {
     vec gates[BLOCK][GATES];
     for (int row = 0; row < rows; row++)
         for (int gate = 0; gate < GATES; gate++)
             gates[row][gate] = *(const vec *)(l->bias + panel * WIDTH + gate * LANES);
-    add_products(l->is_int8, rows, block->a, block->scales, k, w, l->w_scales + panel * WIDTH,
+    add_products(kind, rows, block->a, block->scales, k, w, l->w_scales + panel * WIDTH,
                  l->w_start + panel * WIDTH, gates);
     for (int row = 0; row < rows; row++)
         for (int gate = 0; gate < GATES; gate++) *(vec *)(block->gates[row] + gate * LANES) = gates[row][gate];
 }
 
-INLINE void step_block(const Layer *l, int rows, const Block *block, long panel, long k, const void *r) {
+INLINE void step_block(const Layer *l, int kind, int rows, const Block *block, long panel, long k, const void *r) {
     vec gates[BLOCK][GATES];
     for (int row = 0; row < rows; row++)
         for (int gate = 0; gate < GATES; gate++) {
             __builtin_prefetch(block->gates[row] + gate * LANES);
             gates[row][gate] = splat(0.0f);
         }
-    add_products(l->is_int8, rows, block->a, block->scales, k, r, l->r_scales + panel * WIDTH,
+    add_products(kind, rows, block->a, block->scales, k, r, l->r_scales + panel * WIDTH,
                  l->r_start + panel * WIDTH, gates);
     for (int row = 0; row < rows; row++) {
         for (int gate = 0; gate < GATES; gate++) gates[row][gate] += *(const vec *)(block->gates[row] + gate * LANES);
@@ -192,7 +245,7 @@ INLINE void step_block(const Layer *l, int rows, const Block *block, long panel,
     }
 }
 
-/* One function for each number of rows, so that all sums are in registers. */
+/* One function for each kind and number of rows, so that all sums are in registers. */
 #define FOR_ROWS(rows, call)                                                                                           \
     switch (rows) {                                                                                                    \
     case 1: call(1); break;                                                                                            \
@@ -203,17 +256,44 @@ INLINE void step_block(const Layer *l, int rows, const Block *block, long panel,
     default: call(6); break;                                                                                           \
     }
 
-#define PROJECT(n) project_block(l, n <= BLOCK ? n : BLOCK, block, panel, k, w)
-#define STEP(n) step_block(l, n <= BLOCK ? n : BLOCK, block, panel, k, r)
+#define FOR_KINDS(half, kind)                                                                                          \
+    static __attribute__((noinline)) void half##_##kind(const Layer *l, int rows, const Block *block, long panel,      \
+                                                        long k, const void *matrix) {                                  \
+        FOR_ROWS(rows, half##_OF_##kind)                                                                               \
+    }
+#define project_OF_PLAIN(n) project_block(l, PLAIN, n <= BLOCK ? n : BLOCK, block, panel, k, matrix)
+#define project_OF_SCALED(n) project_block(l, SCALED, n <= BLOCK ? n : BLOCK, block, panel, k, matrix)
+#define project_OF_CODES(n) project_block(l, CODES, n <= BLOCK ? n : BLOCK, block, panel, k, matrix)
+#define project_OF_INT8(n) project_block(l, INT8, n <= BLOCK ? n : BLOCK, block, panel, k, matrix)
+#define step_OF_PLAIN(n) step_block(l, PLAIN, n <= BLOCK ? n : BLOCK, block, panel, k, matrix)
+#define step_OF_SCALED(n) step_block(l, SCALED, n <= BLOCK ? n : BLOCK, block, panel, k, matrix)
+#define step_OF_CODES(n) step_block(l, CODES, n <= BLOCK ? n : BLOCK, block, panel, k, matrix)
+#define step_OF_INT8(n) step_block(l, INT8, n <= BLOCK ? n : BLOCK, block, panel, k, matrix)
+FOR_KINDS(project, PLAIN)
+FOR_KINDS(project, SCALED)
+FOR_KINDS(project, CODES)
+FOR_KINDS(project, INT8)
+FOR_KINDS(step, PLAIN)
+FOR_KINDS(step, SCALED)
+FOR_KINDS(step, CODES)
+FOR_KINDS(step, INT8)
 
-static __attribute__((noinline)) void project_rows(const Layer *l, int rows, const Block *block, long panel, long k,
-                                                   const void *w) {
-    FOR_ROWS(rows, PROJECT)
-}
+typedef void Half(const Layer *l, int rows, const Block *block, long panel, long k, const void *matrix);
+static Half *const project_rows[] = {project_PLAIN, project_SCALED, project_CODES, project_INT8};
+static Half *const step_rows[] = {step_PLAIN, step_SCALED, step_CODES, step_INT8};
 
-static __attribute__((noinline)) void step_rows(const Layer *l, int rows, const Block *block, long panel, long k,
-                                                const void *r) {
-    FOR_ROWS(rows, STEP)
+typedef struct {
+    int kind;
+    const char *matrix;
+    long panel; /* bytes */
+} Chosen;
+
+/* The form of a matrix that suits a number of rows. */
+static Chosen choose_form(const Layer *l, const void *matrix, const int8_t *codes, const float *scales, long k, long rows) {
+    if (l->is_int8) return (Chosen){INT8, matrix, k * WIDTH};
+    if (!scales) return (Chosen){PLAIN, matrix, k * WIDTH * 4};
+    if (rows <= FEW) return (Chosen){CODES, (const char *)codes, k * WIDTH};
+    return (Chosen){SCALED, matrix, k * WIDTH * 4};
 }
 
 /* ---- a plain product, by the same blocks: outputs = inputs W, of W packed as `panel k column` */
@@ -281,8 +361,9 @@ static long active_rows(const Layer *l, long step) { /* at a step, those longer 
 static long step_of(const Layer *l, long number) { return l->is_reverse ? l->steps - 1 - number : number; }
 
 /* The inputs' share of all gates, panel by panel: gates are `panel token gate lane`. */
-static void project(const Layer *l, long count, const float *const *tokens, long k, long w_panel, float *gates,
-                    long most, uint8_t *codes, float *scales) {
+static void project(const Layer *l, long count, const float *const *tokens, long k, float *gates, long most,
+                    uint8_t *codes, float *scales) {
+    const Chosen chosen = choose_form(l, l->w, l->w_codes, l->w_scales, k, count);
     if (l->is_int8)
         for (long token = 0; token < count; token++) {
             float highest = highest_magnitude(tokens[token], l->inputs);
@@ -298,7 +379,7 @@ static void project(const Layer *l, long count, const float *const *tokens, long
                 block.scales[row] = scales[token + row];
                 block.gates[row] = gates + (panel * most + token + row) * WIDTH;
             }
-            project_rows(l, filled, &block, panel, k, (const char *)l->w + panel * w_panel);
+            project_rows[chosen.kind](l, filled, &block, panel, k, chosen.matrix + panel * chosen.panel);
         }
 }
 
@@ -307,7 +388,6 @@ static int run(const Layer *l) {
     const long most = l->index ? l->distinct : l->rows > CHUNK ? l->rows : CHUNK;
     const long k_x = l->is_int8 ? rounded_up(l->inputs, 4) : l->inputs;
     const long k_h = l->is_int8 ? rounded_up(l->units, 4) : l->units;
-    const long w_panel = k_x * WIDTH * (l->is_int8 ? 1 : 4), r_panel = k_h * WIDTH * (l->is_int8 ? 1 : 4);
     float *gates = malloc(sizeof(float) * most * panels * WIDTH);
     float *h = calloc(l->rows * padded, sizeof(float)), *next = malloc(sizeof(float) * l->rows * padded);
     float *c = calloc(l->rows * padded, sizeof(float)), *scales = calloc(most, sizeof(float));
@@ -323,7 +403,7 @@ static int run(const Layer *l) {
     }
     if (l->index) {
         for (long token = 0; token < l->distinct; token++) tokens[token] = l->x + token * l->inputs;
-        project(l, l->distinct, tokens, k_x, w_panel, gates, most, codes, scales);
+        project(l, l->distinct, tokens, k_x, gates, most, codes, scales);
     }
     for (long done = 0; done < l->steps;) {
         /* as many steps as fill a chunk, and the inputs' share for their tokens */
@@ -337,11 +417,12 @@ static int run(const Layer *l) {
             }
             count++;
         }
-        if (l->index == NULL) project(l, filled, tokens, k_x, w_panel, gates, most, codes, scales);
+        if (l->index == NULL) project(l, filled, tokens, k_x, gates, most, codes, scales);
         /* step by step */
         long first = 0;
         for (long i = 0; i < count; i++) {
             long step = step_of(l, done + i), active = active_rows(l, step);
+            const Chosen chosen = choose_form(l, l->r, l->r_codes, l->r_scales, k_h, active);
             for (long panel = 0; panel < panels; panel++)
                 for (long n = 0; n < active; n += BLOCK) {
                     Block block;
@@ -355,7 +436,7 @@ static int run(const Layer *l) {
                         block.c[row] = c + at * padded + panel * LANES;
                         block.h[row] = next + at * padded + panel * LANES;
                     }
-                    step_rows(l, rows, &block, panel, k_h, (const char *)l->r + panel * r_panel);
+                    step_rows[chosen.kind](l, rows, &block, panel, k_h, chosen.matrix + panel * chosen.panel);
                 }
             for (long n = 0; n < active; n++) {
                 long at = l->order[n];

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from networks import classification_folder, random_rows, tagging_folder
@@ -23,8 +24,9 @@ from nlp_lstm.inference import kernel as builds
 from nlp_lstm.inference.engines import MISFITS, CompiledEngine, open_graph
 from nlp_lstm.inference.export import export_model
 from nlp_lstm.inference.interpreter import Interpreter
-from nlp_lstm.inference.kernel import Kernel, build_kernel, load_kernel, plain_lstm
+from nlp_lstm.inference.kernel import Kernel, build_kernel, find_scales, load_kernel, plain_lstm
 from nlp_lstm.inference.torch_engine import TorchEngine
+from nlp_lstm.weights import pack_weights, unpack_weights
 
 KERNEL_TOLERANCE = 2e-6
 has_compiler = pytest.mark.skipif(not any(map(shutil.which, builds.COMPILERS)), reason="there is no C compiler")
@@ -49,8 +51,16 @@ def kernel() -> Kernel:
     return found
 
 
-PRECISIONS = ("fp32", "int8")
+KINDS = ("fp32", "codes", "int8")
+"""fp32 weights, those that are codes times scales, and int8 arithmetic."""
 LENGTHS = st.lists(st.integers(0, 9), min_size=1, max_size=15)
+
+
+def as_stored(matrix: np.ndarray) -> np.ndarray:
+    """The matrix as it comes out of a model file of 8 bits."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nlp_lstm.weights.SMALLEST_QUANTISED", 1)
+        return unpack_weights(pack_weights({"one": torch.from_numpy(matrix)}, "int8"))["one"].numpy()
 
 
 def drawn(lengths: list[int], num_inputs: int, size: int):
@@ -59,9 +69,10 @@ def drawn(lengths: list[int], num_inputs: int, size: int):
     return [generator.standard_normal(shape).astype(np.float32) / 2 for shape in draw]
 
 
-@given(lengths=LENGTHS, num_inputs=st.integers(1, 40), size=st.integers(1, 40))
-def test_both_directions_are_those_of_plain_arithmetic(lengths, num_inputs, size):
+@given(lengths=LENGTHS, num_inputs=st.integers(1, 40), size=st.integers(1, 40), is_stored=st.booleans())
+def test_both_directions_are_those_of_plain_arithmetic(lengths, num_inputs, size, is_stored):
     *weights, inputs = drawn(lengths, num_inputs, size)
+    weights = [as_stored(one) if is_stored and one.ndim == 2 else one for one in weights]
     counts = np.array(lengths, np.int32)
     outputs, hidden, _ = kernel().run([kernel().pack(*weights)] * 2, inputs, counts, num_threads=size % 2 + 1)
     backward = np.zeros_like(inputs)
@@ -76,13 +87,15 @@ def test_both_directions_are_those_of_plain_arithmetic(lengths, num_inputs, size
         assert np.array_equal(hidden[:, row], last)
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("kind", KINDS)
 @given(lengths=LENGTHS, num_inputs=st.integers(1, 40), size=st.integers(1, 40), cut=st.integers(0, 9))
-def test_a_row_is_the_same_to_the_last_bit_alone_and_in_two_stretches(precision, lengths, num_inputs, size, cut):
-    if precision == "int8" and not kernel().has_int8:
+def test_a_row_is_the_same_to_the_last_bit_alone_and_in_two_stretches(kind, lengths, num_inputs, size, cut):
+    if kind == "int8" and not kernel().has_int8:
         pytest.skip("this processor has no int8")
     *weights, inputs = drawn(lengths, num_inputs, size)
-    packed = [kernel().pack(*weights, is_int8=precision == "int8")]
+    weights = [as_stored(one) if kind == "codes" and one.ndim == 2 else one for one in weights]
+    packed = [kernel().pack(*weights, is_int8=kind == "int8")]
+    assert kind != "codes" or packed[0].states.codes is not None
     counts = np.array(lengths, np.int32)
     outputs, hidden, cell = kernel().run(packed, inputs, counts)
     for row, length in enumerate(lengths):
@@ -93,6 +106,19 @@ def test_a_row_is_the_same_to_the_last_bit_alone_and_in_two_stretches(precision,
     second, *ends = kernel().run(packed, inputs[cut:], (counts - cut).clip(min=0), *states)
     assert np.array_equal(np.concatenate((first, second)), outputs)
     assert np.array_equal(ends, [hidden, cell])
+
+
+@given(rows=st.integers(1, 9), columns=st.integers(1, 50), seed=st.integers(0, 1_000), power=st.integers(-30, 30))
+def test_the_scales_of_stored_weights_are_found_again(rows, columns, seed, power):
+    matrix = np.random.default_rng(seed).standard_normal((rows, columns)).astype(np.float32) * np.float32(2.0**power)
+    matrix[seed % rows] *= seed % 3  # at times a row of zeros
+    stored = as_stored(matrix)
+    scales = find_scales(stored)
+    assert scales is not None
+    codes = np.rint(stored / scales[:, None])
+    assert np.abs(codes).max() <= 127
+    assert np.array_equal(codes * scales[:, None], stored)
+    assert find_scales(np.concatenate((matrix, [[1.0, 1.001, 0.3]] * rows), axis=1).astype(np.float32)) is None
 
 
 @given(rows=st.integers(0, 20), columns=st.integers(1, 150), num_inputs=st.integers(1, 70))
@@ -290,7 +316,7 @@ def test_a_build_with_wrong_answers_is_not_kept(monkeypatch, tmp_path):
 # ---- the bundled models
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_the_bundled_tagger_loses_less_than_a_tenth_of_a_point(precision):
     if precision == "int8" and not kernel().has_int8:
         pytest.skip("this processor has no int8")
