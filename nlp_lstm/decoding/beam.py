@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from nlp_lstm.decoding.search import DecoderState, Hypothesis, Quota, search
+from nlp_lstm.decoding.search import ArrayStep, DecoderState, Hypothesis, Quota, Select, search
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +56,6 @@ def _select_beams(state: DecoderState, rows: Int[Tensor, " rows"], sentences: In
     return select_rows(state, rows)
 
 
-@torch.no_grad()
 def beam_search(
     step: Step,
     state: DecoderState,
@@ -89,16 +88,7 @@ def beam_search(
     Raises:
         ConfigError: a number is out of its range.
     """
-    device = first_tokens.device
-
-    def array_step(tokens: NDArray[np.int64], state: DecoderState) -> tuple[NDArray[Any], DecoderState]:
-        logits, state = step(torch.from_numpy(tokens).to(device), state)
-        log_probs = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(dim=1)
-        return log_probs.cpu().numpy(), state
-
-    def select(state: DecoderState, rows: NDArray[np.int64], sentences: NDArray[np.int64]) -> DecoderState:
-        return _select_beams(state, *(torch.from_numpy(index).to(device) for index in (rows, sentences)))
-
+    array_step, select = as_arrays(step, first_tokens.device)
     return search(
         array_step,
         select,
@@ -113,3 +103,18 @@ def beam_search(
         excluded_ids=excluded_ids,
         quota=quota,
     )
+
+
+def as_arrays(step: Step, device: torch.device) -> tuple[ArrayStep, Select]:
+    """Return a step as searching and sampling take it, and what chooses among the rows of its state."""
+
+    @torch.no_grad()
+    def array_step(tokens: NDArray[np.int64], state: DecoderState) -> tuple[NDArray[Any], DecoderState]:
+        logits, state = step(torch.from_numpy(tokens).to(device), state)
+        log_probs = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(dim=1)
+        return log_probs.cpu().numpy(), state
+
+    def select(state: DecoderState, rows: NDArray[np.int64], sentences: NDArray[np.int64]) -> DecoderState:
+        return _select_beams(state, *(torch.from_numpy(index).to(device) for index in (rows, sentences)))
+
+    return array_step, select

@@ -1,49 +1,44 @@
-"""Generating one token after another, greedily or by drawing, in memory that does not grow."""
+"""Generating one token after another, greedily or by drawing, in memory that does not grow. Needs no torch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import torch
-from jaxtyping import Float, Int
-from torch import Tensor
+import numpy as np
 
-from nlp_lstm.decoding.beam import Step, select_rows
-from nlp_lstm.decoding.sampling import (
-    SamplingSettings,
-    block_ngrams,
-    draw,
-    exclude_ids,
-    filter_logits,
-    penalise_repetition,
-)
-from nlp_lstm.decoding.search import DecoderState
+from nlp_lstm.decoding.sampling import SamplingSettings, draw, exclude_ids, filter_logits, penalise_repetition
+from nlp_lstm.decoding.search import ArrayStep, DecoderState, Select, block_ngrams
 from nlp_lstm.errors import ConfigError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 HISTORY_TIME = 512  # tokens of each row that repetition control looks back on
 UNIFORMS_AT_ONCE = 64  # numbers that a row's generator gives in one call, because calls cost more than numbers
+_MANTISSA = np.uint64(2**53 - 1)
 
 
 class NextTokens(NamedTuple):
     """What one step gives: the rows of the batch that go on, ascending, and the token of each."""
 
-    rows: Int[Tensor, " going"]
-    tokens: Int[Tensor, " going"]
+    rows: NDArray[np.int64]
+    tokens: NDArray[np.int64]
 
 
 class _History(NamedTuple):
-    """The last tokens of each row, the oldest first, padded at the end."""
+    """The last tokens of each row, `row time`, the oldest first, padded at the end."""
 
-    tokens: Int[Tensor, "row time"]
-    lengths: Int[Tensor, " row"]
+    tokens: NDArray[np.int64]
+    lengths: NDArray[np.int64]
 
 
 def sample(
-    step: Step,
+    step: ArrayStep,
+    select: Select,
     state: DecoderState,
-    first_tokens: Int[Tensor, " batch"],
+    first_tokens: NDArray[np.int64],
     settings: SamplingSettings,
     *,
     eos_id: int,
@@ -60,7 +55,8 @@ def sample(
 
     Args:
         step: one step of the model, for any number of rows.
-        state: the state before the first step, as in `nlp_lstm.decoding.beam`.
+        select: chooses among the rows of the model's state.
+        state: the state before the first step.
         first_tokens: what each row reads first, such as the begin token or the last token of a prompt.
         settings: how tokens are drawn.
         eos_id: the end token, which is not yielded.
@@ -82,24 +78,24 @@ def sample(
             raise ConfigError(f"{name} has {len(values)} entries for {num_rows} rows; give one per row")
     history = None
     if settings.repetition_penalty != 1 or settings.no_repeat_ngram_size > 0:
-        history = _start_history(prompt_history or [()] * num_rows, first_tokens)
-    uniforms = islice(_draw_uniforms(seeds, first_tokens.device), max_steps)
-    return _generate(step, state, first_tokens, settings, eos_id, uniforms, excluded_ids, history)
+        history = _start_history(prompt_history or [()] * num_rows)
+    uniforms = islice(_draw_uniforms(seeds), max_steps)
+    return _generate(step, select, state, first_tokens, settings, eos_id, uniforms, excluded_ids, history)
 
 
-@torch.no_grad()
 def _generate(
-    step: Step,
+    step: ArrayStep,
+    select: Select,
     state: DecoderState,
-    tokens: Int[Tensor, " batch"],
+    tokens: NDArray[np.int64],
     settings: SamplingSettings,
     eos_id: int,
-    uniforms: Iterator[Tensor],
+    uniforms: Iterator[NDArray[np.float64]],
     excluded_ids: Sequence[int],
     history: _History | None,
 ) -> Iterator[NextTokens]:
     """Yield the tokens of one step for each entry of ``uniforms``, which are for the whole batch."""
-    rows = torch.arange(len(tokens), device=tokens.device)
+    rows = np.arange(len(tokens))
     for step_uniforms in uniforms:
         if not len(rows):
             return
@@ -107,39 +103,49 @@ def _generate(
         logits = exclude_ids(logits, excluded_ids)
         if history is not None:
             logits = penalise_repetition(logits, history.tokens, settings.repetition_penalty, history.lengths)
-            logits = block_ngrams(logits, history.tokens, settings.no_repeat_ngram_size, history.lengths)
+            if settings.no_repeat_ngram_size:
+                block_ngrams(logits, history.tokens, settings.no_repeat_ngram_size, history.lengths)
         if settings.do_sample:
             tokens = draw(filter_logits(logits, settings), step_uniforms[rows])
         else:
-            tokens = logits.argmax(dim=1)  # the lowest id among equals
-        going = (tokens != eos_id).nonzero()[:, 0]
+            tokens = logits.argmax(axis=1)  # the lowest id among equals
+        going = np.nonzero(tokens != eos_id)[0]
         if len(going) < len(rows):
-            rows, tokens, state, history = select_rows((rows, tokens, state, history), going)
+            rows, tokens = rows[going], tokens[going]
+            history = None if history is None else _History(*(part[going] for part in history))
+            state = select(state, going, going) if len(going) else state
         if len(rows):
             yield NextTokens(rows=rows, tokens=tokens)
         if history is not None:
             history = _remember(history, tokens)
 
 
-def _draw_uniforms(seeds: Sequence[int], device: torch.device) -> Iterator[Float[Tensor, " batch"]]:
-    """Yield one number in [0, 1) per row and step, in float64, without end."""
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+def _draw_uniforms(seeds: Sequence[int]) -> Iterator[NDArray[np.float64]]:
+    """Yield one number in [0, 1) per row and step, in float64, without end: those of torch's generators."""
+    generators = [np.random.RandomState(seed % 2**32) for seed in seeds]
     while generators:
-        blocks = [torch.rand(UNIFORMS_AT_ONCE, dtype=torch.float64, generator=generator) for generator in generators]
-        yield from torch.stack(blocks, dim=1).to(device)
+        yield from np.stack([_uniforms(generator) for generator in generators], axis=1)
 
 
-def _start_history(prompts: Sequence[Sequence[int]], first_tokens: Int[Tensor, " batch"]) -> _History:
-    tokens = first_tokens.new_zeros(len(prompts), HISTORY_TIME)
+def _uniforms(generator: np.random.RandomState) -> NDArray[np.float64]:
+    """The next numbers of a Mersenne twister, each of 53 of the bits of two words."""
+    words = generator.randint(0, 2**32, size=2 * UNIFORMS_AT_ONCE, dtype=np.uint32).astype(np.uint64)
+    bits = (words[::2] << np.uint64(32)) | words[1::2]
+    return (bits & _MANTISSA).astype(np.float64) * 2.0**-53
+
+
+def _start_history(prompts: Sequence[Sequence[int]]) -> _History:
+    tokens = np.zeros((len(prompts), HISTORY_TIME), dtype=np.int64)
     latest = [list(prompt)[-HISTORY_TIME:] for prompt in prompts]
     for row, prompt in enumerate(latest):
-        tokens[row, : len(prompt)] = torch.tensor(prompt, dtype=tokens.dtype)
-    return _History(tokens, torch.tensor([len(prompt) for prompt in latest], device=tokens.device))
+        tokens[row, : len(prompt)] = prompt
+    return _History(tokens, np.array([len(prompt) for prompt in latest], dtype=np.int64))
 
 
-def _remember(history: _History, new_tokens: Int[Tensor, " row"]) -> _History:
+def _remember(history: _History, new_tokens: NDArray[np.int64]) -> _History:
     """Append one token to each row; a full row forgets its oldest."""
     is_full = (history.lengths == HISTORY_TIME)[:, None]
-    tokens = torch.where(is_full, history.tokens.roll(-1, dims=1), history.tokens)
-    lengths = (history.lengths + 1).clamp(max=HISTORY_TIME)
-    return _History(tokens.scatter(1, lengths[:, None] - 1, new_tokens[:, None]), lengths)
+    tokens = np.where(is_full, np.roll(history.tokens, -1, axis=1), history.tokens)
+    lengths = np.minimum(history.lengths + 1, HISTORY_TIME)
+    np.put_along_axis(tokens, lengths[:, None] - 1, new_tokens[:, None], axis=1)
+    return _History(tokens, lengths)

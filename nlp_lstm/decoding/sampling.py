@@ -2,23 +2,24 @@
 
 The order is fixed: tokens that may not come are excluded, repetition is penalised and blocked, the temperature is
 applied, the filters cut the tail, and one uniform number per row draws from what is left. Excluded means a logit of
-minus infinity. Every function answers for each row alone, whatever else is in the batch.
+minus infinity. Every function answers for each row alone, whatever else is in the batch. Needs no torch.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-import torch
-from jaxtyping import Bool, Float, Int
+import numpy as np
 from pydantic import Field
-from torch import Tensor
 
-from nlp_lstm.decoding import search
+from nlp_lstm.decoding.chain import softmax
 from nlp_lstm.decoding.search import check_excluded
-from nlp_lstm.nn.recurrent import make_mask
 from nlp_lstm.settings import Settings
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 FIRST_LOOK = 1024  # tokens ranked before all are: nearly always enough, and a fifteenth of the sort of 32,000
 
@@ -49,8 +50,8 @@ class SamplingSettings(Settings):
     """No run of this many tokens comes twice; 0 allows all."""
 
 
-def exclude_ids(logits: Float[Tensor, "batch vocab"], ids: Sequence[int]) -> Float[Tensor, "batch vocab"]:
-    """Exclude the same tokens in every row.
+def exclude_ids(logits: NDArray[Any], ids: Sequence[int]) -> NDArray[Any]:
+    """Exclude the same tokens in every row of `batch vocab`.
 
     Raises:
         ConfigError: no token would be left.
@@ -58,20 +59,19 @@ def exclude_ids(logits: Float[Tensor, "batch vocab"], ids: Sequence[int]) -> Flo
     if not ids:
         return logits
     check_excluded(logits.shape[1], ids)
-    return logits.index_fill(1, torch.tensor(list(ids), device=logits.device), -math.inf)
+    left = logits.copy()
+    left[:, list(ids)] = -math.inf
+    return left
 
 
 def penalise_repetition(
-    logits: Float[Tensor, "batch vocab"],
-    history: Int[Tensor, "batch time"],
-    penalty: float,
-    lengths: Int[Tensor, " batch"] | None = None,
-) -> Float[Tensor, "batch vocab"]:
+    logits: NDArray[Any], history: NDArray[np.int64], penalty: float, lengths: NDArray[np.int64] | None = None
+) -> NDArray[Any]:
     """Make the tokens that a row holds already less likely.
 
     Args:
-        logits: the scores of one step.
-        history: the tokens so far.
+        logits: the scores of one step, `batch vocab`.
+        history: the tokens so far, `batch time`.
         penalty: above 1; below 1 it rewards, at 1 it does nothing.
         lengths: real tokens in each row of ``history``; default all.
 
@@ -80,38 +80,21 @@ def penalise_repetition(
     """
     if penalty == 1.0:
         return logits
-    seen = torch.zeros_like(logits, dtype=torch.bool)
-    rows, times = make_mask(_all_if_none(lengths, history), history.shape[1]).nonzero(as_tuple=True)
+    ends = np.full(len(history), history.shape[1]) if lengths is None else lengths
+    rows, times = np.nonzero(np.arange(history.shape[1]) < ends[:, None])
+    seen = np.zeros(logits.shape, bool)
     seen[rows, history[rows, times]] = True
-    return torch.where(seen, torch.where(logits > 0, logits / penalty, logits * penalty), logits)
+    return np.where(seen, np.where(logits > 0, logits / penalty, logits * penalty), logits)
 
 
-def block_ngrams(
-    logits: Float[Tensor, "batch vocab"],
-    history: Int[Tensor, "batch time"],
-    size: int,
-    lengths: Int[Tensor, " batch"] | None = None,
-) -> Float[Tensor, "batch vocab"]:
-    """Exclude each token that would complete a run of ``size`` tokens which the row holds already.
-
-    As `nlp_lstm.decoding.search.block_ngrams` does, which a size of 0 lets block nothing.
-    """
-    if size == 0 or history.shape[1] < size:
-        return logits
-    blocked = logits.detach().cpu().clone()
-    search.block_ngrams(
-        blocked.numpy(), history.cpu().numpy(), size, None if lengths is None else lengths.cpu().numpy()
-    )
-    return blocked.to(logits.device)
-
-
-def filter_logits(logits: Float[Tensor, "batch vocab"], settings: SamplingSettings) -> Float[Tensor, "batch vocab"]:
+def filter_logits(logits: NDArray[Any], settings: SamplingSettings) -> NDArray[np.float64]:
     """Apply the temperature, then top-k, top-p and typical-p, each to what the one before has left.
 
     Every row keeps at least one token. Among equally good tokens the lowest ids are kept.
 
     Args:
-        logits: the scores of one step, each row with a token that is not excluded; excluded ones stay so.
+        logits: the scores of one step, `batch vocab`, each row with a token that is not excluded; excluded ones stay
+            so.
         settings: the temperature and the filters; repetition is not treated here.
 
     Returns:
@@ -121,63 +104,62 @@ def filter_logits(logits: Float[Tensor, "batch vocab"], settings: SamplingSettin
     Curious Case of Neural Text Degeneration", ICLR 2020, section 3.1; typical-p: Meister et al., "Locally Typical
     Sampling", TACL 11 (2023), section 4.
     """
-    logits = logits.double()
-    logits = (logits - logits.amax(dim=1, keepdim=True)) / settings.temperature  # the shift keeps small ones finite
+    logits = logits.astype(np.float64)
+    logits -= logits.max(axis=1, keepdims=True)  # so that small temperatures keep the largest finite
+    with np.errstate(over="ignore"):
+        logits /= settings.temperature
     if 0 < settings.top_k < logits.shape[1]:
-        threshold = logits.topk(settings.top_k).values[:, -1:]
-        logits = logits.masked_fill(~_best(logits, threshold, settings.top_k), -math.inf)
+        threshold = -np.partition(-logits, settings.top_k - 1, axis=1)[:, settings.top_k - 1, None]
+        logits = np.where(_best(logits, threshold, settings.top_k), logits, -math.inf)
     if settings.top_p < 1:
         logits = _keep_mass(logits, logits, settings.top_p)
     if settings.typical_p < 1:
-        log_probs = logits.log_softmax(dim=1)
-        entropy = torch.special.entr(log_probs.exp()).sum(dim=1, keepdim=True)
-        logits = _keep_mass(logits, -(-log_probs - entropy).abs(), settings.typical_p)
+        probs = softmax(logits)
+        with np.errstate(divide="ignore"):
+            log_probs = np.log(probs)
+        entropy = -np.where(probs > 0, probs * np.where(probs > 0, log_probs, 0), 0).sum(axis=1, keepdims=True)
+        logits = _keep_mass(logits, -np.abs(-log_probs - entropy), settings.typical_p)
     return logits
 
 
-def draw(logits: Float[Tensor, "batch vocab"], uniforms: Float[Tensor, " batch"]) -> Int[Tensor, " batch"]:
+def draw(logits: NDArray[Any], uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
     """Draw one token per row by the inverse of its cumulative probabilities, in float64.
 
     Args:
-        logits: the scores of one step, each row with at least one token that is not excluded.
+        logits: the scores of one step, `batch vocab`, each row with at least one token that is not excluded.
         uniforms: one number in [0, 1) per row, in float64 where every token of a large vocabulary shall be reachable.
 
     Returns:
         The ids, never of an excluded token.
     """
-    cumulative = logits.double().softmax(dim=1).cumsum(dim=1)
-    totals = cumulative[:, -1:].contiguous()
-    drawn = torch.searchsorted(cumulative, uniforms.double()[:, None] * totals, right=True)
-    last = torch.searchsorted(cumulative, totals)  # the last token that added anything, should rounding reach the total
-    return torch.minimum(drawn, last)[:, 0]
+    cumulative = softmax(logits.astype(np.float64)).cumsum(axis=1)
+    drawn = []
+    for row, reached in zip(cumulative, uniforms * cumulative[:, -1], strict=True):
+        last = np.searchsorted(row, row[-1])  # the last token that added anything, should rounding reach the total
+        drawn.append(min(np.searchsorted(row, reached, side="right"), last))
+    return np.array(drawn, dtype=np.int64)
 
 
-def _keep_mass(
-    logits: Float[Tensor, "batch vocab"], preference: Float[Tensor, "batch vocab"], mass: float
-) -> Float[Tensor, "batch vocab"]:
+def _keep_mass(logits: NDArray[Any], preference: NDArray[Any], mass: float) -> NDArray[Any]:
     """Exclude all but the most preferred tokens of each row, as few as reach the share ``mass`` of its probability."""
     vocab_size = logits.shape[1]
-    probs = logits.softmax(dim=1)
-    ranked, index = preference.topk(min(FIRST_LOOK, vocab_size))
-    cumulative = probs.gather(1, index).cumsum(dim=1)
-    if not (cumulative[:, -1] >= mass).all():
-        ranked, index = preference.topk(vocab_size)
-        cumulative = probs.gather(1, index).cumsum(dim=1)
-    count = 1 + (cumulative[:, :-1] < mass).sum(dim=1, keepdim=True)
-    return logits.masked_fill(~_best(preference, ranked.gather(1, count - 1), count), -math.inf)
+    probs = softmax(logits)
+    for count in (min(FIRST_LOOK, vocab_size), vocab_size):
+        places = np.argpartition(-preference, count - 1, axis=1)[:, :count]
+        order = np.argsort(-np.take_along_axis(preference, places, axis=1), axis=1, kind="stable")
+        places = np.take_along_axis(places, order, axis=1)
+        cumulative = np.take_along_axis(probs, places, axis=1).cumsum(axis=1)
+        if (cumulative[:, -1] >= mass).all():
+            break
+    needed = 1 + (cumulative[:, :-1] < mass).sum(axis=1, keepdims=True)
+    threshold = np.take_along_axis(preference, np.take_along_axis(places, needed - 1, axis=1), axis=1)
+    return np.where(_best(preference, threshold, needed), logits, -math.inf)
 
 
-def _best(
-    preference: Float[Tensor, "batch vocab"], threshold: Float[Tensor, "batch 1"], count: Int[Tensor, "batch 1"] | int
-) -> Bool[Tensor, "batch vocab"]:
+def _best(preference: NDArray[Any], threshold: NDArray[Any], count: NDArray[np.int64] | int) -> NDArray[np.bool_]:
     """Return True at each row's ``count`` most preferred tokens, the least preferred of which has ``threshold``."""
     above = preference > threshold
     equal = preference == threshold
-    room = count - above.sum(dim=1, keepdim=True)
-    return above | (equal & (equal.cumsum(dim=1) <= room))
-
-
-def _all_if_none(lengths: Int[Tensor, " batch"] | None, history: Int[Tensor, "batch time"]) -> Int[Tensor, " batch"]:
-    if lengths is not None:
-        return lengths
-    return torch.full((history.shape[0],), history.shape[1], device=history.device)
+    room = count - above.sum(axis=1, keepdims=True)
+    found: NDArray[np.bool_] = above | (equal & (equal.cumsum(axis=1) <= room))
+    return found

@@ -1,27 +1,29 @@
 """One-to-many: from a beginning, or from nothing, to a text, by a language model.
 
 The old man            The old man and his wife were in the house .
+
+Needs no torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-import torch
+import numpy as np
 from pydantic import Field
-from torch import Tensor
 
-from nlp_lstm.decoding.beam import Step, beam_search, select_rows
 from nlp_lstm.decoding.generation import sample
 from nlp_lstm.decoding.sampling import SamplingSettings
-from nlp_lstm.decoding.search import DecoderState
+from nlp_lstm.decoding.search import ArrayStep, DecoderState, Select, search
 from nlp_lstm.errors import ConfigError
-from nlp_lstm.nn.language_model import LanguageModel
 from nlp_lstm.settings import parse_settings
 from nlp_lstm.text.document import Document, split_lines
 from nlp_lstm.text.units import BOS_ID, EOS_ID, PAD_ID, UNK_ID, TextWriter, Units
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 NEVER_WRITTEN = (PAD_ID, UNK_ID, BOS_ID)
 READ_AT_ONCE = 1_000  # tokens of a beginning
@@ -49,14 +51,16 @@ class Start(NamedTuple):
 
     Args:
         step: one step of what writes.
+        select: chooses among the rows of its states.
         states: after each beginning but its last token.
-        last_tokens: int64, `beginning`: these last tokens.
+        last_tokens: `beginning`: these last tokens.
         excluded_ids: tokens that are never written.
     """
 
-    step: Step
+    step: ArrayStep
+    select: Select
     states: DecoderState
-    last_tokens: Tensor
+    last_tokens: NDArray[np.int64]
     excluded_ids: tuple[int, ...] = NEVER_WRITTEN
 
 
@@ -136,8 +140,9 @@ def generate(
     """
     num_texts = options.num_return_sequences
     if options.num_beams > 1:
-        found = beam_search(
+        found = search(
             start.step,
+            start.select,
             start.states,
             start.last_tokens,
             num_beams=options.num_beams,
@@ -149,11 +154,12 @@ def generate(
         )
         ids = [[list(hypothesis.ids) for hypothesis in row] for row in found]
     else:
-        repeated = torch.arange(len(prompts)).repeat_interleave(num_texts)
+        repeated = np.repeat(np.arange(len(prompts)), num_texts)
         written: list[list[int]] = [[] for _ in repeated]
         for step in sample(
             start.step,
-            select_rows(start.states, repeated),
+            start.select,
+            start.select(start.states, repeated, repeated),
             start.last_tokens[repeated],
             options,
             eos_id=EOS_ID,
@@ -192,6 +198,7 @@ def _stream(start: Start, units: Units, prompt: Sequence[int], options: Generati
     writer = TextWriter(units, _last_line(prompt))
     for step in sample(
         start.step,
+        start.select,
         start.states,
         start.last_tokens,
         options,
@@ -219,36 +226,3 @@ def _last_line(prompt: Sequence[int]) -> Sequence[int]:
 def _without_ends(prompt: Sequence[int]) -> list[int]:
     """What may not be repeated: ends of lines may, or a text on a beginning of two lines would have no end."""
     return [id for id in prompt if id != EOS_ID]
-
-
-@torch.inference_mode()
-def start_writing(model: LanguageModel, prompts: Sequence[Sequence[int]]) -> Start:
-    """Read each beginning but its last token, one by one.
-
-    A long one is read in stretches, so that memory does not grow with it.
-
-    Args:
-        model: the network in evaluation mode.
-        prompts: the ids of each beginning; none begins a line.
-    """
-    rows = []
-    for prompt in prompts:
-        ids = torch.tensor([[EOS_ID, *prompt]])[:, :-1]
-        states = model.initial_states()
-        for start in range(0, ids.shape[1], READ_AT_ONCE):
-            states = model.read(ids[:, start : start + READ_AT_ONCE], states).states
-        rows.append(states)
-    joined = tuple(
-        type(layer[0])(*(torch.cat(parts) for parts in zip(*layer, strict=True))) for layer in zip(*rows, strict=True)
-    )
-    last_tokens = torch.tensor([prompt[-1] if len(prompt) else EOS_ID for prompt in prompts])
-    return Start(_step(model), joined, last_tokens)
-
-
-def _step(model: LanguageModel) -> Step:
-    @torch.no_grad()
-    def step(tokens: Tensor, states: Any) -> tuple[Tensor, Any]:
-        read = model.read(tokens[:, None], states)
-        return model.words.log_probabilities(read.outputs[:, 0]), read.states
-
-    return step

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -13,11 +13,13 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from nlp_lstm.data.stream import TokenStream
+from nlp_lstm.decoding.beam import as_arrays
 from nlp_lstm.nn.language_model import LanguageModel, pack_states
 from nlp_lstm.nn.settings import CellName
 from nlp_lstm.settings import Settings
+from nlp_lstm.tasks.generation import READ_AT_ONCE, Start
 from nlp_lstm.text.document import Document
-from nlp_lstm.text.units import UnitName
+from nlp_lstm.text.units import EOS_ID, UnitName
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -168,6 +170,35 @@ def score_stream(model: LanguageModel, stream: TokenStream) -> NDArray[np.float3
             carried = pack_states(outputs.states)
             scores.append(outputs.log_probability[0].float().numpy())
     return np.concatenate(scores)
+
+
+@torch.inference_mode()
+def start_writing(model: LanguageModel, prompts: Sequence[Sequence[int]]) -> Start:
+    """Read each beginning but its last token, one by one.
+
+    A long one is read in stretches, so that memory does not grow with it.
+
+    Args:
+        model: the network in evaluation mode.
+        prompts: the ids of each beginning; none begins a line.
+    """
+    rows = []
+    for prompt in prompts:
+        ids = torch.tensor([[EOS_ID, *prompt]])[:, :-1]
+        states = model.initial_states()
+        for start in range(0, ids.shape[1], READ_AT_ONCE):
+            states = model.read(ids[:, start : start + READ_AT_ONCE], states).states
+        rows.append(states)
+    joined = tuple(
+        type(layer[0])(*(torch.cat(parts) for parts in zip(*layer, strict=True))) for layer in zip(*rows, strict=True)
+    )
+
+    def step(tokens: Tensor, states: Any) -> tuple[Tensor, Any]:
+        read = model.read(tokens[:, None], states)
+        return model.words.log_probabilities(read.outputs[:, 0]), read.states
+
+    last_tokens = np.array([prompt[-1] if len(prompt) else EOS_ID for prompt in prompts])
+    return Start(*as_arrays(step, torch.device("cpu")), joined, last_tokens)
 
 
 def network_of(model: nn.Module) -> LanguageModel:

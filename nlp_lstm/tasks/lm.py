@@ -39,7 +39,6 @@ from nlp_lstm.tasks.generation import (
     fit,
     generate,
     generation_options,
-    start_writing,
     stream_text,
 )
 from nlp_lstm.tasks.language import (
@@ -51,6 +50,7 @@ from nlp_lstm.tasks.language import (
     average_lines,
     network_of,
     score_stream,
+    start_writing,
 )
 from nlp_lstm.tasks.ngrams import NgramModel
 from nlp_lstm.tasks.predictor import tasks

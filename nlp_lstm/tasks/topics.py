@@ -35,9 +35,8 @@ from nlp_lstm.tasks.generation import (
     Start,
     generate,
     generation_options,
-    start_writing,
 )
-from nlp_lstm.tasks.language import LanguageSettings, LinePrediction, network_of
+from nlp_lstm.tasks.language import LanguageSettings, LinePrediction, network_of, start_writing
 from nlp_lstm.tasks.lm import LanguageTask
 from nlp_lstm.tasks.predictor import tasks
 from nlp_lstm.text.document import Document, split_lines
@@ -205,8 +204,9 @@ class TopicTask(LanguageTask):
         if not isinstance(options, TopicOptions) or not options.guidance:
             return told
         plain = start_writing(network, [self._marked(prompt, None) for prompt in prompts])
-        step = guide(told.step, options.guidance, {self._mark_ids[topic]: self._mark_ids[None]})
-        return told._replace(step=step, states=(told.states, plain.states))
+        marks = {self._mark_ids[topic]: self._mark_ids[None]}
+        step, select = guide(told.step, told.select, options.guidance, marks)
+        return told._replace(step=step, select=select, states=(told.states, plain.states))
 
     def _marked(self, prompt: Sequence[int], topic: str | None) -> list[int]:
         """The ids of a beginning with a mark at the beginning of each line."""

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -11,18 +15,36 @@ from hypothesis import strategies as st
 from scipy.stats import chi2
 from torch import Tensor
 
-from nlp_lstm.decoding import sampling
-from nlp_lstm.decoding.sampling import (
-    SamplingSettings,
-    block_ngrams,
-    draw,
-    exclude_ids,
-    filter_logits,
-    penalise_repetition,
-)
+from nlp_lstm.decoding import generation, sampling, search
+from nlp_lstm.decoding.sampling import SamplingSettings
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.settings import parse_settings
 
+
+def as_array(value: Any) -> Any:
+    return value.numpy() if isinstance(value, Tensor) else value
+
+
+def of_tensors(function: Callable[..., Any]) -> Callable[..., Tensor]:
+    """The same function from tensors to a tensor; an argument that it gives back is itself."""
+
+    def called(first: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        given = first.numpy()
+        found = function(given, *map(as_array, args), **{key: as_array(value) for key, value in kwargs.items()})
+        return first if found is given else torch.from_numpy(found)
+
+    return called
+
+
+def block_ngrams(logits: Tensor, history: Tensor, size: int, lengths: Tensor | None = None) -> Tensor:
+    blocked = logits.clone()
+    search.block_ngrams(blocked.numpy(), history.numpy(), size, None if lengths is None else lengths.numpy())
+    return blocked
+
+
+draw, exclude_ids, filter_logits, penalise_repetition = map(
+    of_tensors, (sampling.draw, sampling.exclude_ids, sampling.filter_logits, sampling.penalise_repetition)
+)
 ALMOST_ONE = 1 - 2**-53  # the largest float64 below 1
 
 
@@ -109,7 +131,7 @@ def test_no_temperature_overflows(temperature: float) -> None:
 
 
 def test_without_filters_the_probabilities_stay_and_half_precision_is_taken() -> None:
-    logits = torch.randn(2, 50).bfloat16()
+    logits = torch.randn(2, 50).half()
     assert torch.allclose(filter_logits(logits, SamplingSettings()).softmax(1), logits.double().softmax(1))
 
 
@@ -250,6 +272,14 @@ def test_a_row_whose_last_token_would_be_blocked_is_left_as_it_is() -> None:
     assert found.tolist() == [[0.5, -math.inf], [-math.inf, pytest.approx(0.1)]]
 
 
-def test_size_zero_blocks_nothing() -> None:
+def test_a_history_shorter_than_a_run_blocks_nothing() -> None:
     logits: Tensor = torch.randn(1, 3)
-    assert block_ngrams(logits, torch.tensor([[0, 0, 0]]), 0) is logits
+    assert torch.equal(block_ngrams(logits, torch.tensor([[0, 0, 0]]), 4), logits)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 12_345, 2**32 - 1])
+def test_the_numbers_that_are_drawn_by_are_those_of_torch(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    expected = torch.rand(200, dtype=torch.float64, generator=generator)
+    found = np.concatenate(list(islice(generation._draw_uniforms([seed]), 200)))
+    assert np.array_equal(found, expected)

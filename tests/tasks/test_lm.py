@@ -29,7 +29,8 @@ from nlp_lstm.pipeline import Pipeline
 from nlp_lstm.recipes import load_recipe
 from nlp_lstm.tasks import LanguageTask, adaptation, generation, language, lm, predict_examples
 from nlp_lstm.tasks.adaptation import ADAPTATIONS, BOTH, CACHE, DYNAMIC, Adaptation, score_adaptively, tune_adaptation
-from nlp_lstm.tasks.generation import NEVER_WRITTEN, GenerationOptions, generate, start_writing
+from nlp_lstm.tasks.generation import NEVER_WRITTEN, GenerationOptions, generate
+from nlp_lstm.tasks.language import start_writing
 from nlp_lstm.tasks.ngrams import NgramModel
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.tokenize import Tokenizer
@@ -651,7 +652,7 @@ def test_a_long_beginning_is_read_in_stretches(unit, monkeypatch):
     beginning = "The ferry left and nobody spoke . " * 9
     pipeline = tiny_language_model(unit)
     whole = pipeline.predict(beginning, max_new_tokens=10)
-    monkeypatch.setattr(generation, "READ_AT_ONCE", 7)
+    monkeypatch.setattr("nlp_lstm.tasks.language.READ_AT_ONCE", 7)
     read, times = pipeline._model.read, []
     monkeypatch.setattr(pipeline._model, "read", lambda ids, states: times.append(ids.shape[1]) or read(ids, states))
     assert pipeline.predict(beginning, max_new_tokens=10) == whole
