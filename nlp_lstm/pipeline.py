@@ -23,7 +23,7 @@ from nlp_lstm.artifacts import (
     read_config,
 )
 from nlp_lstm.errors import ConfigError, DataError, nearest_hint, shorten
-from nlp_lstm.inference.engines import CompiledEngine, Engine, EngineName, OnnxEngine, choose_engine
+from nlp_lstm.inference.engines import CompiledEngine, Engine, EngineName, GraphEngine, OnnxEngine, choose_engine
 from nlp_lstm.paths import model_roots
 from nlp_lstm.stored import count_weights, read_header
 from nlp_lstm.tasks.predictor import Predictor, tasks
@@ -278,9 +278,14 @@ class Pipeline:
             DataError: a piece is no text; names its index.
         """
         if isinstance(given, str) and self.predictor.name in _WRITERS:
-            task = self._language_task()
+            self._check_alone()
             self._check_options(options)
-            return task.stream(self._model, check_text(given, "prompt"), self._own_tokenizer(), **options)
+            prompt = self._own_tokenizer().tokenize(check_text(given, "prompt"))
+            from nlp_lstm.tasks.language_answers import LanguagePredictor
+
+            if isinstance(self._engine, GraphEngine) and isinstance(self.predictor, LanguagePredictor):
+                return self.predictor.stream_on(self.predictor.reader(self._engine.run), prompt, options)
+            return self._language_task().stream(self._model, prompt, **options)
         from nlp_lstm.inference.streams import STREAM_OPTIONS, stream_labels, stream_tags
 
         name = self.predictor.name
@@ -310,11 +315,14 @@ class Pipeline:
         if self.predictor.name in _WRITERS:
             from nlp_lstm.tasks import LanguageTask
 
-            if self._others:
-                raise ConfigError("several language models are evaluated together, but score and write alone; open one")
-            if isinstance(self.predictor, LanguageTask):
-                return self.predictor
+            self._check_alone()
+            if isinstance(self.task, LanguageTask):
+                return self.task
         raise ConfigError(f"the task {self.predictor.name} neither scores nor writes text; open a language model")
+
+    def _check_alone(self) -> None:
+        if self._others:
+            raise ConfigError("several language models are evaluated together, but score and write alone; open one")
 
     def evaluate(
         self,

@@ -24,6 +24,7 @@ from nlp_lstm.nn.attention import (
     MultiHeadAttention,
 )
 from nlp_lstm.nn.cells import Cell
+from nlp_lstm.nn.recurrent import Recurrent
 from nlp_lstm.nn.translator import Decoder, Translator
 
 PREFIX = "attention."
@@ -94,7 +95,8 @@ def start(graph: Graph, network: Decoder, vectors: str) -> None:
         shape = graph.apply("Concat", num_rows, graph.constant([size]), axis=0)
         return graph.apply("Expand", graph.constant([[0]], np.float32), shape)
 
-    names = [name for layer in range(len(network.decoder.layers)) for name in _state_names(network, layer)]
+    cells = [next(iter(cast("Iterable[Cell]", layer))) for layer in network.decoder.layers]
+    names = [name for layer, cell in enumerate(cells) for name in state_names(cell, layer)]
     parts = [zeros(network.hidden_size) for _ in names] if network.bridge is None else []
     if network.bridge is not None:
         made = graph.apply("Tanh", graph.linear(vectors, "bridge.weight", "bridge.bias"))
@@ -118,17 +120,7 @@ def step(graph: Graph, network: Decoder) -> None:
     if network.feeds_input:
         fed = graph.input("state.fed", np.float32, ("row", network.words.size))
         inputs = graph.apply("Concat", inputs, fed, axis=1)
-    for number, layer in enumerate(network.decoder.layers):
-        names = _state_names(network, number)
-        size = ("row", network.hidden_size)
-        states = [graph.unsqueeze(graph.input(name, np.float32, size), 0) for name in names]
-        cells = cast("Iterable[Cell]", layer)
-        _, finals = apply_cells(graph, cells, f"decoder.layers.{number}", graph.unsqueeze(inputs, 0), "", states)
-        stepped = [graph.apply("Squeeze", final, graph.constant([0])) for final in finals]
-        for name, state in zip(names, stepped, strict=True):
-            graph.output(f"next.{name}", state, np.float32, size)
-        inputs = stepped[0]
-    queries = inputs if len(network.decoder.layers) else ""
+    queries = add_step(graph, network.decoder, "decoder.", inputs) if len(network.decoder.layers) else ""
     looked = ATTENTIONS[type(network.attention)].look(graph, network.attention, queries, network.lexical is not None)
     contexts, words = _split(graph, network, looked)
     parts = [part for part in (contexts, queries) if part]
@@ -153,10 +145,31 @@ def _embed(graph: Graph, table: str, ids: str, size: int) -> str:
     return graph.apply("Mul", graph.rows(table, ids), graph.constant(size**0.5, np.float32))
 
 
-def _state_names(network: Decoder, layer: int) -> list[str]:
-    """The names of one layer's states."""
-    (cell,) = cast("Iterable[Cell]", network.decoder.layers[layer])
-    num_parts = len(cell.initial_state(network.words.bias.new_zeros(1, 1, cell.input_size)))
+def add_step(graph: Graph, network: Recurrent, prefix: str, inputs: str) -> str:
+    """Add one step of recurrent layers, their states in and out, and return what the last one gives, `row hidden`.
+
+    Args:
+        graph: what is added to.
+        network: the layers, in one direction.
+        prefix: of their weights.
+        inputs: `row features`.
+    """
+    for number, layer in enumerate(network.layers):
+        (cell,) = cast("Iterable[Cell]", layer)
+        names, shape = state_names(cell, number), ("row", cell.hidden_size)
+        states = [graph.unsqueeze(graph.input(name, np.float32, shape), 0) for name in names]
+        by_step = graph.unsqueeze(inputs, 0)
+        _, finals = apply_cells(graph, [cell], f"{prefix}layers.{number}", by_step, "", states)
+        stepped = [graph.apply("Squeeze", final, graph.constant([0])) for final in finals]
+        for name, state in zip(names, stepped, strict=True):
+            graph.output(f"next.{name}", state, np.float32, shape)
+        inputs = stepped[0]
+    return inputs
+
+
+def state_names(cell: Cell, layer: int) -> list[str]:
+    """Return the names of one layer's states."""
+    num_parts = len(cell.initial_state(next(cell.parameters()).new_zeros(1, 1, cell.input_size)))
     return [f"state.{layer}.{name}" for name in STATE_NAMES[:num_parts]]
 
 

@@ -76,9 +76,13 @@ def recurrent_layer(
     """
     cells = list(layer)
     outputs, finals = apply_cells(graph, cells, prefix, inputs, lengths, states)
-    by_step = graph.apply("Transpose", outputs, perm=[0, 2, 1, 3])  # time batch direction hidden
-    joined = graph.apply("Reshape", by_step, graph.constant([0, 0, len(cells) * cells[0].hidden_size]))
-    return Unrolled(joined, finals)
+    return Unrolled(join_directions(graph, outputs, len(cells) * cells[0].hidden_size), finals)
+
+
+def join_directions(graph: Graph, outputs: str, size: int) -> str:
+    """Return `time direction batch hidden` as `time batch features`, of which there are ``size``."""
+    by_step = graph.apply("Transpose", outputs, perm=[0, 2, 1, 3])
+    return graph.apply("Reshape", by_step, graph.constant([0, 0, size]))
 
 
 def apply_cells(

@@ -41,7 +41,7 @@ _OPTIONS = {
     "lm": "nlp_lstm.tasks.generation:GenerationOptions",
     "pos": "nlp_lstm.serving.shapes:TaggingOptions",
     "sentiment": "nlp_lstm.serving.shapes:ClassificationOptions",
-    "topics": "nlp_lstm.tasks.topics:TopicOptions",
+    "topics": "nlp_lstm.tasks.topic_answers:TopicOptions",
     "translate": "nlp_lstm.tasks.translation:TranslationOptions",
     "video": "nlp_lstm.tasks.captioning:CaptionOptions",
 }

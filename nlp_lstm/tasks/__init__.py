@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from nlp_lstm.tasks.caption import CaptionTask
     from nlp_lstm.tasks.captioning import CaptionSettings, VideoSettings
     from nlp_lstm.tasks.classification import ClassificationSettings
-    from nlp_lstm.tasks.language import LanguageSettings
+    from nlp_lstm.tasks.language_answers import LanguageSettings
     from nlp_lstm.tasks.lm import LanguageTask
     from nlp_lstm.tasks.pos import TaggingTask
     from nlp_lstm.tasks.sentiment import ClassificationTask
@@ -29,7 +29,7 @@ _HOMES = {
     "CaptionTask": "caption",
     "ClassificationSettings": "classification",
     "ClassificationTask": "sentiment",
-    "LanguageSettings": "language",
+    "LanguageSettings": "language_answers",
     "LanguageTask": "lm",
     "SeriesSettings": "series_answers",
     "SeriesTask": "series",

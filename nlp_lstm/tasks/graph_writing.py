@@ -1,7 +1,8 @@
 """Writing with a network that comes as two graphs: one reads, the other makes a step. Needs no torch.
 
-    reading    what is read                          state.X (a row each), memory.X (a sentence each)
-    a step     tokens, state.X, memory.X             log_probabilities, next.state.X, and weights, where it looks
+    reading      what is read                     state.X (a row each), memory.X (a sentence each)
+    reading on   ids, and state.X if there is     next.state.X
+    a step       tokens, state.X, memory.X        log_probabilities, next.state.X, and weights, where it looks
 
 What X is, only the graphs know. A row is a beam; the rows of a sentence stand together and share its memory.
 """
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nlp_lstm.artifacts import STEP_GRAPH_NAME
-from nlp_lstm.decoding.search import Hypothesis, search
+from nlp_lstm.decoding.search import ArrayStep, Hypothesis, search
 from nlp_lstm.errors import CheckpointError
 from nlp_lstm.tasks.predictor import Arrays, Run, checked_output
 from nlp_lstm.text.units import BOS_ID, EOS_ID
@@ -68,11 +69,49 @@ def write(run: Run, state: GraphState, num_sentences: int, num_words: int, **opt
         CheckpointError: the network's answers do not fit.
     """
 
+    return search(step_of(run, num_words), select, state, np.full(num_sentences, BOS_ID), **options)
+
+
+def read_on(run: Run, texts: Sequence[Sequence[int]], *, at_once: int) -> GraphState:
+    """Return the state after each of some texts.
+
+    Args:
+        run: the network.
+        texts: their ids; one without any leaves the state at its beginning.
+        at_once: ids that are read in one go, so that memory does not grow with a text.
+
+    Raises:
+        CheckpointError: the network's answers do not fit.
+    """
+    read = [_read_on(run, text, at_once) for text in texts]
+    return GraphState({name: np.concatenate([states[name] for states in read]) for name in read[0]}, {})
+
+
+def _read_on(run: Run, ids: Sequence[int], at_once: int) -> dict[str, NDArray[Any]]:
+    states: dict[str, NDArray[Any]] = {}
+    for start in range(0, max(1, len(ids)), at_once):
+        part = np.array(ids[start : start + at_once] or [EOS_ID])[None]
+        outputs = run({"ids": part, **states})
+        states = {name.removeprefix(NEXT): array for name, array in outputs.items() if name.startswith(NEXT)}
+        for name, array in states.items():
+            if array.ndim != 2 or len(array) != 1:
+                raise CheckpointError(f"the network gives {list(array.shape)} as {name} of one text")
+    return states if len(ids) else {name: np.zeros_like(array) for name, array in states.items()}
+
+
+def step_of(run: Run, num_words: int) -> ArrayStep:
+    """Return a step of the network.
+
+    Args:
+        run: the network.
+        num_words: how many words, or pieces of words, it can write.
+    """
+
     def step(tokens: NDArray[np.int64], state: GraphState) -> tuple[NDArray[Any], GraphState]:
         outputs, state = _step(run, tokens, state)
         return checked_output(outputs, "log_probabilities", len(tokens), num_words), state
 
-    return search(step, _select, state, np.full(num_sentences, BOS_ID), **options)
+    return step
 
 
 def where_it_looked(
@@ -90,7 +129,7 @@ def where_it_looked(
     Raises:
         CheckpointError: the network's answers do not fit.
     """
-    state = _select(state, np.full(len(targets), sentence), np.array([sentence]))
+    state = select(state, np.full(len(targets), sentence), np.array([sentence]))
     width = 1 + max(map(len, targets))
     read = np.array([[BOS_ID, *ids, *[EOS_ID] * (width - 1 - len(ids))] for ids in targets])
     looked = []
@@ -107,7 +146,8 @@ def _step(run: Run, tokens: NDArray[np.int64], state: GraphState) -> tuple[Array
     return outputs, GraphState(rows, state.sentences)
 
 
-def _select(state: GraphState, rows: NDArray[np.int64], sentences: NDArray[np.int64]) -> GraphState:
+def select(state: GraphState, rows: NDArray[np.int64], sentences: NDArray[np.int64]) -> GraphState:
+    """Return the state of some rows, and of the sentences that they belong to."""
     kept = state.sentences
     if any(len(array) != len(sentences) for array in kept.values()):
         kept = {name: array[sentences] for name, array in kept.items()}

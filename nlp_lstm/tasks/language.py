@@ -1,83 +1,27 @@
-"""What language modelling hands on: its settings, parts of a text as tensors, and what was said of a line."""
+"""What language modelling hands on: parts of a text as tensors, what was said of a line, and where writing begins."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from nlp_lstm.data.stream import TokenStream
 from nlp_lstm.decoding.beam import as_arrays
 from nlp_lstm.nn.language_model import LanguageModel, pack_states
-from nlp_lstm.nn.settings import CellName
-from nlp_lstm.settings import Settings
 from nlp_lstm.tasks.generation import READ_AT_ONCE, Start
 from nlp_lstm.text.document import Document
-from nlp_lstm.text.units import EOS_ID, UnitName
+from nlp_lstm.text.units import EOS_ID
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SCORED_AT_ONCE = 256  # tokens of a text that are scored in one go
-
-
-class LanguageSettings(Settings):
-    """The language model."""
-
-    unit: UnitName = "word"
-    """What a token is: word, subword or character."""
-    vocabulary: int = Field(50_000, ge=1, le=10_000_000)
-    """At most this many words or characters, the most frequent; of subwords just as many."""
-    min_count: int = Field(1, ge=1)
-    """Rarer words or characters are unknown."""
-    direction: Literal["forward", "backward"] = "forward"
-    """Whether each token is predicted from those before it, or from those after it."""
-    cell: CellName = "lstm"
-    """The recurrent cell's name: rnn, rnn-relu; lstm-1997 (no forget gate), lstm, peephole, blocks (of four cells that
-    share their gates), cifg (one gate for in and forget), layernorm, mogrifier; gru; sru, minlstm, mingru (no recurrent
-    product, many times faster)."""
-    hidden: int = Field(512, ge=1)
-    """Features of the hidden state."""
-    layers: int = Field(2, ge=1, le=64)
-    """How many recurrent layers."""
-    embed: int = Field(256, ge=1)
-    """Features of a word, whose table is also that of the softmax."""
-    vectors: tuple[str, ...] = ()
-    """Pretrained word vectors, by name or file, that the table of words begins as."""
-    cutoffs: tuple[int, ...] | None = None
-    """Of the adaptive softmax: words beyond each get shorter vectors. [] for a plain softmax; null takes 4,000 and
-    16,000 where the vocabulary is larger."""
-    embedding_dropout: float = Field(0.1, ge=0, lt=1)
-    """Share of the vocabulary that is dropped in a batch."""
-    input_dropout: float = Field(0.3, ge=0, lt=1)
-    """Locked dropout on the word vectors."""
-    dropout: float = Field(0.3, ge=0, lt=1)
-    """Locked dropout between the layers and on the outputs."""
-    recurrent_dropout: float = Field(0.0, ge=0, lt=1)
-    """Share of the recurrent weights that is dropped in a batch (DropConnect)."""
-    activation_penalty: float = Field(0.0, ge=0)
-    """Weight of the outputs' mean square in the loss (AR of Merity et al. 2017)."""
-    change_penalty: float = Field(0.0, ge=0)
-    """Weight of the mean square of the outputs' change from step to step (TAR)."""
-    window: int = Field(70, ge=2, le=10_000)
-    """Steps that a gradient goes back."""
-    window_varies: bool = True
-    """Whether windows are of different lengths, the longest 20 steps longer, so that no place in the text is always at
-    an edge."""
-    adapt: bool = True
-    """Whether evaluation also measures the model when it adapts to the text that it reads."""
-
-    @model_validator(mode="after")
-    def _check_vectors(self) -> LanguageSettings:
-        if self.vectors and self.unit != "word":
-            raise ValueError(f"vectors are those of words, and unit is {self.unit}; leave out one of them")
-        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,15 +51,14 @@ class StreamBatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptBatch:
-    """The beginnings of texts to be written, each with its ids."""
+    """The beginnings of texts to be written."""
 
-    prompts: tuple[Sequence[int], ...]
     documents: tuple[Document, ...]
 
     @property
     def num_tokens(self) -> int:
-        """Tokens in all of them."""
-        return sum(map(len, self.prompts))
+        """Words in all of them."""
+        return sum(map(len, self.documents))
 
     def to(self, device: torch.device) -> PromptBatch:
         """Return the batch as it is; its tensors are made later."""

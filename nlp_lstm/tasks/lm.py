@@ -12,6 +12,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 from nlp_lstm.data.example import TextExample
 from nlp_lstm.data.reading import SideSettings
 from nlp_lstm.data.stream import StreamPart, TokenStream
-from nlp_lstm.errors import CheckpointError, ConfigError
+from nlp_lstm.errors import ConfigError
 from nlp_lstm.evaluation.language_report import language_report, samples_section
 from nlp_lstm.evaluation.perplexity import END, ScoredLine
 from nlp_lstm.evaluation.report import Report, Section
@@ -31,19 +32,9 @@ from nlp_lstm.nn.softmax import usual_cutoffs
 from nlp_lstm.settings import Settings
 from nlp_lstm.tasks.adaptation import ADAPTATIONS, score_adaptively, tune_adaptation
 from nlp_lstm.tasks.base import DataKind, Task
-from nlp_lstm.tasks.generation import (
-    Generated,
-    GenerationOptions,
-    Start,
-    encode_beginning,
-    fit,
-    generate,
-    generation_options,
-    stream_text,
-)
+from nlp_lstm.tasks.generation import Generated, GenerationOptions, generate
 from nlp_lstm.tasks.language import (
     SCORED_AT_ONCE,
-    LanguageSettings,
     LinePrediction,
     PromptBatch,
     StreamBatch,
@@ -52,13 +43,14 @@ from nlp_lstm.tasks.language import (
     score_stream,
     start_writing,
 )
+from nlp_lstm.tasks.language_answers import LanguagePredictor, LanguageSettings
 from nlp_lstm.tasks.ngrams import NgramModel
 from nlp_lstm.tasks.predictor import tasks
 from nlp_lstm.tasks.scoring import score_pieces
 from nlp_lstm.text.document import Document, Token
 from nlp_lstm.text.selection import SelectedVectors, select_vectors
 from nlp_lstm.text.tokenize import Tokenizer
-from nlp_lstm.text.units import EOS_ID, NUM_UNPREDICTED, UNK_ID, Units, build_units, units_from_dict
+from nlp_lstm.text.units import EOS_ID, NUM_UNPREDICTED, UNK_ID, Units, build_units
 from nlp_lstm.text.vectors import WordVectors
 
 if TYPE_CHECKING:
@@ -71,7 +63,7 @@ NGRAM_TOKENS = 5_000_000  # at the end of a training text; the n-gram baseline h
 
 
 @tasks.register("lm")
-class LanguageTask(Task):
+class LanguageTask(LanguagePredictor, Task):
     """Language modelling.
 
     Args:
@@ -79,7 +71,6 @@ class LanguageTask(Task):
         units: what a token is.
     """
 
-    name: ClassVar[str] = "lm"
     title: ClassVar[str] = "Language model"
     intended_use: ClassVar[str] = (
         "Scoring how likely a text is, word by word; writing on from a beginning, for study and play; a beginning for "
@@ -89,15 +80,12 @@ class LanguageTask(Task):
         "It writes fluent nonsense: it knows which words go together, not what is true. What it writes repeats the "
         "views, names and errors of its training text. Text of another kind or time surprises it more than it should."
     )
-    settings_type = LanguageSettings
     data_kind: ClassVar[DataKind] = "running"
     is_language_model = True
     reading_type: ClassVar[type[Settings]] = SideSettings
-    option_names: ClassVar[tuple[str, ...]] = tuple(GenerationOptions.model_fields)
 
     def __init__(self, settings: LanguageSettings, units: Units) -> None:
-        self.settings = settings
-        self.units = units
+        super().__init__(settings, units)
         self._counts: Counter[str] = Counter()
         self._num_lines = 0
         self._selected: SelectedVectors | None = None  # in training only
@@ -121,19 +109,6 @@ class LanguageTask(Task):
             task._selected = select_vectors(vectors, counts, kept=0)
             say(f"pretrained vectors: {task._selected.coverage}")
         return task
-
-    @classmethod
-    def from_vocabulary(cls, settings: LanguageSettings, values: Mapping[str, Any]) -> LanguageTask:
-        return cls.from_folder(settings, values, {})
-
-    @classmethod
-    def from_folder(
-        cls, settings: LanguageSettings, values: Mapping[str, Any], files: Mapping[str, bytes]
-    ) -> LanguageTask:
-        units = units_from_dict(values, files)
-        if units.name != settings.unit:
-            raise CheckpointError(f"the settings say {settings.unit}, the vocabulary {units.name}")
-        return cls(settings, units)
 
     def vocabulary(self) -> dict[str, Any]:
         return self.units.to_dict()
@@ -185,10 +160,6 @@ class LanguageTask(Task):
             dropout=settings.dropout,
             recurrent_dropout=settings.recurrent_dropout,
         )
-
-    @property
-    def _is_backward(self) -> bool:
-        return self.settings.direction == "backward"
 
     def _scored_ids(self, example: Any) -> list[int]:
         """The ids of a text that count in its perplexity, in its order, the end of each line among them."""
@@ -313,7 +284,9 @@ class LanguageTask(Task):
         samples = []
         for temperature in SAMPLED_TEMPERATURES:
             options = GenerationOptions(temperature=temperature, max_new_tokens=60)
-            written = generate(self._start(model, prompts, options), self.units, prompts, options)
+            written = generate(
+                self._start(partial(start_writing, network_of(model)), prompts, options), self.units, prompts, options
+            )
             heading = f"Temperature {temperature}, from nothing and from “{self.units.decode(beginning).strip()}”"
             samples.append((heading, [text for row in written for text in row.texts]))
         return [samples_section(samples)]
@@ -323,26 +296,19 @@ class LanguageTask(Task):
         network_of(model).read(torch.from_numpy(ids)[None])
         return [END, *(self.units.token(int(id)) for id in ids[1:])]
 
-    def size(self, example: TextExample) -> int:
-        return max(1, len(example.document))
-
     def make_batch(self, examples: Sequence[TextExample], *, pad_to: int = 0, with_labels: bool = False) -> PromptBatch:
-        documents = tuple(example.document for example in examples)
-        prompts = tuple(encode_beginning(self.units, document) for document in documents)
-        return PromptBatch(prompts=prompts, documents=documents)
+        return PromptBatch(documents=tuple(example.document for example in examples))
 
     def decode(self, model: nn.Module, outputs: Any, batch: Any) -> list[Any]:
         raise ConfigError("a language model writes token by token; use predict_batch")
 
     def predict_batch(self, model: nn.Module, batch: PromptBatch, **options: Any) -> list[Generated]:
         """Write on from each beginning."""
-        self._check_forward()
-        settings = self._options(options)
-        found = generate(self._start(model, batch.prompts, settings), self.units, batch.prompts, settings)
-        return [
-            Generated(texts=tuple("".join(fit(self.units, document.text, [text])) for text in written.texts))
-            for document, written in zip(batch.documents, found, strict=True)
-        ]
+        return self.write(partial(start_writing, network_of(model)), batch.documents, options)
+
+    def stream(self, model: nn.Module, prompt: Document, **options: Any) -> Iterator[str]:
+        """Yield what is written on a beginning, piece by piece; see `nlp_lstm.tasks.generation`."""
+        return self.stream_on(partial(start_writing, network_of(model)), prompt, options)
 
     def score(self, examples: Sequence[TextExample], predictions: Sequence[LinePrediction]) -> dict[str, float]:
         """Return the mean log-probability and the perplexity of a text."""
@@ -397,14 +363,6 @@ class LanguageTask(Task):
         total = sum(token["log_probability"] for token in tokens)
         return {"tokens": tokens, "log_probability": total, "perplexity": _perplexity(total, len(tokens))}
 
-    def stream(self, model: nn.Module, prompt: str, tokenizer: Tokenizer, **options: Any) -> Iterator[str]:
-        """Yield what is written on a beginning, piece by piece; see `nlp_lstm.tasks.generation`."""
-        self._check_forward()
-        ids = encode_beginning(self.units, tokenizer.tokenize(prompt))
-        settings = self._options(options)
-        pieces = stream_text(self._start(model, [ids], settings), self.units, ids, settings)
-        return fit(self.units, prompt, pieces)
-
     def score_pieces(self, model: nn.Module, pieces: Iterable[str], tokenizer: Tokenizer) -> Iterator[dict[str, Any]]:
         """Yield the tokens of `score_text` for a text that comes piece by piece; see `nlp_lstm.tasks.scoring`."""
         if self._is_backward:
@@ -412,42 +370,6 @@ class LanguageTask(Task):
                 "this model reads from the end of a text to its beginning; it cannot read one as it comes"
             )
         return score_pieces(network_of(model), self.units, tokenizer, pieces)
-
-    def _options(self, values: Mapping[str, Any]) -> GenerationOptions:
-        """Check options of writing given by name."""
-        return generation_options(values)
-
-    def _start(self, model: nn.Module, prompts: Sequence[Sequence[int]], options: GenerationOptions) -> Start:
-        """Return where writing on some beginnings begins."""
-        return start_writing(network_of(model), prompts)
-
-    def _check_forward(self) -> None:
-        if self._is_backward:
-            raise ConfigError("this model reads from the end of a text to its beginning; it cannot write on")
-
-    def read_text(self, text: Any, tokenizer: Tokenizer | None, *, is_pretokenized: bool) -> Iterator[TextExample]:
-        if is_pretokenized:
-            yield TextExample(document=Document.from_words(text))
-        elif tokenizer is not None:
-            yield TextExample(document=tokenizer.tokenize(text))
-
-    def check_options(self, **options: Any) -> None:
-        self._options(options)
-
-    def format(
-        self, answers: Iterable[tuple[TextExample, Generated]], **options: Any
-    ) -> dict[str, Any] | list[dict[str, Any]]:
-        """Return what was written, in the shape of Hugging Face's text generation."""
-        settings = self._options(options)
-        example, written = next(iter(answers))
-        beginning = example.document.text if settings.return_full_text else ""
-        results = [{"generated_text": beginning + text} for text in written.texts]
-        return results if settings.num_return_sequences > 1 else results[0]
-
-    def as_line(self, result: Any) -> str:
-        """Return what was written, of several texts the first."""
-        first: dict[str, Any] = result[0] if isinstance(result, list) else result
-        return str(first["generated_text"])
 
     def baseline_predictions(
         self, training: Sequence[TextExample], development: Sequence[TextExample], test: Sequence[TextExample]

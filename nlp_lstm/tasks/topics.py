@@ -13,66 +13,41 @@ Source: Keskar et al., "CTRL: A Conditional Transformer Language Model for Contr
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from pydantic import Field, model_validator
 from torch import nn
 
 from nlp_lstm.data.reading import ReadingSettings
 from nlp_lstm.data.stream import TokenStream
-from nlp_lstm.decoding.guidance import guide
-from nlp_lstm.errors import CheckpointError, ConfigError, DataError, nearest_hint, shorten
+from nlp_lstm.errors import ConfigError, DataError, shorten
 from nlp_lstm.evaluation.language_report import samples_section
 from nlp_lstm.evaluation.report import Section
 from nlp_lstm.settings import Settings
 from nlp_lstm.tasks.base import DataKind
-from nlp_lstm.tasks.generation import (
-    NEVER_WRITTEN,
-    GenerationOptions,
-    Start,
-    generate,
-    generation_options,
-)
-from nlp_lstm.tasks.language import LanguageSettings, LinePrediction, network_of, start_writing
+from nlp_lstm.tasks.generation import generate
+from nlp_lstm.tasks.language import LinePrediction, network_of, start_writing
+from nlp_lstm.tasks.language_answers import LanguageSettings
 from nlp_lstm.tasks.lm import LanguageTask
 from nlp_lstm.tasks.predictor import tasks
+from nlp_lstm.tasks.topic_answers import UNTOLD, TopicOptions, TopicPredictor, mark
 from nlp_lstm.text.document import Document, split_lines
 from nlp_lstm.text.selection import select_vectors
-from nlp_lstm.text.units import EOS_ID, UNK_ID, Units, build_units, units_from_dict
+from nlp_lstm.text.units import EOS_ID, UNK_ID, build_units
 from nlp_lstm.text.vectors import WordVectors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-UNTOLD = "<no topic>"  # no word of a text has a space in it
 UNTOLD_EVERY = 5  # lines of the training text
 SAMPLED_GUIDANCE = 1.0
 
 
-class TopicSettings(LanguageSettings):
-    """The language model with topics."""
-
-    @model_validator(mode="after")
-    def _check_words(self) -> TopicSettings:
-        if self.unit != "word" or self.direction != "forward":
-            raise ValueError("the mark of a topic is a word that stands first; take unit=word and direction=forward")
-        return self
-
-
-class TopicOptions(GenerationOptions):
-    """How a text is written, and what about."""
-
-    topic: str | None = None
-    """One of the labels that the model has learnt; null leaves it to the model."""
-    guidance: float = Field(0.0, ge=0, le=20)
-    """How much more the topic weighs than the model itself gives it; 0 is the model as it is."""
-
-
 @tasks.register("topics")
-class TopicTask(LanguageTask):
+class TopicTask(TopicPredictor, LanguageTask):
     """Language modelling of labelled texts.
 
     Args:
@@ -81,21 +56,12 @@ class TopicTask(LanguageTask):
         topics: the labels, in order.
     """
 
-    name: ClassVar[str] = "topics"
     title: ClassVar[str] = "Language model with topics"
     intended_use: ClassVar[str] = (
         "Writing texts of a kind that it has learnt, such as praise or blame, for study and play; scoring texts."
     )
-    settings_type = TopicSettings
     data_kind: ClassVar[DataKind] = "labelled"
     reading_type: ClassVar[type[Settings]] = ReadingSettings
-    option_names: ClassVar[tuple[str, ...]] = tuple(TopicOptions.model_fields)
-
-    def __init__(self, settings: LanguageSettings, units: Units, topics: Sequence[str]) -> None:
-        super().__init__(settings, units)
-        self.topics = tuple(topics)
-        ids = units.encode(Document.from_words([_mark(topic) for topic in (None, *self.topics)]))
-        self._mark_ids: dict[str | None, int] = dict(zip((None, *self.topics), ids, strict=True))
 
     @classmethod
     def prepare(
@@ -108,7 +74,7 @@ class TopicTask(LanguageTask):
         topics = sorted({example.label for example in examples if example.label is not None})
         if len(topics) < 2:
             raise DataError(f"the texts have one label, {shorten(', '.join(topics))}; topics need two or more")
-        lines = (Document.from_words([_mark(topic), *line.words]) for topic, line in _told_lines(examples))
+        lines = (Document.from_words([mark(topic), *line.words]) for topic, line in _told_lines(examples))
         untold = itertools.repeat(Document.from_words([UNTOLD]), max(1, len(examples) // UNTOLD_EVERY))
         units, counts = build_units(
             settings.unit,
@@ -116,35 +82,19 @@ class TopicTask(LanguageTask):
             min_count=settings.min_count,
             max_size=settings.vocabulary,
         )
-        if UNK_ID in units.encode(Document.from_words([_mark(topic) for topic in (None, *topics)])):
+        if UNK_ID in units.encode(Document.from_words([mark(topic) for topic in (None, *topics)])):
             raise ConfigError(
                 f"model.vocabulary={settings.vocabulary} and model.min_count={settings.min_count} leave out the marks "
                 "of topics; allow more words"
             )
         task = cls(settings, units, topics)
-        task._counts, task._num_lines = counts, sum(counts[_mark(topic)] for topic in topics)
+        task._counts, task._num_lines = counts, sum(counts[mark(topic)] for topic in topics)
         say(
             f"vocabulary: {task.vocabulary_size:,} words, <unk>, <eos> and the marks of {len(topics)} topics among them"
         )
         if vectors:
             task._selected = select_vectors(vectors, counts, kept=0)
             say(f"pretrained vectors: {task._selected.coverage}")
-        return task
-
-    @classmethod
-    def from_folder(
-        cls, settings: LanguageSettings, values: Mapping[str, Any], files: Mapping[str, bytes]
-    ) -> TopicTask:
-        topics = values.get("topics")
-        is_list = isinstance(topics, list) and len(set(map(str, topics))) == len(topics) > 1
-        if not is_list or not all(isinstance(topic, str) for topic in topics):  # type: ignore[union-attr]
-            raise CheckpointError(f"damaged vocabulary: topics is {shorten(topics)}, expected two or more names")
-        units = units_from_dict({key: value for key, value in values.items() if key != "topics"}, files)
-        if units.name != settings.unit:
-            raise CheckpointError(f"the settings say {settings.unit}, the vocabulary {units.name}")
-        task = cls(settings, units, topics)  # type: ignore[arg-type]
-        if UNK_ID in task._mark_ids.values():
-            raise CheckpointError("damaged vocabulary: it has no mark for one of its topics")
         return task
 
     def vocabulary(self) -> dict[str, Any]:
@@ -180,51 +130,18 @@ class TopicTask(LanguageTask):
         for topic in (None, *self.topics):
             options = TopicOptions(topic=topic, guidance=SAMPLED_GUIDANCE if topic else 0.0, num_return_sequences=3)
             prompts: list[list[int]] = [[]]
-            written = generate(self._start(model, prompts, options), self.units, prompts, options)
+            written = generate(
+                self._start(partial(start_writing, network_of(model)), prompts, options), self.units, prompts, options
+            )
             told = f"Topic {topic}, guidance {options.guidance:g}" if topic else "No topic"
             samples.append((told, list(written[0].texts)))
         return [samples_section(samples)]
-
-    def _options(self, values: Mapping[str, Any]) -> TopicOptions:
-        options = generation_options(values, TopicOptions)
-        if options.topic is not None and options.topic not in self.topics:
-            raise ConfigError(
-                f"topic is {shorten(options.topic)}; known topics: {', '.join(self.topics)}."
-                f"{nearest_hint(options.topic, self.topics)}"
-            )
-        if options.guidance and options.topic is None:
-            raise ConfigError(f"guidance is {options.guidance:g}, but there is no topic to guide to; set topic")
-        return options
-
-    def _start(self, model: nn.Module, prompts: Sequence[Sequence[int]], options: GenerationOptions) -> Start:
-        network = network_of(model)
-        topic = options.topic if isinstance(options, TopicOptions) else None
-        told = start_writing(network, [self._marked(prompt, topic) for prompt in prompts])
-        told = told._replace(excluded_ids=(*NEVER_WRITTEN, *self._mark_ids.values()))
-        if not isinstance(options, TopicOptions) or not options.guidance:
-            return told
-        plain = start_writing(network, [self._marked(prompt, None) for prompt in prompts])
-        marks = {self._mark_ids[topic]: self._mark_ids[None]}
-        step, select = guide(told.step, told.select, options.guidance, marks)
-        return told._replace(step=step, select=select, states=(told.states, plain.states))
-
-    def _marked(self, prompt: Sequence[int], topic: str | None) -> list[int]:
-        """The ids of a beginning with a mark at the beginning of each line."""
-        ids = [self._mark_ids[topic]]
-        for id in prompt:
-            ids += [id, self._mark_ids[topic]] if id == EOS_ID else [id]
-        return ids
 
     def baseline_predictions(
         self, training: Sequence[Any], development: Sequence[Any], test: Sequence[Any]
     ) -> dict[str, list[LinePrediction]]:
         """Return none: n-grams forget the mark."""
         return {}
-
-
-def _mark(topic: str | None) -> str:
-    """What stands at the beginning of a line; no word of a text has a space in it."""
-    return UNTOLD if topic is None else f"<topic {topic}>"
 
 
 def _told_lines(examples: Iterable[Any]) -> Iterator[tuple[str | None, Document]]:

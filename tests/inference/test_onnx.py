@@ -210,7 +210,7 @@ def test_a_cell_that_onnx_has_no_operator_for_is_named(tmp_path, monkeypatch):
 def test_networks_that_cannot_be_written_are_named(tmp_path):
     with pytest.raises(
         ConfigError,
-        match=r"Linear cannot be written as ONNX yet; taggers, classifiers, translators and models",
+        match=r"Linear cannot be written as ONNX yet; taggers, classifiers, translators, language",
     ):
         write_graphs(torch.nn.Linear(1, 1), {})
     task = TorchEngine(tagging_folder(tmp_path / "model")).task
