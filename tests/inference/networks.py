@@ -11,10 +11,10 @@ import torch
 from nlp_lstm.data.words import WordVocabularies
 from nlp_lstm.nn.settings import WordSettings
 from nlp_lstm.settings import parse_settings
-from nlp_lstm.tasks import ClassificationTask, TaggingTask, Task, TranslationTask
+from nlp_lstm.tasks import ClassificationTask, LanguageTask, TaggingTask, Task, TopicTask, TranslationTask
 from nlp_lstm.text.vocabulary import Vocabulary
 from nlp_lstm.weights import own_weights, save_model
-from tests.samples import pair_examples
+from tests.samples import pair_examples, review_examples, running_examples
 
 WORDS = [f"{start}{end}" for start in ("sun", "Moon", "tide", "a", "Zu", "42-") for end in ("", "s", "ing", "'ll", "é")]
 LABELS = {"upos": ["NOUN", "VERB", "X"], "xpos": ["A", "B", "C", "D", "E"]}
@@ -48,6 +48,20 @@ def translation_folder(folder: Path, changes: dict[str, Any] | None = None, prec
     values = {"vocabulary": 600, "hidden": 8, "embed": 6, "layers": 2, **(changes or {})}
     settings = parse_settings(TranslationTask.settings_type, values, "test")
     return save(folder, TranslationTask.prepare(settings, pair_examples()), precision)
+
+
+def language_folder(folder: Path, changes: dict[str, Any] | None = None, precision: str = "fp32") -> Path:
+    """Write a language model with random weights and the words of the hand-written letters."""
+    values = {"hidden": 8, "embed": 6, "layers": 2, **(changes or {})}
+    settings = parse_settings(LanguageTask.settings_type, values, "test")
+    return save(folder, LanguageTask.prepare(settings, running_examples()), precision)
+
+
+def topic_folder(folder: Path, changes: dict[str, Any] | None = None, precision: str = "fp32") -> Path:
+    """Write a language model with topics, those of the hand-written reviews, and random weights."""
+    values = {"hidden": 8, "embed": 6, "layers": 1, **(changes or {})}
+    settings = parse_settings(TopicTask.settings_type, values, "test")
+    return save(folder, TopicTask.prepare(settings, review_examples()), precision)
 
 
 def vocabularies(changes: dict[str, Any]) -> WordVocabularies:

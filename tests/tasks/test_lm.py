@@ -247,7 +247,7 @@ def test_a_backward_model_does_not_write_and_its_report_renders(tmp_path):
     with pytest.raises(ConfigError, match="reads from the end of a text to its beginning; it cannot write on"):
         predict_examples(task, model, [example("The")], options={})
     with pytest.raises(ConfigError, match="cannot write on"):
-        task.stream(model, "The", Tokenizer("en"))
+        task.stream(model, Tokenizer("en").tokenize("The"))
     lines = test_lines()
     predictions = predict_examples(task, model, lines)
     rivals = task.baseline_predictions(running_examples(), lines, lines)
