@@ -1,12 +1,13 @@
 """How fast a bundled translator writes, greedily and with four beams, beside the loop that tutorials write.
 
-ours    `Pipeline.predict` on all sentences
+onnx    `Pipeline.predict` on all sentences, as a bundled model is used
+torch   the same with the reference engine
 loop    the same weights in `nn.LSTM` and `nn.LSTMCell`: 32 sentences in the file's order, padded; at each step a
         projection of all that was read, a log-softmax over all pieces and the best of them; for beams a copy of what
         was read for each, and a beam goes on until the batch is done
 
 Each way has a process of its own and all of them wait while one measures, turn by turn, so that what else the machine
-does falls on all alike: compare within one run. Both write the same translations, of which the share is printed that
+does falls on all alike: compare within one run. All write the same translations, of which the share is printed that
 are equal to the letter (the loop sums log-probabilities in another order), and their BLEU.
 
     python benchmarks/decoding.py [--model translate] [--threads 1] [--rounds 3] [--sentences 1000]
@@ -25,13 +26,13 @@ import sys
 import time
 from typing import Any, NamedTuple
 
-WAYS = ("loop", "ours")
+WAYS = ("loop", "torch", "onnx")
 BEAMS = (1, 4)
 ROWS = 32
 
 
 def main() -> None:
-    """Measure both ways and print the table."""
+    """Measure all ways and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="translate", help="a model folder, or the name of a bundled one")
     parser.add_argument("--threads", type=int, default=1)
@@ -78,7 +79,7 @@ def serve(arguments: argparse.Namespace) -> None:
     from nlp_lstm.data.catalogue import find_data
     from nlp_lstm.tasks.translate import TranslationTask
 
-    pipeline = Pipeline(arguments.model, engine="torch")
+    pipeline = Pipeline(arguments.model, engine="onnx" if arguments.way == "onnx" else "torch")
     assert isinstance(pipeline.task, TranslationTask)
     reading = pipeline.task.reading_type(**pipeline._config.reading)
     found = find_data(["multi30k"], reading=reading)
