@@ -311,7 +311,7 @@ def export(
     source: Annotated[str | None, typer.Option(help="Translation: the language of the text; default en.")] = None,
     target: Annotated[str | None, typer.Option(help="Translation: into this language; default de.")] = None,
 ) -> None:
-    """Write a model as ONNX into its folder (model.onnx; step.onnx too if it writes); it then predicts without torch."""
+    """Write a model as ONNX into its folder, from where it then predicts without torch."""
     from nlp_lstm.inference.export import export_model
     from nlp_lstm.pipeline import find_folder
 
