@@ -421,7 +421,7 @@ def test_the_readme_and_the_settings_list_every_cell() -> None:
     readme = (root / "README.md").read_text(encoding="utf-8").partition("\n## Cells")[2]
     listed = {name for row in re.findall(r"^\| ([a-z0-9, -]+) \|", readme, re.MULTILINE) for name in row.split(", ")}
     assert set(cells) <= listed
-    for module in ("nn/settings.py", "tasks/language.py", "tasks/translation.py"):
+    for module in ("nn/settings.py", "tasks/language_answers.py", "tasks/translation.py"):
         [names] = re.findall(
             r'"""The recurrent cell\'s name: (.*?)"""', (root / "nlp_lstm" / module).read_text(), re.DOTALL
         )
