@@ -19,24 +19,23 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import random
-import resource
 import statistics
-import subprocess
 import sys
-import time
 from typing import Any
 
-WAYS = ("packed", "torch", "onnx", "compiled", "int8")
-ENGINES = {"packed": "torch", "int8": "compiled"}  # the others have their engine's name
+from nlp_lstm.speed import Way, Worker, cold_start, latency, timed
+
+WAYS = {
+    "packed": Way("torch", "fp32"),
+    "torch": Way("torch", "fp32"),
+    "onnx": Way("onnx", "fp32"),
+    "compiled": Way("compiled", "fp32"),
+    "int8": Way("compiled", "int8"),
+}
 DATA = {"pos": "ud-english-ewt", "sentiment": "sst2"}
 PACKED_ROWS = 32
 ONE_SENTENCE = "The old ferry doesn't leave at six."
-COLD = (
-    "import sys; from nlp_lstm import Pipeline; "
-    "Pipeline(sys.argv[1], engine=sys.argv[2], precision=sys.argv[3]).predict(sys.argv[4])"
-)
 
 
 def main() -> None:
@@ -54,12 +53,14 @@ def main() -> None:
     if arguments.way:
         serve(arguments)
         return
-    workers = {way: start(way, arguments.threads) for way in WAYS}
+    command = [sys.executable, __file__, *sys.argv[1:], "--way"]
+    workers = {way: Worker([*command, way], arguments.threads) for way in WAYS}
     turns = {way: [] for way in WAYS}  # type: dict[str, list[dict[str, float]]]
     for _, way in itertools.product(range(arguments.rounds), WAYS):
-        turns[way].append({**ask(workers[way]), **cold_start(arguments, way)})
+        cold = cold_start(arguments.model, WAYS[way], ONE_SENTENCE, arguments.threads)
+        turns[way].append({**workers[way].ask(), "cold": cold.seconds, "cold_cpu": cold.cpu})
     for worker in workers.values():
-        worker.communicate()
+        worker.close()
     medians = {way: {key: statistics.median(turn[key] for turn in turns[way]) for key in turns[way][0]} for way in WAYS}
     print_table(medians)
 
@@ -87,9 +88,8 @@ def serve(arguments: argparse.Namespace) -> None:
     from nlp_lstm import Pipeline
     from nlp_lstm.data.catalogue import find_data
 
-    way: Any = arguments.way
-    engine: Any = ENGINES.get(way, way)
-    pipeline = Pipeline(arguments.model, engine=engine, precision="int8" if way == "int8" else "fp32")
+    engine, precision = WAYS[arguments.way]
+    pipeline = Pipeline(arguments.model, engine=engine, precision=precision)  # type: ignore[arg-type]
     if arguments.way == "packed":
         use_packed(pipeline)
     examples = list(find_data([DATA[arguments.task]]).read("test"))
@@ -107,22 +107,14 @@ def serve(arguments: argparse.Namespace) -> None:
 def measure(pipeline: Any, predict: Any, examples: list[Any], texts: list[str]) -> dict[str, float]:
     """Return throughput on all examples, accuracy, and the time that single texts take."""
     num_words = sum(len(example.document) for example in examples)
-    started, cpu = time.perf_counter(), time.process_time()
-    predictions = predict(pipeline, examples)
-    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
-    times, cpu_single = [], time.process_time()
-    for text in texts:
-        begun = time.perf_counter()
-        pipeline.predict(text)
-        times.append(time.perf_counter() - begun)
-    cpu_single = time.process_time() - cpu_single
-    times.sort()
+    predictions, took = timed(lambda: predict(pipeline, examples))
+    single = latency(pipeline.predict, texts)
     return {
-        "words_per_second": num_words / seconds,
-        "cpu_per_million": cpu / num_words * 1e6,
-        "p50": 1e3 * times[len(times) // 2],
-        "p99": 1e3 * times[int(0.99 * len(times))],
-        "cpu_per_sentence": 1e3 * cpu_single / len(texts),
+        "words_per_second": num_words / took.seconds,
+        "cpu_per_million": took.cpu / num_words * 1e6,
+        "p50": single.p50,
+        "p99": single.p99,
+        "cpu_per_sentence": single.cpu,
         "mean_length": num_words / len(examples),
         "accuracy": accuracy(examples, predictions),
     }
@@ -191,38 +183,6 @@ def use_packed(pipeline: Any) -> None:
 
     backbone = pipeline._model.backbone
     backbone.encoder = Packed(backbone.encoder.layers).eval()
-
-
-# ---- the process that asks
-
-
-def start(way: str, threads: int) -> subprocess.Popen[str]:
-    """Start the process of one way."""
-    command = [sys.executable, __file__, *sys.argv[1:], "--way", way]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
-
-
-def ask(worker: subprocess.Popen[str]) -> dict[str, float]:
-    """Let a process measure once."""
-    if worker.stdin is None or worker.stdout is None:
-        raise RuntimeError("a worker has no pipes")
-    worker.stdin.write("\n")
-    worker.stdin.flush()
-    values: dict[str, float] = json.loads(worker.stdout.readline())
-    return values
-
-
-def cold_start(arguments: argparse.Namespace, way: str) -> dict[str, float]:
-    """Return the seconds, and the CPU seconds, that a process takes for one answer."""
-    engine, precision = ENGINES.get(way, way), "int8" if way == "int8" else "fp32"
-    environment = {**os.environ, "OMP_NUM_THREADS": str(arguments.threads)}
-    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    command = [sys.executable, "-c", COLD, arguments.model, engine, precision, ONE_SENTENCE]
-    subprocess.run(command, check=True, env=environment)
-    seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"cold": seconds, "cold_cpu": cpu}
 
 
 if __name__ == "__main__":

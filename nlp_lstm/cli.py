@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from nlp_lstm.bench_commands import bench
 from nlp_lstm.bulk_commands import annotate
 from nlp_lstm.doctor_commands import doctor
 from nlp_lstm.errors import ConfigError, DataError
@@ -37,6 +38,7 @@ app.command()(doctor)
 app.command()(serve)
 app.command()(annotate)
 app.command()(stream)
+app.command()(bench)
 app.command()(tune)
 
 

@@ -34,7 +34,8 @@ import nlp_lstm
 from nlp_lstm import __main__ as entry
 from nlp_lstm.cli import app
 from nlp_lstm.data.readers import read_conllu
-from nlp_lstm.errors import NlpLstmError
+from nlp_lstm.errors import DataError, NlpLstmError
+from nlp_lstm.inference.export import export_model
 from nlp_lstm.pipeline import Pipeline
 
 LINES = ["The old ferry leaves at six.", "", "We wait. They don't!", "नाव गई। 👍🏽"]
@@ -576,3 +577,29 @@ def test_ways_to_end_have_their_codes(monkeypatch, raised, code):
 def test_in_a_process_of_its_own_an_error_has_code_2_too():
     done = start("predict", "poss", text=True)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+
+
+# ---- speed
+
+
+def test_bench_measures_each_engine_that_runs_the_model(tmp_path):
+    lines = tmp_path / "lines.txt"
+    lines.write_text("\n".join(LINES * 3), encoding="utf-8")
+    export_model(tmp_path / "models" / "pos-en")
+    printed = call("bench", "pos", lines, "--turns", "1", "--threads", "1", "--output", tmp_path / "speed.json")
+    assert "pos-en: 9 texts" in printed
+    found = {one["way"]: one for one in json.loads((tmp_path / "speed.json").read_text())}
+    assert {"torch", "onnx"} <= set(found)
+    for one in found.values():
+        assert one["equal"] == 1
+        assert min(one["words_per_second"], one["p50"], one["cold"], one["memory"]) > 0
+        assert one["p50"] <= one["p99"]
+
+
+def test_bench_says_what_it_cannot_measure(tmp_path, capsys):
+    empty = tmp_path / "empty.txt"
+    empty.write_text("\n \n", encoding="utf-8")
+    with pytest.raises(DataError, match="no text with a word in it"):
+        call("bench", "pos", empty)
+    with pytest.raises(DataError, match="none.txt: cannot be read"):
+        call("bench", "pos", tmp_path / "none.txt")
