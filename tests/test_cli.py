@@ -601,5 +601,5 @@ def test_bench_says_what_it_cannot_measure(tmp_path, capsys):
     empty.write_text("\n \n", encoding="utf-8")
     with pytest.raises(DataError, match="no text with a word in it"):
         call("bench", "pos", empty)
-    with pytest.raises(DataError, match="none.txt: cannot be read"):
+    with pytest.raises(DataError, match=r"none\.txt: cannot be read"):
         call("bench", "pos", tmp_path / "none.txt")
