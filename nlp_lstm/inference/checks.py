@@ -2,7 +2,8 @@
 
 A graph file is untrusted. It is read here by the rules of its encoding (protocol buffers) and must hold nothing but
 
-    nodes          of the standard operators that the exporter writes: no code, no loops, no graphs inside nodes
+    nodes          of the standard operators that the exporter writes: no code, and for loops only Scan, which goes once
+                   through its inputs; the graph inside it has nodes of the other operators alone
     constants      inside the file, whose size is bounded
     weights        that are tensors of the folder's weights file, each with its exact name, type, shape and place
 
@@ -32,11 +33,13 @@ OPERATORS = frozenset(
     (
         *("Add", "BitShift", "BitwiseAnd", "Cast", "Concat", "Conv", "Div", "Equal", "Exp", "Expand", "Flatten"),
         *("GRU", "Gather", "Identity", "LSTM", "Less", "LogSoftmax", "MatMul", "Max", "Mul", "OneHot", "Pad", "RNN"),
-        *("Range", "ReduceLogSumExp", "ReduceMax", "ReduceSum", "Relu", "Reshape", "Shape", "Slice", "Softmax"),
-        *("Split", "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze", "Where"),
+        *("LayerNormalization", "Range", "ReduceLogSumExp", "ReduceMax", "ReduceSum", "Relu", "Reshape", "Scan"),
+        *("Shape", "Sigmoid", "Slice", "Softmax", "Softplus", "Split", "Squeeze", "Sub", "Tanh", "Transpose"),
+        *("Unsqueeze", "Where"),
     )
 )
 """The operators that `nlp_lstm.inference.export` writes."""
+LOOP = "Scan"
 
 TYPE_NUMBERS = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7, "bool": 9, "float16": 10}
 EXTERNAL = 1
@@ -46,7 +49,7 @@ _MODEL = {1: "ir_version", 2: "producer_name", 3: "producer_version", 7: "graph"
 _OPSET = {1: "domain", 2: "version"}
 _GRAPH = {1: "node", 2: "name", 5: "initializer", 11: "input", 12: "output"}
 _NODE = {1: "input", 2: "output", 3: "name", 4: "op_type", 5: "attribute", 7: "domain"}
-_ATTRIBUTE = {1: "name", 2: "f", 3: "i", 4: "s", 8: "ints", 20: "type"}
+_ATTRIBUTE = {1: "name", 2: "f", 3: "i", 4: "s", 6: "g", 8: "ints", 20: "type"}
 _TENSOR = {1: "dims", 2: "data_type", 8: "name", 9: "raw_data", 13: "external_data", 14: "data_location"}
 _ENTRY = {1: "key", 2: "value"}
 _REPEATED = {"opset_import", "node", "initializer", "input", "output", "attribute", "dims", "ints", "external_data"}
@@ -65,7 +68,7 @@ class Node(NamedTuple):
         operator: one of `OPERATORS`.
         inputs: names of what it reads; empty for one left out.
         outputs: names of what it makes.
-        attributes: its settings: numbers, text, or lists of whole numbers.
+        attributes: its settings: numbers, text, lists of whole numbers, or of a loop the nodes that it repeats.
     """
 
     operator: str
@@ -119,9 +122,10 @@ def _check_model(content: bytes, stored: Mapping[str, StoredTensor]) -> CheckedG
     if "graph" not in model:
         raise _DamagedError("it holds no graph")
     graph = _read(_bytes(model["graph"][0]), _GRAPH, "the graph")
-    if len(graph.get("node", ())) > MOST_NODES:
-        raise _DamagedError(f"it has {len(graph['node']):,} nodes; at most {MOST_NODES:,} are read")
-    nodes = [_read_node(_bytes(value)) for value in graph.get("node", ())]
+    nodes = _read_nodes(graph)
+    num_nodes = len(nodes) + sum(len(body) for node in nodes for body in node.attributes.values() if _is_body(body))
+    if num_nodes > MOST_NODES:
+        raise _DamagedError(f"it has {num_nodes:,} nodes; at most {MOST_NODES:,} are read")
     weights, constants = [], {}
     for value in graph.get("initializer", ()):
         tensor = _read(_bytes(value), _TENSOR, "a constant")
@@ -133,21 +137,46 @@ def _check_model(content: bytes, stored: Mapping[str, StoredTensor]) -> CheckedG
     return CheckedGraph(weights, nodes, constants, inputs, outputs)
 
 
-def _read_node(content: bytes) -> Node:
+def _is_body(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], Node)
+
+
+def _read_nodes(graph: Message, *, is_inside: bool = False) -> list[Node]:
+    values = graph.get("node", ())
+    if len(values) > MOST_NODES:
+        raise _DamagedError(f"it has {len(values):,} nodes; at most {MOST_NODES:,} are read")
+    return [_read_node(_bytes(value), is_inside=is_inside) for value in values]
+
+
+def _read_body(content: bytes) -> list[Node]:
+    """The nodes of the graph inside a loop, which has neither constants nor loops of its own."""
+    graph = _read(content, _GRAPH, "the graph inside a node")
+    if "initializer" in graph:
+        raise _DamagedError("the graph inside a node holds constants, which is not accepted")
+    return _read_nodes(graph, is_inside=True)
+
+
+def _read_node(content: bytes, *, is_inside: bool) -> Node:
     node = _read(content, _NODE, "a node")
     operator, domain = _text(node, "op_type"), _text(node, "domain")
     if domain or operator not in OPERATORS:
         name = f"{domain}.{operator}".strip(".")
         raise _DamagedError(f"it has the operator {shorten(name)}, which is not accepted")
+    if is_inside and operator == LOOP:
+        raise _DamagedError("it has a loop inside a loop, which is not accepted")
     attributes = {}
     for value in node.get("attribute", ()):
         attribute = _read(_bytes(value), _ATTRIBUTE, f"an attribute of {operator}")
+        if "g" in attribute and operator != LOOP:
+            raise _DamagedError(f"{operator} has a graph inside, which is not accepted")
         attributes[_text(attribute, "name")] = _attribute_value(attribute)
     inputs, outputs = ([_decoded(_bytes(name), kind) for name in node.get(kind, ())] for kind in ("input", "output"))
     return Node(operator, inputs, outputs, attributes)
 
 
 def _attribute_value(attribute: Message) -> Any:
+    if "g" in attribute:
+        return _read_body(_bytes(attribute["g"][0]))
     if "s" in attribute:
         return _text(attribute, "s")
     if "ints" in attribute:

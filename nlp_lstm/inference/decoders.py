@@ -12,6 +12,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
+from nlp_lstm.inference.cell_steps import num_states
 from nlp_lstm.inference.graph import Graph
 from nlp_lstm.inference.layers import STATE_NAMES, apply_cells, recurrent
 from nlp_lstm.nn.attention import (
@@ -169,8 +170,7 @@ def add_step(graph: Graph, network: Recurrent, prefix: str, inputs: str) -> str:
 
 def state_names(cell: Cell, layer: int) -> list[str]:
     """Return the names of one layer's states."""
-    num_parts = len(cell.initial_state(next(cell.parameters()).new_zeros(1, 1, cell.input_size)))
-    return [f"state.{layer}.{name}" for name in STATE_NAMES[:num_parts]]
+    return [f"state.{layer}.{name}" for name in STATE_NAMES[: num_states(cell)]]
 
 
 def _split(graph: Graph, network: Decoder, looked: Looked) -> tuple[str, str]:

@@ -9,7 +9,7 @@ ONNX Runtime computes once, when it loads the graph.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,7 @@ class Graph:
         self._onnx = onnx
         self._stored = stored
         self._nodes: list[Any] = []
+        self._num_nodes = 0  # in the graphs inside nodes too, so that names are unique
         self._inputs: dict[str, Any] = {}
         self._outputs: list[Any] = []
         self._initializers: dict[str, Any] = {}
@@ -52,10 +53,63 @@ class Graph:
 
     def apply_many(self, operator: str, inputs: Sequence[str], count: int, **attributes: Any) -> list[str]:
         """Add a node with ``count`` outputs, and return their names. An empty input is one left out."""
-        name = f"{operator}_{len(self._nodes)}"
+        name = f"{operator}_{self._num_nodes}"
         outputs = [name if count == 1 else f"{name}.{number}" for number in range(count)]
-        self._nodes.append(self._onnx.helper.make_node(operator, list(inputs), outputs, name=name, **attributes))
+        self._add(self._onnx.helper.make_node(operator, list(inputs), outputs, name=name, **attributes))
         return outputs
+
+    def _add(self, node: Any) -> None:
+        self._nodes.append(node)
+        self._num_nodes += 1
+
+    def scan(
+        self,
+        step: Callable[[list[str], list[str]], tuple[list[str], str]],
+        states: Sequence[str],
+        inputs: Sequence[str],
+        *,
+        is_backward: bool,
+    ) -> tuple[list[str], str]:
+        """Add a loop over the first axis of some inputs.
+
+        Args:
+            step: adds what is done at each; from the states before it and its inputs to the states after it, and an
+                output. Weights and constants it takes from outside.
+            states: the states at first, fp32.
+            inputs: the first fp32, further ones bool.
+            is_backward: whether the loop goes from the last to the first.
+
+        Returns:
+            The states at last, and the outputs of all steps, in the order of the inputs.
+        """
+        outer, self._nodes = self._nodes, []
+        number = self._num_nodes
+        before = [f"loop_{number}.state.{place}" for place in range(len(states))]
+        given = [f"loop_{number}.input.{place}" for place in range(len(inputs))]
+        after, output = step(before, given)
+        results = [self.apply("Identity", value) for value in (*after, output)]
+        nodes, self._nodes = self._nodes, outer
+        helper = self._onnx.helper
+        dtypes = [np.float32, *[np.bool_] * (len(inputs) - 1)]
+        body = helper.make_graph(
+            nodes,
+            f"loop_{number}",
+            [
+                *(self._value_info(name, np.float32, None) for name in before),
+                *(self._value_info(name, dtype, None) for name, dtype in zip(given, dtypes, strict=True)),
+            ],
+            [self._value_info(name, np.float32, None) for name in results],
+        )
+        found = self.apply_many(
+            "Scan",
+            [*states, *inputs],
+            len(states) + 1,
+            body=body,
+            num_scan_inputs=len(inputs),
+            scan_input_directions=[int(is_backward)] * len(inputs),
+            scan_output_directions=[int(is_backward)],
+        )
+        return found[:-1], found[-1]
 
     def constant(self, values: Any, dtype: Any = np.int64) -> str:
         """Return the name of a small constant, which the graph holds itself."""
@@ -117,7 +171,7 @@ class Graph:
 
     def output(self, name: str, value: str, dtype: Any, shape: Sequence[str | int]) -> None:
         """Make a value an output under a name of its own."""
-        self._nodes.append(self._onnx.helper.make_node("Identity", [value], [name], name=f"output {name}"))
+        self._add(self._onnx.helper.make_node("Identity", [value], [name], name=f"output {name}"))
         self._outputs.append(self._value_info(name, dtype, shape))
 
     def cast(self, value: str, dtype: Any = np.float32) -> str:
@@ -158,6 +212,6 @@ class Graph:
     def _as_float(self, value: str, stored: StoredTensor) -> str:
         return value if stored.dtype == "float32" else self.cast(value)
 
-    def _value_info(self, name: str, dtype: Any, shape: Sequence[str | int]) -> Any:
+    def _value_info(self, name: str, dtype: Any, shape: Sequence[str | int] | None) -> Any:
         tensor_type = self._onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-        return self._onnx.helper.make_tensor_value_info(name, tensor_type, list(shape))
+        return self._onnx.helper.make_tensor_value_info(name, tensor_type, None if shape is None else list(shape))

@@ -12,6 +12,7 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from nlp_lstm.errors import ConfigError
+from nlp_lstm.inference.cell_steps import num_states, scan_cells
 from nlp_lstm.inference.graph import Graph
 from nlp_lstm.nn.backbone import Backbone, NoEncoder, WindowEncoder
 from nlp_lstm.nn.cells import Cell, GRUCell, LSTMCell, RNNCell
@@ -95,7 +96,8 @@ def apply_cells(
     cells = list(layer)
     operator = OPERATORS.get(type(cells[0]))
     if operator is None:
-        raise ConfigError(f"ONNX has no operator for the cell {type(cells[0]).__name__}; use the engine torch")
+        is_real = step_mask(graph, inputs, graph.cast(lengths, np.int64)) if lengths else ""
+        return scan_cells(graph, cells, prefix, inputs, is_real, states)
     hidden_size = cells[0].hidden_size
     attributes = {"linear_before_reset": 1} if operator.name == "GRU" else {}
     weights = [
@@ -147,7 +149,7 @@ def carried_states(graph: Graph, recurrent: Recurrent, lengths: str) -> list[lis
         cells = list(cast("Iterable[Cell]", layer))
         size = cells[0].hidden_size
         shape = graph.apply("Concat", graph.constant([len(cells)]), num_rows, graph.constant([size]), axis=0)
-        names = [f"state.{number}.{name}" for name in STATE_NAMES[: _operator(cells[0]).num_states]]
+        names = [f"state.{number}.{name}" for name in STATE_NAMES[: num_states(cells[0])]]
         zeros = np.zeros((len(cells), 1, size), np.float32)
         carried.append(
             [
@@ -167,10 +169,6 @@ def hand_on_states(graph: Graph, recurrent: Recurrent, states: list[list[str]]) 
             kept = graph.apply("Mul", part, is_forward)
             shape = (len(cells), "batch", cells[0].hidden_size)
             graph.output(f"next.state.{number}.{name}", kept, np.float32, shape)
-
-
-def _operator(cell: Cell) -> Operator:
-    return OPERATORS[type(cell)]
 
 
 # ---- word vectors

@@ -28,6 +28,8 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "two clusters and no projection": {"cutoffs": (30,), "hidden": 6},
     "gru": {"cell": "gru", "layers": 1},
     "rnn": {"cell": "rnn", "layers": 3},
+    "sru": {"cell": "sru"},
+    "peephole": {"cell": "peephole"},
 }
 OPTIONS: dict[str, dict[str, Any]] = {
     "greedy": {"do_sample": False},

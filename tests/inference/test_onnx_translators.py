@@ -42,6 +42,8 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "linear": {"combined": "linear"},
     "gru": {"cell": "gru"},
     "rnn": {"cell": "rnn"},
+    "mogrifier": {"cell": "mogrifier"},
+    "minlstm": {"cell": "minlstm", "decoder_layers": 2},
     "separate vocabularies": {"vocabularies": "separate", "source_embed": 5},
 }
 OPTIONS: dict[str, dict[str, Any]] = {
