@@ -14,7 +14,7 @@ import numpy as np
 
 from nlp_lstm.inference.cell_steps import num_states
 from nlp_lstm.inference.graph import Graph
-from nlp_lstm.inference.layers import STATE_NAMES, apply_cells, recurrent
+from nlp_lstm.inference.layers import STATE_NAMES, Encoded, apply_cells, recurrent
 from nlp_lstm.nn.attention import (
     NUM_HEADS,
     AdditiveAttention,
@@ -73,8 +73,12 @@ def translator(graph: Graph, network: Translator) -> None:
     steps = graph.apply("Range", graph.constant(0), num_steps, graph.constant(1))
     is_real = graph.apply("Less", graph.unsqueeze(steps, 0), graph.unsqueeze(lengths, 1))
     keep_memory(graph, network, Places(outputs, "" if network.lexical is None else embedded, is_real))
-    ends = graph.apply("Flatten", graph.apply("Transpose", encoded.states[-1][0], perm=[1, 0, 2]), axis=1)
-    start(graph, network, ends)
+    start(graph, network, last_states(graph, encoded))
+
+
+def last_states(graph: Graph, encoded: Encoded) -> str:
+    """Return where each direction of an encoder's last layer ended, `batch direction*hidden`."""
+    return graph.apply("Flatten", graph.apply("Transpose", encoded.states[-1][0], perm=[1, 0, 2]), axis=1)
 
 
 def keep_memory(graph: Graph, network: Decoder, places: Places) -> None:

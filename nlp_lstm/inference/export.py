@@ -18,12 +18,15 @@ from torch import nn
 from nlp_lstm.artifacts import GRAPH_NAME, STEP_GRAPH_NAME, WEIGHTS_NAME, copy_model
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.inference.decoders import step, translator
+from nlp_lstm.inference.describer_graphs import captioner, clip_captioner
 from nlp_lstm.inference.graph import Graph
 from nlp_lstm.inference.language_graphs import language_model, language_step
 from nlp_lstm.inference.layers import Outputs, backbone, pooling, recurrent, step_mask
 from nlp_lstm.inference.opening import open_model
+from nlp_lstm.nn.clips import ClipCaptioner
 from nlp_lstm.nn.heads import CRFTagHead
 from nlp_lstm.nn.language_model import LanguageModel
+from nlp_lstm.nn.pictures import Captioner
 from nlp_lstm.nn.series import SeriesNetwork
 from nlp_lstm.nn.translator import Translator
 from nlp_lstm.stored import StoredTensor, read_header
@@ -66,7 +69,7 @@ def write_graphs(network: nn.Module, stored: Mapping[str, StoredTensor]) -> dict
     if parts is None:
         raise ConfigError(
             f"{type(network).__name__} cannot be written as ONNX yet; taggers, classifiers, translators, "
-            "language models and models of series can. The engine torch runs this model"
+            "language models, describers and models of series can. The engine torch runs this model"
         )
     files = {}
     for name, write in parts.items():
@@ -158,6 +161,8 @@ NETWORKS: dict[type[nn.Module], dict[str, Callable[[Graph, Any], None]]] = {
     Tagger: {GRAPH_NAME: tagger},
     Classifier: {GRAPH_NAME: classifier},
     SeriesNetwork: {GRAPH_NAME: series},
+    Captioner: {GRAPH_NAME: captioner, STEP_GRAPH_NAME: step},
+    ClipCaptioner: {GRAPH_NAME: clip_captioner, STEP_GRAPH_NAME: step},
     Translator: {GRAPH_NAME: translator, STEP_GRAPH_NAME: step},
     LanguageModel: {GRAPH_NAME: language_model, STEP_GRAPH_NAME: language_step},
 }

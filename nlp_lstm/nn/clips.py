@@ -20,8 +20,9 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor, nn
 
-from nlp_lstm.nn.pictures import PLACES, Describer, FeatureEncoder
+from nlp_lstm.nn.pictures import Describer, FeatureEncoder
 from nlp_lstm.nn.recurrent import Recurrent
+from nlp_lstm.nn.settings import PLACES
 from nlp_lstm.nn.translator import DecoderState
 
 

@@ -12,16 +12,16 @@ Sources: Vinyals, Toshev, Bengio and Erhan, "Show and Tell: A Neural Image Capti
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor, nn
 
 from nlp_lstm.nn.grid import Grid, GridLSTMCell
+from nlp_lstm.nn.settings import PLACES, EncoderName
 from nlp_lstm.nn.translator import Decoder, DecoderState, Written
 
-PLACES = 8  # along each side of what an encoder of pixels gives
 _NORM_GROUPS = 8
 
 
@@ -87,9 +87,6 @@ class FeatureEncoder(nn.Module):
 
     def forward(self, features: Float[Tensor, "batch place in"]) -> Float[Tensor, "batch place features"]:
         return torch.relu(self.linear(self.norm(features)))
-
-
-EncoderName: TypeAlias = Literal["cnn", "grid", "features", "none"]
 
 
 class Describer(Decoder, ABC):

@@ -29,6 +29,7 @@ CELL_FILES = {  # name to file in nlp_lstm.nn.cells
     "rnn-relu": "rnn",
     "sru": "sru",
 }
+PLACES = 8  # along each side of what an encoder of pixels gives
 POOLING_NAMES = ("attention", "last", "max", "mean")
 ATTENTION_NAMES = ("additive", "aligned", "dot", "general", "multi-head", "none")
 UNWEIGHTED = ("aligned", "none")
@@ -40,6 +41,8 @@ attentions: Registry[type[Attention]] = Registry("attention", dict.fromkeys(ATTE
 
 CellName: TypeAlias = Annotated[str, AfterValidator(cells.checked)]
 """In settings, the name of a registered cell."""
+EncoderName: TypeAlias = Literal["cnn", "grid", "features", "none"]
+"""In settings, how a picture is read."""
 AttentionName: TypeAlias = Annotated[str, AfterValidator(attentions.checked)]
 """In settings, the name of a registered kind of attention."""
 

@@ -7,18 +7,15 @@ What descriptions of pictures and of clips have in common is in `nlp_lstm.tasks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
-
-import numpy as np
-import torch
-from torch import Tensor
+from collections.abc import Mapping
+from typing import ClassVar
 
 from nlp_lstm.data.pictures import PictureExample, Pixels, load_pixels, to_png
 from nlp_lstm.data.scenes import COLOURS
 from nlp_lstm.evaluation.captions import Shown
-from nlp_lstm.nn.pictures import PLACES, Captioner
-from nlp_lstm.tasks.captioning import CaptionSettings
+from nlp_lstm.nn.pictures import Captioner
+from nlp_lstm.nn.settings import PLACES
+from nlp_lstm.tasks.caption_answers import CaptionPredictor
 from nlp_lstm.tasks.describing import DescriptionTask
 from nlp_lstm.tasks.predictor import tasks
 
@@ -26,10 +23,9 @@ NEAREST_SIDE = 16  # pixels along each side that pictures are compared by
 
 
 @tasks.register("caption")
-class CaptionTask(DescriptionTask):
+class CaptionTask(CaptionPredictor, DescriptionTask):
     """Descriptions of pictures."""
 
-    name: ClassVar[str] = "caption"
     title: ClassVar[str] = "Descriptions of pictures"
     intended_use: ClassVar[str] = (
         "Describing pictures like those of the training data in a sentence like theirs. A model of drawn scenes "
@@ -39,9 +35,6 @@ class CaptionTask(DescriptionTask):
         "Every picture gets a sentence, also one unlike all that was learnt. What the training data does not name is "
         "called something else; small things are confused and left out, counts above four are not known."
     )
-    settings_type = CaptionSettings
-    thing: ClassVar[str] = "picture"
-    weight: ClassVar[int] = 20
     attention_rows: ClassVar[int] = PLACES
     word_kinds: ClassVar[Mapping[str, frozenset[str]]] = {
         "colours": frozenset(COLOURS) | {"black", "white", "brown", "pink", "gray", "grey"},
@@ -53,13 +46,6 @@ class CaptionTask(DescriptionTask):
 
     def build_model(self) -> Captioner:
         return Captioner(len(self.words), num_features=self.num_features, **self.settings.network())
-
-    def load_pixels(self, item: Any, where: str) -> Pixels:
-        return load_pixels(item, self.settings.image_size, where)
-
-    def stack(self, contents: Sequence[Any], pad_to: int) -> tuple[Tensor, Tensor]:
-        pixels = torch.from_numpy(np.stack(contents))
-        return pixels, torch.ones(len(contents), PLACES * PLACES, dtype=torch.bool)
 
     def thumbnail(self, example: PictureExample) -> Pixels:
         return load_pixels(example.picture, NEAREST_SIDE, example.name)

@@ -1,20 +1,16 @@
-"""What the tasks of describing pictures and clips hand on: settings, options, batches, and what was written."""
+"""What the tasks of describing pictures and clips hand on: settings, options, and what was written. Needs no torch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from pydantic import Field, model_validator
-from torch import Tensor
 
 from nlp_lstm.data.pictures import Features, PictureExample, Pixels
-from nlp_lstm.nn.pictures import EncoderName
-from nlp_lstm.nn.settings import AttentionName, CellName
+from nlp_lstm.nn.settings import AttentionName, CellName, EncoderName
 from nlp_lstm.settings import Settings, parse_settings
-from nlp_lstm.text.units import PAD_ID
 
 
 class DescriptionSettings(Settings):
@@ -141,54 +137,6 @@ class Seen(PictureExample):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SeenBatch:
-    """Pictures or clips, and in training a sentence for each, as tensors.
-
-    Args:
-        pixels: uint8, `batch height width 3`, of clips `batch time height width 3`; None with features.
-        features: float32, `batch place feature`, of clips `batch time feature`; None with pixels.
-        mask: bool, `batch place` or `batch time`, True where there is a place or a frame.
-        target_ids: int64, `batch step`, what the decoder reads: ``<bos>``, then the words.
-        next_ids: int64, `batch step`, what it should write: the words, then ``<eos>``; ``<pad>`` beyond.
-    """
-
-    pixels: Tensor | None
-    features: Tensor | None
-    mask: Tensor
-    target_ids: Tensor | None = None
-    next_ids: Tensor | None = None
-
-    @property
-    def num_rows(self) -> int:
-        """How many pictures or clips."""
-        return len(self.mask)
-
-    @property
-    def num_tokens(self) -> int:
-        """Words to be written, the ends among them."""
-        return 0 if self.next_ids is None else int((self.next_ids != PAD_ID).sum())
-
-    def row(self, row: int, target_ids: Sequence[int]) -> SeenBatch:
-        """Return one picture or clip as a batch, with what the decoder reads."""
-        return SeenBatch(
-            pixels=None if self.pixels is None else self.pixels[row : row + 1],
-            features=None if self.features is None else self.features[row : row + 1],
-            mask=self.mask[row : row + 1],
-            target_ids=torch.tensor([target_ids], device=self.mask.device),
-        )
-
-    def to(self, device: torch.device) -> SeenBatch:
-        """Return the batch on ``device``."""
-        return SeenBatch(
-            pixels=None if self.pixels is None else self.pixels.to(device),
-            features=None if self.features is None else self.features.to(device),
-            mask=self.mask.to(device),
-            target_ids=None if self.target_ids is None else self.target_ids.to(device),
-            next_ids=None if self.next_ids is None else self.next_ids.to(device),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Described:
     """What was written of one picture or clip.
 
@@ -208,9 +156,3 @@ class Described:
     def text(self) -> str:
         """The best sentence."""
         return self.texts[0]
-
-
-def pad_ids(rows: Sequence[Sequence[int]]) -> Tensor:
-    """Return rows of ids as one tensor, ``<pad>`` beyond their ends."""
-    width = max(map(len, rows))
-    return torch.tensor([[*row, *[PAD_ID] * (width - len(row))] for row in rows])

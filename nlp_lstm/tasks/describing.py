@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -28,25 +28,20 @@ from nlp_lstm.evaluation.report import Report, Section
 from nlp_lstm.nn.pictures import Describer
 from nlp_lstm.nn.translator import Written
 from nlp_lstm.tasks.base import Task, predict_examples
-from nlp_lstm.tasks.captioning import (
-    Described,
-    DescriptionSettings,
-    Seen,
-    SeenBatch,
-    caption_options,
-    pad_ids,
-)
+from nlp_lstm.tasks.captioning import Described, DescriptionSettings, Seen, caption_options
 from nlp_lstm.tasks.description_answers import DescriptionPredictor
-from nlp_lstm.text.detokenize import detokenise
-from nlp_lstm.text.units import BOS_ID, EOS_ID, PAD_ID, SPECIALS, UNK_ID
+from nlp_lstm.tasks.description_batches import SeenBatch, pad_ids
+from nlp_lstm.text.units import BOS_ID, EOS_ID, PAD_ID, SPECIALS
 from nlp_lstm.text.vectors import WordVectors
-from nlp_lstm.text.vocabulary import EOS, Vocabulary
+from nlp_lstm.text.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 DescriptionTaskType = TypeVar("DescriptionTaskType", bound="DescriptionTask")
 
 NUM_EXPLAINED = 4
 NUM_SHOWN = 100
-NEVER_WRITTEN = (PAD_ID, UNK_ID, BOS_ID)
 
 
 class TrainingPart(NamedTuple):
@@ -67,10 +62,6 @@ class DescriptionTask(DescriptionPredictor, Task):
     reading_type = PictureReading
 
     # ---- what a subclass adds
-
-    @abstractmethod
-    def stack(self, contents: Sequence[Any], pad_to: int) -> tuple[Tensor, Tensor]:
-        """Return the pixels of several as one tensor, and the mask of the places or frames that are looked at."""
 
     @abstractmethod
     def thumbnail(self, example: PictureExample) -> Pixels:
@@ -132,26 +123,6 @@ class DescriptionTask(DescriptionPredictor, Task):
     def encode_development(self, examples: Sequence[PictureExample]) -> list[Seen]:
         return [self.see(example) for example in examples]
 
-    def see(self, example: PictureExample) -> Seen:
-        """Return an example with its content read and its sentences as ids.
-
-        Raises:
-            DataError: it cannot be read.
-        """
-        if isinstance(example, Seen):
-            return example
-        split = (split_caption(caption, lower_case=self.settings.lower_case) for caption in example.captions)
-        return Seen(
-            name=example.name,
-            picture=example.picture,
-            captions=example.captions,
-            split=example.split,
-            key=example.key,
-            facts=example.facts,
-            content=self.content(example.picture, example.name),
-            caption_ids=tuple(tuple(self.words.ids(words)) for words in split),
-        )
-
     def identify(self, examples: Sequence[Seen]) -> Iterator[bytes]:
         for example in examples:
             yield repr((example.name, example.captions)).encode("utf-8", "replace")
@@ -183,19 +154,15 @@ class DescriptionTask(DescriptionPredictor, Task):
         return self._batch(seen, [one.caption_ids[0] for one in seen] if with_labels else None, pad_to=pad_to)
 
     def _batch(self, seen: Sequence[Seen], captions: Sequence[Sequence[int]] | None, *, pad_to: int = 0) -> SeenBatch:
-        pixels = features = None
-        if self.settings.encoder == "features":
-            most = max(pad_to, *(len(one.content) for one in seen))
-            features = torch.zeros(len(seen), most, self.num_features)
-            for row, one in enumerate(seen):
-                features[row, : len(one.content)] = torch.from_numpy(np.asarray(one.content, dtype=np.float32))
-            mask = torch.arange(most)[None] < torch.tensor([len(one.content) for one in seen])[:, None]
-        else:
-            pixels, mask = self.stack([one.content for one in seen], pad_to)
+        arrays = self.stack([one.content for one in seen], pad_to)
+        tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+        content = next(iter(arrays.values()))
+        is_in_time = content.ndim != 4  # pictures alone have places that the encoder makes, as many of each
+        most = content.shape[1] if is_in_time else int(arrays["lengths"].max())
         return SeenBatch(
-            pixels=pixels,
-            features=features,
-            mask=mask,
+            pixels=tensors.get("pixels"),
+            features=tensors.get("features"),
+            mask=torch.arange(most)[None] < tensors["lengths"][:, None],
             target_ids=None if captions is None else pad_ids([[BOS_ID, *ids] for ids in captions]),
             next_ids=None if captions is None else pad_ids([[*ids, EOS_ID] for ids in captions]),
         )
@@ -221,36 +188,18 @@ class DescriptionTask(DescriptionPredictor, Task):
         """Search with the mean of the step probabilities of all networks."""
         asked = caption_options(options)
         networks = [_describer(model) for model in models]
-        states = tuple(network.look(batch) for network in networks)
-        num_beams = max(asked.num_beams or self.settings.beams, asked.num_return_sequences)
         found = beam_search(
             join_steps([network.step for network in networks]),
-            states,
+            tuple(network.look(batch) for network in networks),
             torch.full((batch.num_rows,), BOS_ID, device=batch.mask.device),
-            num_beams=num_beams,
-            eos_id=EOS_ID,
-            max_steps=asked.max_new_tokens + 1,
-            length_penalty=self.settings.length_penalty if asked.length_penalty is None else asked.length_penalty,
-            no_repeat_ngram_size=asked.no_repeat_ngram_size,
-            num_return=asked.num_return_sequences,
-            excluded_ids=NEVER_WRITTEN,
+            **self.search_options(asked),
         )
         described = []
         for row, hypotheses in enumerate(found):
-            ids = hypotheses[0].ids
-            words: tuple[str, ...] = ()
-            weights: tuple[tuple[float, ...], ...] = ()
+            weights = None
             if asked.attention:
-                words = (*(self.words.tokens[id] for id in ids), EOS)
-                weights = _where_it_looked(networks, batch.row(row, [BOS_ID, *ids]))
-            described.append(
-                Described(
-                    texts=tuple(detokenise([self.words.tokens[id] for id in one.ids]) for one in hypotheses),
-                    scores=tuple(one.normalised_score for one in hypotheses),
-                    words=words,
-                    weights=weights,
-                )
-            )
+                weights = _where_it_looked(networks, batch.row(row, [BOS_ID, *hypotheses[0].ids]))
+            described.append(self.described(hypotheses, weights))
         return described
 
     @property
@@ -354,10 +303,10 @@ class DescriptionTask(DescriptionPredictor, Task):
         return [Section(title="Where each word looked", blocks=blocks)]
 
 
-def _where_it_looked(networks: Sequence[Describer], one: SeenBatch) -> tuple[tuple[float, ...], ...]:
+def _where_it_looked(networks: Sequence[Describer], one: SeenBatch) -> NDArray[Any]:
     """Return `word place`: where decoders look, in the mean, when they write the sentence of a batch of one."""
     weights = torch.stack([network(one).weights for network in networks]).mean(dim=0)[0]
-    return tuple(map(tuple, weights[:, one.mask[0][: weights.shape[1]]].tolist()))
+    return weights[:, one.mask[0][: weights.shape[1]]].cpu().numpy()
 
 
 def _mean_length(example: Seen) -> int:

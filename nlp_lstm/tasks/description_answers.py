@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
+from nlp_lstm.artifacts import GRAPH_NAME, STEP_GRAPH_NAME
 from nlp_lstm.data.pictures import Drawable, PictureExample, Pixels, load_features
+from nlp_lstm.decoding.search import Hypothesis
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError, shorten
+from nlp_lstm.evaluation.captions import split_caption
+from nlp_lstm.nn.settings import UNWEIGHTED
 from nlp_lstm.tasks.captioning import CaptionOptions, Described, DescriptionSettings, Seen, caption_options
-from nlp_lstm.tasks.predictor import Predictor
+from nlp_lstm.tasks.graph_writing import begin, where_it_looked, write
+from nlp_lstm.tasks.predictor import ArrayPredictor, Run
+from nlp_lstm.text.detokenize import detokenise
 from nlp_lstm.text.tokenize import Tokenizer
-from nlp_lstm.text.units import SPECIALS
-from nlp_lstm.text.vocabulary import Vocabulary, check_keys
+from nlp_lstm.text.units import BOS_ID, EOS_ID, PAD_ID, SPECIALS, UNK_ID
+from nlp_lstm.text.vocabulary import EOS, Vocabulary, check_keys
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+NEVER_WRITTEN = (PAD_ID, UNK_ID, BOS_ID)
 
 DescriptionPredictorType = TypeVar("DescriptionPredictorType", bound="DescriptionPredictor")
 
 
-class DescriptionPredictor(Predictor):
+class DescriptionPredictor(ArrayPredictor):
     """How pictures or clips become examples, and descriptions results.
+
+    The graph that reads takes ``lengths``, how many places or frames there are of each, and ``pixels``, `batch height
+    width 3` or `batch time height width 3`, or ``features``, `batch place feature`; the rest is in
+    `nlp_lstm.tasks.graph_writing`.
 
     Args:
         settings: the model.
@@ -36,6 +51,7 @@ class DescriptionPredictor(Predictor):
     """Tokens that one counts as where batches are filled by tokens."""
     option_names: ClassVar[tuple[str, ...]] = tuple(CaptionOptions.model_fields)
     needs_tokenizer: ClassVar[bool] = False
+    graphs: ClassVar[tuple[str, ...]] = (GRAPH_NAME, STEP_GRAPH_NAME)
 
     def __init__(
         self, settings: DescriptionSettings, words: Vocabulary, objects: Iterable[str] = (), num_features: int = 0
@@ -71,6 +87,85 @@ class DescriptionPredictor(Predictor):
             DataError: it cannot be read.
         """
 
+    @abstractmethod
+    def stack_pixels(self, contents: Sequence[Pixels], pad_to: int) -> tuple[Pixels, NDArray[np.int64]]:
+        """Return the pixels of several as one array, and how many places or frames each has that can be looked at."""
+
+    def stack(self, contents: Sequence[Any], pad_to: int) -> dict[str, NDArray[Any]]:
+        """Return what the network sees of several, as arrays by name."""
+        if self.settings.encoder != "features":
+            pixels, lengths = self.stack_pixels(contents, pad_to)
+            return {"pixels": pixels, "lengths": lengths}
+        lengths = np.array([len(one) for one in contents])
+        features = np.zeros((len(contents), max(pad_to, lengths.max()), self.num_features), np.float32)
+        for row, one in enumerate(contents):
+            features[row, : len(one)] = one
+        return {"features": features, "lengths": lengths}
+
+    def predict_arrays(
+        self, run: Run, examples: Sequence[PictureExample], *, pad_to: int = 0, **options: Any
+    ) -> list[Described]:
+        asked = caption_options(options)
+        arrays = self.stack([self.see(example).content for example in examples], pad_to)
+        state = begin(run(arrays), len(examples))
+        found = write(run, state, len(examples), len(self.words), **self.search_options(asked))
+        described = []
+        for row, hypotheses in enumerate(found):
+            weights = None
+            if asked.attention:
+                num_places = int(arrays["lengths"][row])
+                weights = where_it_looked(run, state, row, [hypotheses[0].ids], num_places)[0]
+            described.append(self.described(hypotheses, weights))
+        return described
+
+    def search_options(self, asked: CaptionOptions) -> dict[str, Any]:
+        """Return the options of `nlp_lstm.decoding.search.search`."""
+        default = self.settings.length_penalty
+        return {
+            "num_beams": max(asked.num_beams or self.settings.beams, asked.num_return_sequences),
+            "eos_id": EOS_ID,
+            "max_steps": asked.max_new_tokens + 1,
+            "length_penalty": default if asked.length_penalty is None else asked.length_penalty,
+            "no_repeat_ngram_size": asked.no_repeat_ngram_size,
+            "num_return": asked.num_return_sequences,
+            "excluded_ids": NEVER_WRITTEN,
+        }
+
+    def described(self, hypotheses: Sequence[Hypothesis], weights: NDArray[Any] | None = None) -> Described:
+        """Return the prediction for one.
+
+        Args:
+            hypotheses: what was found, the best first.
+            weights: `word place`, where the best one looked, if that was asked for.
+        """
+        is_shown = weights is not None
+        return Described(
+            texts=tuple(detokenise([self.words.tokens[id] for id in one.ids]) for one in hypotheses),
+            scores=tuple(one.normalised_score for one in hypotheses),
+            words=(*(self.words.tokens[id] for id in hypotheses[0].ids), EOS) if is_shown else (),
+            weights=tuple(map(tuple, weights.tolist())) if weights is not None else (),
+        )
+
+    def see(self, example: PictureExample) -> Seen:
+        """Return an example with its content read and its sentences as ids.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        if isinstance(example, Seen):
+            return example
+        split = (split_caption(caption, lower_case=self.settings.lower_case) for caption in example.captions)
+        return Seen(
+            name=example.name,
+            picture=example.picture,
+            captions=example.captions,
+            split=example.split,
+            key=example.key,
+            facts=example.facts,
+            content=self.content(example.picture, example.name),
+            caption_ids=tuple(tuple(self.words.ids(words)) for words in split),
+        )
+
     def content(self, item: Any, where: str) -> Any:
         """Return the pixels of one, or its features; ``where`` is for messages.
 
@@ -105,6 +200,10 @@ class DescriptionPredictor(Predictor):
         asked = caption_options(options)
         if asked.num_return_sequences > 1 and asked.attention:
             raise ConfigError("attention is shown for one sentence; leave out num_return_sequences")
+        if asked.attention and self.settings.attention in UNWEIGHTED:
+            raise ConfigError(
+                f'the model weighs no places (model.attention is "{self.settings.attention}"); leave out attention'
+            )
 
     def format(self, answers: Iterable[tuple[PictureExample, Described]], **options: Any) -> Any:
         """Return the sentence in the shape of Hugging Face's image to text, of several each with its score."""

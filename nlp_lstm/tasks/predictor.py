@@ -71,12 +71,14 @@ tasks: Registry[type[Task]] = Registry(
 predictors: Registry[type[ArrayPredictor]] = Registry(
     "task without torch",
     {
+        "caption": "nlp_lstm.tasks.caption_answers",
         "lm": "nlp_lstm.tasks.language_answers",
         "pos": "nlp_lstm.tasks.tagging",
         "sentiment": "nlp_lstm.tasks.classification",
         "series": "nlp_lstm.tasks.series_answers",
         "topics": "nlp_lstm.tasks.topic_answers",
         "translate": "nlp_lstm.tasks.translation_answers",
+        "video": "nlp_lstm.tasks.video_answers",
     },
 )
 

@@ -7,29 +7,25 @@ What descriptions of pictures and of clips have in common is in `nlp_lstm.tasks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
-
-import torch
-from torch import Tensor
+from collections.abc import Mapping
+from typing import ClassVar
 
 from nlp_lstm.data.clip_files import even_places, load_frames, to_strip
 from nlp_lstm.data.pictures import PictureExample, Pixels, to_png
 from nlp_lstm.evaluation.captions import Shown
 from nlp_lstm.nn.clips import ClipCaptioner
-from nlp_lstm.tasks.captioning import VideoSettings
 from nlp_lstm.tasks.describing import DescriptionTask
 from nlp_lstm.tasks.predictor import tasks
+from nlp_lstm.tasks.video_answers import VideoPredictor
 
 NEAREST_SIDE = 12  # pixels along each side that frames are compared by
 NEAREST_FRAMES = 4  # of each clip that are compared
 
 
 @tasks.register("video")
-class VideoTask(DescriptionTask):
+class VideoTask(VideoPredictor, DescriptionTask):
     """Descriptions of clips."""
 
-    name: ClassVar[str] = "video"
     title: ClassVar[str] = "Descriptions of clips"
     intended_use: ClassVar[str] = (
         "Describing clips like those of the training data in a sentence like theirs. A model of moving drawings "
@@ -40,9 +36,6 @@ class VideoTask(DescriptionTask):
         "called something else. Of a long clip a few frames are seen, and what happens between them is missed; how "
         "fast something happens is not known."
     )
-    settings_type = VideoSettings
-    thing: ClassVar[str] = "clip"
-    weight: ClassVar[int] = 60
     attention_rows: ClassVar[int] = 1
     word_kinds: ClassVar[Mapping[str, frozenset[str]]] = {
         "actions": frozenset(
@@ -54,16 +47,6 @@ class VideoTask(DescriptionTask):
 
     def build_model(self) -> ClipCaptioner:
         return ClipCaptioner(len(self.words), num_features=self.num_features, **self.settings.network())
-
-    def load_pixels(self, item: Any, where: str) -> Pixels:
-        return load_frames(item, self.settings.image_size, self.settings.frames, where)
-
-    def stack(self, contents: Sequence[Any], pad_to: int) -> tuple[Tensor, Tensor]:
-        most = max(pad_to, *map(len, contents))
-        pixels = torch.zeros(len(contents), most, *contents[0].shape[1:], dtype=torch.uint8)
-        for row, frames in enumerate(contents):
-            pixels[row, : len(frames)] = torch.from_numpy(frames)
-        return pixels, torch.arange(most)[None] < torch.tensor([len(frames) for frames in contents])[:, None]
 
     def thumbnail(self, example: PictureExample) -> Pixels:
         frames = load_frames(example.picture, NEAREST_SIDE, self.settings.frames, example.name)

@@ -11,10 +11,19 @@ import torch
 from nlp_lstm.data.words import WordVocabularies
 from nlp_lstm.nn.settings import WordSettings
 from nlp_lstm.settings import parse_settings
-from nlp_lstm.tasks import ClassificationTask, LanguageTask, TaggingTask, Task, TopicTask, TranslationTask
+from nlp_lstm.tasks import (
+    CaptionTask,
+    ClassificationTask,
+    LanguageTask,
+    TaggingTask,
+    Task,
+    TopicTask,
+    TranslationTask,
+    VideoTask,
+)
 from nlp_lstm.text.vocabulary import Vocabulary
 from nlp_lstm.weights import own_weights, save_model
-from tests.samples import pair_examples, review_examples, running_examples
+from tests.samples import clip_examples, pair_examples, review_examples, running_examples, scene_examples
 
 WORDS = [f"{start}{end}" for start in ("sun", "Moon", "tide", "a", "Zu", "42-") for end in ("", "s", "ing", "'ll", "é")]
 LABELS = {"upos": ["NOUN", "VERB", "X"], "xpos": ["A", "B", "C", "D", "E"]}
@@ -62,6 +71,24 @@ def topic_folder(folder: Path, changes: dict[str, Any] | None = None, precision:
     values = {"hidden": 8, "embed": 6, "layers": 1, **(changes or {})}
     settings = parse_settings(TopicTask.settings_type, values, "test")
     return save(folder, TopicTask.prepare(settings, review_examples()), precision)
+
+
+def description_folder(folder: Path, changes: dict[str, Any] | None = None, precision: str = "fp32") -> Path:
+    """Write a describer of pictures with random weights and the words of the made scenes."""
+    examples, settings = _description(CaptionTask, scene_examples(), changes or {})
+    return save(folder, CaptionTask.prepare(settings, examples), precision)
+
+
+def video_folder(folder: Path, changes: dict[str, Any] | None = None, precision: str = "fp32") -> Path:
+    """Write a describer of clips with random weights and the words of the made clips."""
+    examples, settings = _description(VideoTask, clip_examples(), changes or {})
+    return save(folder, VideoTask.prepare(settings, examples), precision)
+
+
+def _description(task: Any, examples: Any, changes: dict[str, Any]) -> tuple[Any, Any]:
+    """The examples that a describer learns its words of, other ones where ``changes`` has some, and its settings."""
+    values = {"image_size": 32, "channels": 8, "hidden": 8, "embed": 6, "min_count": 1, **changes}
+    return values.pop("examples", examples), parse_settings(task.settings_type, values, "test")
 
 
 def vocabularies(changes: dict[str, Any]) -> WordVocabularies:

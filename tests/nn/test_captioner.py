@@ -3,7 +3,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from nlp_lstm.nn.pictures import PLACES, Captioner
+from nlp_lstm.nn.pictures import Captioner
+from nlp_lstm.nn.settings import PLACES
 
 TOLERANCE = 1e-5
 BOS = 2

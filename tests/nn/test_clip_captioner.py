@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nlp_lstm.nn.clips import ClipCaptioner, PlaceWeights
-from nlp_lstm.nn.pictures import PLACES
+from nlp_lstm.nn.settings import PLACES
 
 TOLERANCE = 1e-5
 BOS = 2
