@@ -465,8 +465,10 @@ class Pipeline:
                 yield position, example, prediction
 
     def _predict_examples(self, examples: Sequence[Any], options: Mapping[str, Any] | None = None) -> list[Any]:
-        needs_gradient = any((options or {}).get(name) for name in self.predictor.gradient_options)
-        engine = self._torch if needs_gradient else self._engine
+        needs_torch = any((options or {}).get(name) for name in self.predictor.gradient_options)
+        if options is None and self.predictor.name in _WRITERS:  # a text is scored, and not written on
+            needs_torch = True
+        engine = self._torch if needs_torch else self._engine
         return engine.predict(examples, batch_tokens=self._batch_tokens, options=options)
 
 

@@ -89,13 +89,16 @@ def test_texts_are_those_of_torch(tmp_path, options):
 
 
 def test_streams_and_scores_beside_graphs(tmp_path):
-    folder = language_folder(tmp_path / "model")
+    folder = language_folder(tmp_path / "model", {"adapt": False})
     reference = Pipeline(folder, engine="torch")
     export_model(folder)
     fast = Pipeline(folder)
     asked = {"max_new_tokens": 9, "do_sample": False}
     assert list(fast.stream("The old", **asked)) == list(reference.stream("The old", **asked))
     assert fast.score("We wait .") == reference.score("We wait .")
+    text = tmp_path / "letters.txt"
+    text.write_text("We wait .\nThe old ferry left .\n", encoding="utf-8")
+    assert fast.evaluate(text).figures == reference.evaluate(text).figures
     assert list(fast.stream(iter(["We ", "wait ."]))) == list(reference.stream(iter(["We ", "wait ."])))
 
 
