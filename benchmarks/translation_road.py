@@ -303,3 +303,5 @@ if __name__ == "__main__":
     except NlpLstmError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:  # what was finished is kept: the same command goes on
+        sys.exit(130)
