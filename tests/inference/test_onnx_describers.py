@@ -43,6 +43,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+PAIRS = [(network, options) for network in ("additive", "none") for options in ("greedy", "attention")]
+
+
 def check(folder: Path, examples: Sequence[PictureExample], options: dict[str, Any]) -> None:
     """Check that both engines say the same, alone, in batches, and of clips with further padding."""
     export_model(folder)
@@ -65,14 +68,15 @@ def check(folder: Path, examples: Sequence[PictureExample], options: dict[str, A
             np.testing.assert_allclose(one.weights, other.weights, atol=WEIGHT_TOLERANCE)
 
 
-@pytest.mark.parametrize("options", OPTIONS)
-@pytest.mark.parametrize("network", PICTURES)
+@pytest.mark.parametrize(
+    ("network", "options"),
+    [*((network, "beams") for network in PICTURES), *PAIRS, ("multi-head", "attention")],
+)
 def test_pictures_are_described_as_torch_does(tmp_path, network, options):
     check(description_folder(tmp_path / "model", PICTURES[network]), scene_examples()[:5], OPTIONS[options])
 
 
-@pytest.mark.parametrize("options", OPTIONS)
-@pytest.mark.parametrize("network", CLIPS)
+@pytest.mark.parametrize(("network", "options"), [*((network, "beams") for network in CLIPS), *PAIRS])
 def test_clips_are_described_as_torch_does(tmp_path, network, options):
     check(video_folder(tmp_path / "model", CLIPS[network]), clip_examples()[:5], OPTIONS[options])
 
