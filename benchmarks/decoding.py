@@ -127,7 +127,7 @@ class Loop:
     def __init__(self, pipeline: Any) -> None:
         import torch
 
-        from nlp_lstm.tasks.translation_search import NEVER_WRITTEN
+        from nlp_lstm.text.units import NEVER_WRITTEN
 
         self._task, self._model = pipeline.task, pipeline._model
         settings = self._task.settings

@@ -15,6 +15,15 @@ from typing import IO, Any
 from nlp_lstm.errors import CheckpointError
 
 
+def peak_memory() -> float:
+    """Return the most bytes that this process has held; 0 where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such module
+        return 0.0
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+
+
 def to_json(result: Any, model_folder: Path) -> str:
     """Return a result as a line of JSON.
 

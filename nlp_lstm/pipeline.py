@@ -56,9 +56,9 @@ class Pipeline:
         source: of "translate", the language of the texts; default "en".
         target: of "translate", the language of their translations; default "de", from English, else "en".
         engine: what runs the network: "torch", the reference; for models that carry a graph (`nlp-lstm export` writes
-            it) "onnx", which is faster, and for LSTMs "compiled", which is faster still and which the machine's own C
-            compiler builds when it is first asked for; "auto" takes onnx where it can. Answers are the same within
-            1e-5.
+            it) "onnx", which is faster, and for LSTMs that tag or classify "compiled", which is faster still and which
+            the machine's own C compiler builds when it is first asked for; "auto" takes onnx where it can. Answers are
+            the same within 1e-5.
         device: "auto" or "cpu", or any other torch device.
         precision: "fp32" is exact; "int8", of the engine "compiled", and "bf16", of torch, are faster where the
             processor has them, and equal on nearly all tokens.
@@ -120,6 +120,11 @@ class Pipeline:
     def task(self) -> Task:
         """The task, which evaluates and trains."""
         return self._torch.task
+
+    @property
+    def can_score(self) -> bool:
+        """Whether the model is a language model, which scores texts."""
+        return self.predictor.name in _WRITERS
 
     @property
     def _model(self) -> torch.nn.Module:

@@ -21,6 +21,7 @@ from nlp_lstm.evaluation.sections import (
     memory_section,
     recipe_section,
 )
+from nlp_lstm.output import peak_memory
 from nlp_lstm.recipes import Recipe, recipe_yaml
 from nlp_lstm.run_data import RunData
 from nlp_lstm.training import TrainingResult
@@ -139,9 +140,5 @@ def _removal_section(data: RunData) -> Section:
 
 def _peak_memory() -> str:
     """The largest memory that this process has held, where the system tells."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such module
-        return "-"
-    unit = 2**30 if platform.system() == "Darwin" else 2**20
-    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit:.1f} GiB"
+    found = peak_memory()
+    return f"{found / 2**30:.1f} GiB" if found else "-"

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -26,7 +25,7 @@ from typing import Any, NamedTuple, TypeVar
 from nlp_lstm.artifacts import read_config
 from nlp_lstm.errors import ConfigError, DataError, NlpLstmError
 from nlp_lstm.inference.engines import choose_engine
-from nlp_lstm.output import to_json
+from nlp_lstm.output import peak_memory, to_json
 from nlp_lstm.pipeline import Pipeline
 
 Answer = TypeVar("Answer")
@@ -34,7 +33,7 @@ Answer = TypeVar("Answer")
 SINGLE_TEXTS = 200  # of each turn
 _COLD = (
     "import sys; from nlp_lstm import Pipeline; "
-    "Pipeline(sys.argv[1], engine=sys.argv[2], precision=sys.argv[3]).predict(sys.argv[4])"
+    "Pipeline(sys.argv[1], engine=sys.argv[2], precision=sys.argv[3]).predict(sys.stdin.buffer.read().decode())"
 )
 
 
@@ -116,9 +115,14 @@ def measure_speed(
     for way in WAYS:
         try:
             choose_engine(way.engine, read_config(model), precision=way.precision)
-            worker = Worker([sys.executable, "-m", __name__, str(model), *way], threads)
-            worker.ask(list(texts))
         except NlpLstmError as error:
+            say(f"without {way.name}: {error}")
+            continue
+        worker = Worker([sys.executable, "-m", __name__, str(model), *way], threads)
+        try:
+            worker.ask(list(texts))
+        except ConfigError as error:
+            worker.close()
             say(f"without {way.name}: {error}")
             continue
         workers[way] = worker
@@ -185,11 +189,19 @@ def latency(answer: Callable[[Any], Any], texts: Sequence[Any]) -> Latency:
 
 
 def cold_start(model: str, way: Way, text: str, threads: int) -> Timed:
-    """Return what a process takes for one answer, from its start to its end."""
-    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run([sys.executable, "-c", _COLD, model, *way, text], check=True, env=_environment(threads))
-    seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
-    return Timed(seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    """Return what a process takes for one answer, from its start to its end.
+
+    Raises:
+        ConfigError: it fails.
+    """
+    before, started = os.times(), time.perf_counter()
+    command = [sys.executable, "-c", _COLD, model, *way]
+    done = subprocess.run(command, input=text.encode(), check=False, env=_environment(threads))
+    seconds, after = time.perf_counter() - started, os.times()
+    if done.returncode:
+        raise ConfigError(f"a process that answers once has ended with exit code {done.returncode}")
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return Timed(seconds, cpu)
 
 
 # ---- processes
@@ -214,8 +226,8 @@ class Worker:
         Raises:
             ConfigError: the process cannot do what is asked, or has ended.
         """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
+        if self._process.stdin is None or self._process.stdout is None:
+            raise RuntimeError("the process has no pipes")
         try:
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
@@ -254,9 +266,8 @@ def _measure_when_asked(model: str, engine: Any, precision: Any) -> Iterator[Any
         results, took = timed(lambda: pipeline.predict(texts))
         single = [texts[(request["start"] + number) % len(texts)] for number in range(min(SINGLE_TEXTS, len(texts)))]
         found = latency(pipeline.predict, single)
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         answers = [_as_answer(pipeline, result) for result in results] if request["wants_answers"] else []
-        yield {**took._asdict(), "p50": found.p50, "p99": found.p99, "memory": memory / 1e6, "answers": answers}
+        yield {**took._asdict(), "p50": found.p50, "p99": found.p99, "memory": peak_memory() / 1e6, "answers": answers}
 
 
 def _as_answer(pipeline: Pipeline, result: Any) -> str:

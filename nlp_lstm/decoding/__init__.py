@@ -1,1 +1,1 @@
-"""From scores to answers: the best label path, and generated text. Tensors only."""
+"""From scores to answers: the best label path, and generated text. Numbers only, no texts."""

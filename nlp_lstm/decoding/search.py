@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from nlp_lstm.errors import ConfigError
+from nlp_lstm.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -119,6 +119,7 @@ def search(
 
     Raises:
         ConfigError: a number is out of its range.
+        CheckpointError: all tokens that may come are impossible, or the probabilities are no numbers.
     """
     limits = [max_steps] * len(first_tokens) if isinstance(max_steps, int) else list(max_steps)
     _check_numbers(num_beams, num_return, limits, len(first_tokens))
@@ -151,6 +152,8 @@ def search(
         tokens = beams.history[:, :, -1].flatten()
         if searched:
             state = select(state, beams.rows.flatten(), kept)
+    if not all(answer.hypotheses for answer in answers):
+        raise CheckpointError("the network leaves no token that could come; train the model again")
     return [answer.hypotheses for answer in answers]
 
 

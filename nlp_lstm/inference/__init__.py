@@ -1,1 +1,1 @@
-"""Engines that run a network: torch, the reference, and ONNX Runtime; and the exporter of its graphs."""
+"""Engines that run a network: torch, the reference, ONNX Runtime, and a compiled kernel; and the exporter of graphs."""

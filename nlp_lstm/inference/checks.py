@@ -8,7 +8,8 @@ A graph file is untrusted. It is read here by the rules of its encoding (protoco
     weights        that are tensors of the folder's weights file, each with its exact name, type, shape and place
 
 Fields that are not listed, and single fields that come twice, are refused, so that no other reader can see more in the
-file than was checked. What a graph computes cannot be checked; one that asks for too much memory fails in the runtime.
+file than was checked. What a graph computes cannot be checked: one that asks for too much memory fails in the runtime,
+and a loop that does not end is ended by the engine.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from nlp_lstm.stored import StoredTensor
 
 LARGEST_GRAPH = 4 * 2**20  # bytes
 MOST_NODES = 20_000
+MOST_DIMENSIONS = 8
 OPSETS = range(18, 24)
 OPERATORS = frozenset(
     (
@@ -208,6 +210,8 @@ def _constant(tensor: Message) -> NDArray[Any]:
     (raw,) = tensor.get("raw_data", [b""])
     shape = [_signed(size) for size in _numbers(tensor, "dims")]
     content = _bytes(raw)
+    if len(shape) > MOST_DIMENSIONS or max(shape, default=0) > LARGEST_GRAPH:  # as with nothing in it
+        raise _DamagedError(f"the constant {shorten(name)} has the shape {shorten(shape)}, which is not accepted")
     if dtype is None or min(shape, default=0) < 0 or len(content) != math.prod(shape) * np.dtype(dtype).itemsize:
         raise _DamagedError(f"the constant {shorten(name)} is not of {shape} numbers of a known type")
     return np.frombuffer(content, np.dtype(dtype)).reshape(shape)

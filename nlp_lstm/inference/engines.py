@@ -11,13 +11,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Timer
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
 from nlp_lstm.artifacts import GRAPH_NAME, WEIGHTS_NAME, ModelConfig, read_folder
 from nlp_lstm.errors import CheckpointError, ConfigError, NlpLstmError, nearest_hint, shorten
-from nlp_lstm.inference.checks import CheckedGraph, check_graph
+from nlp_lstm.inference.checks import LOOP, CheckedGraph, check_graph
 from nlp_lstm.inference.interpreter import SUPPORTED, Interpreter
 from nlp_lstm.inference.kernel import build_kernel, load_kernel
 from nlp_lstm.settings import parse_settings
@@ -29,6 +30,7 @@ ENGINES = ("auto", "torch", "onnx", "compiled")
 _PRECISIONS = {"torch": ("fp32", "bf16"), "onnx": ("fp32",), "compiled": ("fp32", "int8")}
 MISFITS = (KeyError, ValueError, IndexError, TypeError, AttributeError, MemoryError, ArithmeticError)
 """What running a graph raises where its parts do not fit."""
+LONGEST_LOOP = 300.0  # seconds for a batch
 FATAL = 4  # of ONNX Runtime's messages only these are printed; errors are raised anyway
 
 
@@ -122,14 +124,14 @@ class OnnxEngine(GraphEngine):
     Args:
         predictor: how examples are read and predictions made.
         config: the model's config.json.
-        sessions: ONNX Runtime's session of each graph, by its name.
+        sessions: that of each graph, by its name.
     """
 
     name: ClassVar[str] = "onnx"
 
-    def __init__(self, predictor: ArrayPredictor, config: ModelConfig, sessions: Mapping[str, Any]) -> None:
+    def __init__(self, predictor: ArrayPredictor, config: ModelConfig, sessions: Mapping[str, _Session]) -> None:
         super().__init__(predictor, config)
-        self._sessions = {name: _Session(session) for name, session in sessions.items()}
+        self._sessions = sessions
 
     @classmethod
     def open(cls, folder: Path) -> OnnxEngine:
@@ -142,21 +144,22 @@ class OnnxEngine(GraphEngine):
         import onnxruntime
 
         found = open_graph(folder)
+        # The tensors are handed over, once for all graphs, so that ONNX Runtime opens no file.
+        read = {weight for graph in found.graphs.values() for weight in graph.checked.weights}
+        handed = {name: onnxruntime.OrtValue.ortvalue_from_numpy(np.array(found.weights[name])) for name in read}
         sessions = {}
         for name, graph in found.graphs.items():
-            # The tensors are handed over, so that ONNX Runtime opens no file.
             weights = graph.checked.weights
-            values = [onnxruntime.OrtValue.ortvalue_from_numpy(np.array(found.weights[weight])) for weight in weights]
             options = onnxruntime.SessionOptions()
             options.log_severity_level = FATAL
             options.intra_op_num_threads = 1  # see _run_all
-            options.add_external_initializers(weights, values)
+            options.add_external_initializers(weights, [handed[weight] for weight in weights])
             try:
-                sessions[name] = onnxruntime.InferenceSession(
-                    graph.content, options, providers=["CPUExecutionProvider"]
-                )
+                session = onnxruntime.InferenceSession(graph.content, options, providers=["CPUExecutionProvider"])
             except _failures() as error:
                 raise CheckpointError(f"{graph.path} is no graph that ONNX Runtime can run: {error}") from error
+            has_loops = any(node.operator == LOOP for node in graph.checked.nodes)
+            sessions[name] = _Session(session, has_loops=has_loops)
         return cls(found.predictor, found.config, sessions)
 
     def run(self, arrays: Arrays, graph: str = GRAPH_NAME) -> Arrays:
@@ -164,20 +167,44 @@ class OnnxEngine(GraphEngine):
         self._check_inputs(graph, session.needed, arrays)
         feeds = {name: array for name, array in arrays.items() if name in session.known}
         try:
-            outputs = session.session.run(session.outputs, feeds)
+            outputs = session.run(feeds)
         except _failures() as error:
             raise CheckpointError(f"{graph} failed: {shorten(str(error), 300)}") from error
         return dict(zip(session.outputs, outputs, strict=True))
 
 
 class _Session:
-    """ONNX Runtime's session of a graph, and the names of what goes in and comes out."""
+    """ONNX Runtime's session of a graph, and the names of what goes in and comes out.
 
-    def __init__(self, session: Any) -> None:
-        self.session = session
+    Args:
+        session: of the graph.
+        has_loops: whether it holds loops, which are ended after `LONGEST_LOOP` seconds: of nothing they can turn for
+            ever.
+    """
+
+    def __init__(self, session: Any, *, has_loops: bool) -> None:
+        self._session = session
+        self._has_loops = has_loops
         self.needed = {value.name for value in session.get_inputs()}
         self.known = self.needed | {value.name for value in session.get_overridable_initializers()}
         self.outputs = [value.name for value in session.get_outputs()]
+
+    def run(self, feeds: Arrays) -> list[Any]:
+        """Return the outputs, in their order."""
+        if not self._has_loops:
+            found: list[Any] = self._session.run(self.outputs, feeds)
+            return found
+        import onnxruntime
+
+        options = onnxruntime.RunOptions()
+        watch = Timer(LONGEST_LOOP, setattr, (options, "terminate", True))
+        watch.daemon = True
+        watch.start()
+        try:
+            found = self._session.run(self.outputs, feeds, options)
+        finally:
+            watch.cancel()
+        return found
 
 
 class CompiledEngine(GraphEngine):

@@ -32,6 +32,7 @@ OPTIONS = ("-O3", "-march=native", "-std=gnu11", "-shared", "-fPIC", "-pthread")
 COMPILERS = ("cc", "gcc", "clang")
 SECONDS = 300  # for the compiler
 TOLERANCE = 1e-5
+FEW_ROWS = 12  # for which codes are read in eight bits
 NUM_GATES = 4
 FEW_TOKENS = 300  # for which both directions run side by side; of more there are batches to do so
 WORTH_A_THREAD = 4_000_000  # products of a direction: starting a thread takes as long as about two million
@@ -368,15 +369,22 @@ def _try(kernel: Kernel) -> None:
         ConfigError: they differ.
     """
     generator = np.random.default_rng(1)
-    size, num_inputs, lengths = 19, 7, np.array([3, 5, 1, 4, 5, 2, 5], np.int32)
+    size, num_inputs, lengths = 19, 7, generator.integers(1, 6, 3 * FEW_ROWS).astype(np.int32)
     shapes = (4 * size, num_inputs), (4 * size, size), (4 * size,), (int(lengths.max()), len(lengths), num_inputs)
     weight_ih, weight_hh, bias, inputs = (np.asarray(generator.normal(size=shape) / 2, np.float32) for shape in shapes)
-    expected = plain_lstm(weight_ih, weight_hh, bias, inputs, lengths)
-    for is_int8, tolerance in ((False, TOLERANCE), (True, 0.05))[: 1 + kernel.has_int8]:
-        packed = kernel.pack(weight_ih, weight_hh, bias, is_int8=is_int8)
-        outputs, _, _ = kernel.run([packed], inputs, lengths)
-        if not np.abs(outputs[:, 0] - expected).max() < tolerance:
-            raise ConfigError(f"what the C compiler made of {SOURCE.name} gives wrong answers; it is not used")
+    coded_ih, coded_hh = (np.rint(weight * 50).clip(-127, 127) / np.float32(50) for weight in (weight_ih, weight_hh))
+    for ih, hh, is_int8, tolerance in (
+        (weight_ih, weight_hh, False, TOLERANCE),
+        (coded_ih, coded_hh, False, TOLERANCE),
+        (weight_ih, weight_hh, True, 0.05),
+    )[: 2 + kernel.has_int8]:
+        packed = kernel.pack(ih, hh, bias, is_int8=is_int8)
+        for num_rows in (FEW_ROWS, len(lengths)):
+            some, counts = inputs[:, :num_rows], lengths[:num_rows]
+            outputs, _, _ = kernel.run([packed], some, counts)
+            expected = plain_lstm(ih, hh, bias, some, counts)
+            if not np.abs(outputs[:, 0] - expected).max() < tolerance:
+                raise ConfigError(f"what the C compiler made of {SOURCE.name} gives wrong answers; it is not used")
 
 
 def plain_lstm(

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -94,11 +94,16 @@ class ServedModel:
             on_failure: told why it cannot be opened.
         """
         try:
-            opening = partial(Pipeline, self.folder, batch_tokens=BATCH_TOKENS)
-            self._pipeline = await asyncio.get_running_loop().run_in_executor(self._executor, opening)
+            self._pipeline = await asyncio.get_running_loop().run_in_executor(self._executor, self._open)
         except Exception as error:  # noqa: BLE001
             self.failure = error
             on_failure(error)
+
+    def _open(self) -> Pipeline:
+        pipeline = Pipeline(self.folder, batch_tokens=BATCH_TOKENS)
+        if pipeline.can_score:
+            pipeline.score([])  # which needs more than writing does, and is not to wait for the first request
+        return pipeline
 
     async def close(self) -> None:
         """Finish what was accepted, take nothing more, and end the thread."""

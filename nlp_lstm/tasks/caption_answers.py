@@ -33,4 +33,4 @@ class CaptionPredictor(DescriptionPredictor):
         return load_pixels(item, self.settings.image_size, where)
 
     def stack_pixels(self, contents: Sequence[Pixels], pad_to: int) -> tuple[Pixels, NDArray[np.int64]]:
-        return np.stack(contents), np.full(len(contents), PLACES * PLACES)
+        return np.stack(contents), np.full(len(contents), PLACES * PLACES, dtype=np.int64)

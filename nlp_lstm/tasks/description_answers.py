@@ -20,13 +20,12 @@ from nlp_lstm.tasks.graph_writing import begin, where_it_looked, write
 from nlp_lstm.tasks.predictor import ArrayPredictor, Run
 from nlp_lstm.text.detokenize import detokenise
 from nlp_lstm.text.tokenize import Tokenizer
-from nlp_lstm.text.units import BOS_ID, EOS_ID, PAD_ID, SPECIALS, UNK_ID
+from nlp_lstm.text.units import EOS_ID, NEVER_WRITTEN, SPECIALS
 from nlp_lstm.text.vocabulary import EOS, Vocabulary, check_keys
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-NEVER_WRITTEN = (PAD_ID, UNK_ID, BOS_ID)
 
 DescriptionPredictorType = TypeVar("DescriptionPredictorType", bound="DescriptionPredictor")
 
@@ -96,7 +95,7 @@ class DescriptionPredictor(ArrayPredictor):
         if self.settings.encoder != "features":
             pixels, lengths = self.stack_pixels(contents, pad_to)
             return {"pixels": pixels, "lengths": lengths}
-        lengths = np.array([len(one) for one in contents])
+        lengths = np.array([len(one) for one in contents], dtype=np.int64)
         features = np.zeros((len(contents), max(pad_to, lengths.max()), self.num_features), np.float32)
         for row, one in enumerate(contents):
             features[row, : len(one)] = one

@@ -20,12 +20,11 @@ from nlp_lstm.decoding.search import ArrayStep, DecoderState, Select, search
 from nlp_lstm.errors import ConfigError
 from nlp_lstm.settings import parse_settings
 from nlp_lstm.text.document import Document, split_lines
-from nlp_lstm.text.units import BOS_ID, EOS_ID, PAD_ID, UNK_ID, TextWriter, Units
+from nlp_lstm.text.units import EOS_ID, NEVER_WRITTEN, TextWriter, Units
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-NEVER_WRITTEN = (PAD_ID, UNK_ID, BOS_ID)
 READ_AT_ONCE = 1_000  # tokens of a beginning
 _OF_DRAWING = ("temperature", "top_k", "top_p", "typical_p", "repetition_penalty")
 
@@ -133,7 +132,7 @@ def generate(
     """Write a text on each beginning, up to the end of its line.
 
     Args:
-        start: what `start_writing` gave for the beginnings.
+        start: where writing on the beginnings begins.
         units: what the ids stand for.
         prompts: the ids of each beginning; none begins a line.
         options: how.
@@ -181,7 +180,7 @@ def stream_text(start: Start, units: Units, prompt: Sequence[int], options: Gene
     """Yield a text piece by piece as it is written, in memory that does not grow.
 
     Args:
-        start: what `start_writing` gave for the beginning.
+        start: where writing on the beginning begins.
         units: what the ids stand for.
         prompt: the ids of the beginning.
         options: how; beams do not stream.

@@ -9,7 +9,7 @@ What X is, only the graphs know. A row is a beam; the rows of a sentence stand t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -69,7 +69,7 @@ def write(run: Run, state: GraphState, num_sentences: int, num_words: int, **opt
         CheckpointError: the network's answers do not fit.
     """
 
-    return search(step_of(run, num_words), select, state, np.full(num_sentences, BOS_ID), **options)
+    return search(step_of(run, num_words), select, state, np.full(num_sentences, BOS_ID, dtype=np.int64), **options)
 
 
 def read_on(run: Run, texts: Sequence[Sequence[int]], *, at_once: int) -> GraphState:
@@ -84,19 +84,29 @@ def read_on(run: Run, texts: Sequence[Sequence[int]], *, at_once: int) -> GraphS
         CheckpointError: the network's answers do not fit.
     """
     read = [_read_on(run, text, at_once) for text in texts]
+    for states in read[1:]:
+        _check_like(states, read[0])
     return GraphState({name: np.concatenate([states[name] for states in read]) for name in read[0]}, {})
 
 
 def _read_on(run: Run, ids: Sequence[int], at_once: int) -> dict[str, NDArray[Any]]:
     states: dict[str, NDArray[Any]] = {}
     for start in range(0, max(1, len(ids)), at_once):
-        part = np.array(ids[start : start + at_once] or [EOS_ID])[None]
+        part = np.array(ids[start : start + at_once] or [EOS_ID], dtype=np.int64)[None]
         outputs = run({"ids": part, **states})
+        before = states
         states = {name.removeprefix(NEXT): array for name, array in outputs.items() if name.startswith(NEXT)}
         for name, array in states.items():
             if array.ndim != 2 or len(array) != 1:
                 raise CheckpointError(f"the network gives {list(array.shape)} as {name} of one text")
+        _check_like(states, before or states)
     return states if len(ids) else {name: np.zeros_like(array) for name, array in states.items()}
+
+
+def _check_like(states: Mapping[str, NDArray[Any]], others: Mapping[str, NDArray[Any]]) -> None:
+    """Check that states have the names and shapes of others."""
+    for name, array in others.items():
+        checked_output(states, name, *array.shape)
 
 
 def step_of(run: Run, num_words: int) -> ArrayStep:
@@ -109,7 +119,10 @@ def step_of(run: Run, num_words: int) -> ArrayStep:
 
     def step(tokens: NDArray[np.int64], state: GraphState) -> tuple[NDArray[Any], GraphState]:
         outputs, state = _step(run, tokens, state)
-        return checked_output(outputs, "log_probabilities", len(tokens), num_words), state
+        log_probs = checked_output(outputs, "log_probabilities", len(tokens), num_words)
+        if log_probs.dtype != np.float32 or not np.isfinite(log_probs.max(axis=1)).all():
+            raise CheckpointError("the network gives log-probabilities that are none; train the model again")
+        return log_probs, state
 
     return step
 
@@ -131,11 +144,16 @@ def where_it_looked(
     """
     state = select(state, np.full(len(targets), sentence), np.array([sentence]))
     width = 1 + max(map(len, targets))
-    read = np.array([[BOS_ID, *ids, *[EOS_ID] * (width - 1 - len(ids))] for ids in targets])
+    read = np.array([[BOS_ID, *ids, *[EOS_ID] * (width - 1 - len(ids))] for ids in targets], dtype=np.int64)
     looked = []
     for tokens in read.T:
         outputs, state = _step(run, tokens, state)
-        looked.append(checked_output(outputs, "weights", len(targets), None)[:, :num_places])
+        weights = checked_output(outputs, "weights", len(targets), None)[:, :num_places]
+        if weights.dtype != np.float32 or not np.isfinite(weights).all() or weights.shape[1] < min(1, num_places):
+            raise CheckpointError("the network gives weights that are none; train the model again")
+        looked.append(weights)
+    if len({weights.shape for weights in looked}) > 1:
+        raise CheckpointError("the network weighs more places in one step than in another; export the model again")
     return np.stack(looked, axis=1)
 
 

@@ -140,7 +140,7 @@ def start_writing(model: LanguageModel, prompts: Sequence[Sequence[int]]) -> Sta
         read = model.read(tokens[:, None], states)
         return model.words.log_probabilities(read.outputs[:, 0]), read.states
 
-    last_tokens = np.array([prompt[-1] if len(prompt) else EOS_ID for prompt in prompts])
+    last_tokens = np.array([prompt[-1] if len(prompt) else EOS_ID for prompt in prompts], dtype=np.int64)
     return Start(*as_arrays(step, torch.device("cpu")), joined, last_tokens)
 
 

@@ -154,7 +154,7 @@ class LanguagePredictor(ArrayPredictor):
 
         def read(prompts: Sequence[Sequence[int]]) -> Start:
             states = read_on(run, [[EOS_ID, *prompt][:-1] for prompt in prompts], at_once=READ_AT_ONCE)
-            last_tokens = np.array([prompt[-1] if len(prompt) else EOS_ID for prompt in prompts])
+            last_tokens = np.array([prompt[-1] if len(prompt) else EOS_ID for prompt in prompts], dtype=np.int64)
             return Start(step_of(run, len(self.units)), select, states, last_tokens)
 
         return read

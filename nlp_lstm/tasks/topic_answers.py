@@ -12,11 +12,11 @@ from pydantic import Field, model_validator
 
 from nlp_lstm.decoding.guidance import guide
 from nlp_lstm.errors import CheckpointError, ConfigError, nearest_hint, shorten
-from nlp_lstm.tasks.generation import NEVER_WRITTEN, GenerationOptions, Start, generation_options
+from nlp_lstm.tasks.generation import GenerationOptions, Start, generation_options
 from nlp_lstm.tasks.language_answers import LanguagePredictor, LanguageSettings, Read, read_units
 from nlp_lstm.tasks.predictor import predictors
 from nlp_lstm.text.document import Document
-from nlp_lstm.text.units import EOS_ID, UNK_ID, Units
+from nlp_lstm.text.units import EOS_ID, NEVER_WRITTEN, UNK_ID, Units
 
 PredictorType = TypeVar("PredictorType", bound="TopicPredictor")
 

@@ -109,8 +109,8 @@ class TranslationPredictor(ArrayPredictor):
     ) -> list[Translated]:
         asked = translation_options(options)
         sources = [self.pieces.cut_source(one) for one in examples]
-        lengths = np.array([len(one.source_ids) + 1 for one in sources])
-        source_ids = np.full((len(sources), max(pad_to, lengths.max())), PAD_ID)
+        lengths = np.array([len(one.source_ids) + 1 for one in sources], dtype=np.int64)
+        source_ids = np.full((len(sources), max(pad_to, lengths.max())), PAD_ID, dtype=np.int64)
         for row, one in enumerate(sources):
             source_ids[row, : lengths[row]] = [*one.source_ids, EOS_ID]
         state = begin(run({"source_ids": source_ids, "lengths": lengths}), len(sources))

@@ -9,12 +9,10 @@ import numpy as np
 
 from nlp_lstm.decoding.search import Hypothesis, Quota
 from nlp_lstm.tasks.translation import TranslationOptions, TranslationSettings
-from nlp_lstm.text.units import BOS_ID, EOS_ID, PAD_ID, UNK_ID
+from nlp_lstm.text.units import EOS_ID, NEVER_WRITTEN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-NEVER_WRITTEN = (PAD_ID, UNK_ID, BOS_ID)
 
 
 def count_beams(asked: TranslationOptions, settings: TranslationSettings) -> int:

@@ -33,7 +33,7 @@ class VideoPredictor(DescriptionPredictor):
         return load_frames(item, self.settings.image_size, self.settings.frames, where)
 
     def stack_pixels(self, contents: Sequence[Pixels], pad_to: int) -> tuple[Pixels, NDArray[np.int64]]:
-        lengths = np.array([len(frames) for frames in contents])
+        lengths = np.array([len(frames) for frames in contents], dtype=np.int64)
         pixels = np.zeros((len(contents), max(pad_to, lengths.max()), *contents[0].shape[1:]), np.uint8)
         for row, frames in enumerate(contents):
             pixels[row, : len(frames)] = frames

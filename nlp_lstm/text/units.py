@@ -21,6 +21,8 @@ UnitName: TypeAlias = Literal["word", "subword", "character"]
 
 PAD_ID, UNK_ID, BOS_ID, EOS_ID = range(4)
 SPECIALS = (PAD, UNK, BOS, EOS)
+NEVER_WRITTEN = (PAD_ID, UNK_ID, BOS_ID)
+"""The specials that no text which is written holds."""
 NUM_UNPREDICTED = 2  # <pad> and <bos> never come in a text
 
 _MARKS = re.compile(rf" @([,.])@ |@(-)@|{UNK}")  # of WikiText, where characters are read

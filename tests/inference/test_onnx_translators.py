@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from nlp_lstm.artifacts import GRAPH_NAME, STEP_GRAPH_NAME, copy_model
@@ -16,10 +18,12 @@ from nlp_lstm.errors import CheckpointError, ConfigError
 from nlp_lstm.inference.engines import OnnxEngine
 from nlp_lstm.inference.export import export_model
 from nlp_lstm.inference.torch_engine import TorchEngine
+from nlp_lstm.nn.settings import UNWEIGHTED, attentions
 from nlp_lstm.pipeline import Pipeline
 from nlp_lstm.tasks.graph_writing import begin
 from nlp_lstm.tasks.translation import Translated
-from tests.inference.networks import random_rows, translation_folder
+from tests.inference.networks import language_folder, random_rows, translation_folder
+from tests.inference.test_onnx import rewrite
 from tests.samples import bundled_model, corpus_file
 
 TOLERANCE = 1e-4  # of scores, which are sums of a dozen log-probabilities
@@ -151,3 +155,95 @@ def test_graphs_that_do_not_fit_each_other_are_no_model(tmp_path):
     rows = {name: np.repeat(array, 2, axis=1) for name, array in state.rows.items()}
     with pytest.raises(CheckpointError, match=r"step\.onnx failed"):
         engine.run({"tokens": np.array([2]), **rows, **state.sentences}, STEP_GRAPH_NAME)
+
+
+def change_step(folder: Path, change: Callable[[Any], None]) -> Path:
+    """Change the graph of a step as an attacker would, with checksums that fit."""
+    model = onnx.ModelProto()
+    model.ParseFromString((folder / STEP_GRAPH_NAME).read_bytes())
+    change(model.graph)
+    rewrite(folder, STEP_GRAPH_NAME, model.SerializeToString())
+    return folder
+
+
+def replace_output(name: str, *nodes: tuple[str, list[str], dict[str, Any]]) -> Callable[[Any], None]:
+    """Let other nodes make an output of what it was."""
+
+    def change(graph: Any) -> None:
+        made = next(node for node in graph.node if name in node.output)
+        made.output[0] = "before"
+        last = "before"
+        for number, (operator, others, attributes) in enumerate(nodes):
+            following = name if number == len(nodes) - 1 else f"changed.{number}"
+            graph.node.append(onnx.helper.make_node(operator, [last, *others], [following], **attributes))
+            last = following
+
+    return change
+
+
+DAMAGES: dict[str, Callable[[Any], None]] = {
+    "whole numbers": replace_output("log_probabilities", ("Cast", [], {"to": 7})),
+    "texts": replace_output("log_probabilities", ("Cast", [], {"to": 8})),
+    "not a number": replace_output("log_probabilities", ("Sub", ["before"], {}), ("Div", ["changed.0"], {})),
+    "another shape": replace_output("log_probabilities", ("Transpose", [], {"perm": [1, 0]})),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("write", [translation_folder, language_folder])
+def test_a_step_that_gives_no_probabilities_is_one_clear_error(tmp_path, damage, write):
+    folder = write(tmp_path / "model")
+    export_model(folder)
+    change_step(folder, DAMAGES[damage])
+    for options in ({"num_beams": 1}, {"num_beams": 3}):
+        with pytest.raises(CheckpointError):
+            Pipeline(folder, engine="onnx").predict("A dog runs.", max_new_tokens=5, **options)
+
+
+def test_weights_of_attention_that_are_no_numbers_are_one_clear_error(tmp_path):
+    folder = translation_folder(tmp_path / "model")
+    export_model(folder)
+    change_step(folder, replace_output("weights", ("Sub", ["before"], {}), ("Div", ["changed.0"], {})))
+    with pytest.raises(CheckpointError, match="weights that are none"):
+        Pipeline(folder).predict("A dog runs.", max_new_tokens=5, attention=True)
+
+
+def test_a_loop_that_does_not_end_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr("nlp_lstm.inference.engines.LONGEST_LOOP", 0.5)
+    folder = translation_folder(tmp_path / "model")
+    export_model(folder)
+
+    def add_loop(graph: Any) -> None:
+        helper, numbers = onnx.helper, onnx.TensorProto.FLOAT
+        for name, values in (("endless.shape", [2**40, 0]), ("endless.one", [1])):
+            graph.initializer.append(onnx.numpy_helper.from_array(np.array(values, np.int64), name))
+        zero = onnx.numpy_helper.from_array(np.zeros((1, 0), np.float32), "endless.zero")
+        graph.initializer.append(zero)
+        graph.node.append(helper.make_node("Expand", ["endless.zero", "endless.shape"], ["endless"]))
+        body = helper.make_graph(
+            [helper.make_node("Identity", ["state"], ["after"]), helper.make_node("Identity", ["given"], ["kept"])],
+            "turn",
+            [helper.make_tensor_value_info(name, numbers, None) for name in ("state", "given")],
+            [helper.make_tensor_value_info(name, numbers, None) for name in ("after", "kept")],
+        )
+        loop = helper.make_node("Scan", ["before", "endless"], ["log_probabilities", "nothing"], body=body)
+        loop.attribute.append(helper.make_attribute("num_scan_inputs", 1))
+        next(node for node in graph.node if "log_probabilities" in node.output).output[0] = "before"
+        graph.node.append(loop)
+
+    change_step(folder, add_loop)
+    with pytest.raises(CheckpointError, match=r"step\.onnx failed"):
+        Pipeline(folder, engine="onnx").predict("A dog runs.")
+
+
+@pytest.mark.parametrize("shape", [[1] * 65, [2**62, 0], [2**33, 2**33, 0], [2**40, 0]])
+def test_constants_of_absurd_shapes_are_refused(tmp_path, shape):
+    folder = translation_folder(tmp_path / "model")
+    export_model(folder)
+    change_step(folder, lambda graph: graph.initializer.add(name="odd", data_type=1, dims=shape, raw_data=b""))
+    with pytest.raises(CheckpointError, match="which is not accepted"):
+        Pipeline(folder, engine="onnx")
+
+
+def test_kinds_of_attention_without_weights_are_those_that_have_none():
+    assert set(UNWEIGHTED) == {name for name in attentions if not attentions.get(name).has_weights}

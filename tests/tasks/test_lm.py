@@ -29,12 +29,12 @@ from nlp_lstm.pipeline import Pipeline
 from nlp_lstm.recipes import load_recipe
 from nlp_lstm.tasks import LanguageTask, adaptation, generation, language, lm, predict_examples
 from nlp_lstm.tasks.adaptation import ADAPTATIONS, BOTH, CACHE, DYNAMIC, Adaptation, score_adaptively, tune_adaptation
-from nlp_lstm.tasks.generation import NEVER_WRITTEN, GenerationOptions, generate
+from nlp_lstm.tasks.generation import GenerationOptions, generate
 from nlp_lstm.tasks.language import start_writing
 from nlp_lstm.tasks.ngrams import NgramModel
 from nlp_lstm.text.document import Document
 from nlp_lstm.text.tokenize import Tokenizer
-from nlp_lstm.text.units import EOS_ID
+from nlp_lstm.text.units import EOS_ID, NEVER_WRITTEN
 from nlp_lstm.text.vectors import WordVectors
 from nlp_lstm.training import train
 from nlp_lstm.weights import load_model
