@@ -359,6 +359,8 @@ class Pipeline:
         from nlp_lstm.settings import parse_settings
 
         self._check_options(dict(options or {}), besides=())
+        if options and self.can_score:
+            raise ConfigError("evaluating a language model scores texts, which has no options; leave them out")
         if data is None and self._config.data not in catalogue().data:
             raise ConfigError(f'this model was trained on "{self._config.data}", a file of one\'s own; give the data')
         path = Path(data if data is not None else self._config.data)

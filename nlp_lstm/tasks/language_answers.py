@@ -35,6 +35,8 @@ from nlp_lstm.text.units import EOS_ID, UnitName, Units, units_from_dict
 
 PredictorType = TypeVar("PredictorType", bound="LanguagePredictor")
 
+LEAST_SIZE = 16  # tokens that a beginning counts as: each row also has the probabilities of all words
+
 Read: TypeAlias = Callable[[Sequence[Sequence[int]]], Start]
 """What reads the ids of beginnings, and says where writing on them begins."""
 
@@ -129,7 +131,12 @@ class LanguagePredictor(ArrayPredictor):
         return self.settings.direction == "backward"
 
     def size(self, example: TextExample) -> int:
-        return max(1, len(example.document))
+        return max(LEAST_SIZE, len(example.document))
+
+    def tokens_at_once(self, batch_tokens: int, options: Mapping[str, Any]) -> int:
+        """Return fewer where several texts are written on each beginning."""
+        asked = self._options(options)
+        return max(1, batch_tokens // max(asked.num_beams, asked.num_return_sequences))
 
     def read_text(self, text: Any, tokenizer: Tokenizer | None, *, is_pretokenized: bool) -> Iterator[TextExample]:
         if is_pretokenized:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nlp_lstm.errors import ConfigError
 from nlp_lstm.inference.engines import OnnxEngine
 from nlp_lstm.inference.export import export_model
 from nlp_lstm.inference.torch_engine import TorchEngine
@@ -99,6 +100,9 @@ def test_streams_and_scores_beside_graphs(tmp_path):
     text = tmp_path / "letters.txt"
     text.write_text("We wait .\nThe old ferry left .\n", encoding="utf-8")
     assert fast.evaluate(text).figures == reference.evaluate(text).figures
+    for pipeline in (fast, reference):
+        with pytest.raises(ConfigError, match="scores texts, which has no options"):
+            pipeline.evaluate(text, options={"seed": 1})
     assert list(fast.stream(iter(["We ", "wait ."]))) == list(reference.stream(iter(["We ", "wait ."])))
 
 
