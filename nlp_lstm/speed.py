@@ -129,14 +129,16 @@ def measure_speed(
     if not workers:
         raise ConfigError(f"no engine can run {model}")
     found: dict[Way, list[dict[str, Any]]] = {way: [] for way in workers}
-    for turn in range(turns):
-        for way, worker in workers.items():
-            say(f"turn {turn + 1} of {turns}: {way.name}")
-            start = turn * SINGLE_TEXTS % len(texts)
-            cold = cold_start(str(model), way, max(texts[:SINGLE_TEXTS], key=len), threads)
-            found[way].append({**worker.ask({"start": start, "wants_answers": not turn}), "cold": cold.seconds})
-    for worker in workers.values():
-        worker.close()
+    try:
+        for turn in range(turns):
+            for way, worker in workers.items():
+                say(f"turn {turn + 1} of {turns}: {way.name}")
+                start = turn * SINGLE_TEXTS % len(texts)
+                cold = cold_start(str(model), way, max(texts[:SINGLE_TEXTS], key=len), threads)
+                found[way].append({**worker.ask({"start": start, "wants_answers": not turn}), "cold": cold.seconds})
+    finally:
+        for worker in workers.values():
+            worker.close()
     answers = found[next(iter(workers))][0]["answers"]
     return [_summary(way, several, len(texts), num_words, answers) for way, several in found.items()]
 

@@ -293,10 +293,10 @@ def _best_of_few(values: NDArray[Any], count: int) -> tuple[NDArray[Any], NDArra
     if count == 1:
         order = values.argmax(axis=1)[:, None]
         return np.take_along_axis(values, order, axis=1), order
-    order = np.argpartition(-values, count - 1, axis=1)[:, :count] if count < values.shape[1] else None
-    if order is None:
+    if count == values.shape[1]:
         order = np.argsort(-values, axis=1, kind="stable")
         return np.take_along_axis(values, order, axis=1), order
+    order = np.argpartition(-values, count - 1, axis=1)[:, :count]
     best = np.take_along_axis(values, order, axis=1)
     ranked = np.argsort(-best, axis=1, kind="stable")
     return np.take_along_axis(best, ranked, axis=1), np.take_along_axis(order, ranked, axis=1)

@@ -105,21 +105,6 @@ INLINE vec hyperbolic_tangent(vec x) { return 1.0f - 2.0f / (1.0f + exponential(
 
 /* ---- products of a block of rows with a panel */
 
-INLINE void multiply(int rows, const float *const *a, long k, const float *panel, vec sums[BLOCK][GATES]) {
-    for (long i = 0; i < k; i++, panel += WIDTH) {
-        vec b0 = *(const vec *)panel, b1 = *(const vec *)(panel + LANES);
-        vec b2 = *(const vec *)(panel + 2 * LANES), b3 = *(const vec *)(panel + 3 * LANES);
-#pragma GCC unroll 8
-        for (int row = 0; row < rows; row++) {
-            vec value = splat(a[row][i]);
-            sums[row][0] += value * b0;
-            sums[row][1] += value * b1;
-            sums[row][2] += value * b2;
-            sums[row][3] += value * b3;
-        }
-    }
-}
-
 /* Codes as numbers; GCC 12 makes detours of its own way to convert a vector. */
 INLINE vec numbers(const int8_t *codes) {
 #if defined(__AVX512F__)
@@ -133,20 +118,20 @@ INLINE vec numbers(const int8_t *codes) {
 #endif
 }
 
-/* The same of codes. */
-INLINE void multiply_codes(int rows, const float *const *a, long k, const int8_t *panel, vec sums[BLOCK][GATES]) {
-    for (long i = 0; i < k; i++, panel += WIDTH) {
-        vec b0 = numbers(panel);
-        vec b1 = numbers(panel + LANES);
-        vec b2 = numbers(panel + 2 * LANES);
-        vec b3 = numbers(panel + 3 * LANES);
+/* A panel is fp32, or codes. */
+INLINE void multiply(int is_codes, int rows, const float *const *a, long k, const void *panel, vec sums[BLOCK][GATES]) {
+    const float *plain = panel;
+    const int8_t *codes = panel;
+    for (long i = 0; i < k; i++, plain += WIDTH, codes += WIDTH) {
+        vec b[GATES];
+#pragma GCC unroll 4
+        for (int gate = 0; gate < GATES; gate++)
+            b[gate] = is_codes ? numbers(codes + gate * LANES) : *(const vec *)(plain + gate * LANES);
 #pragma GCC unroll 8
         for (int row = 0; row < rows; row++) {
             vec value = splat(a[row][i]);
-            sums[row][0] += value * b0;
-            sums[row][1] += value * b1;
-            sums[row][2] += value * b2;
-            sums[row][3] += value * b3;
+#pragma GCC unroll 4
+            for (int gate = 0; gate < GATES; gate++) sums[row][gate] += value * b[gate];
         }
     }
 }
@@ -176,13 +161,12 @@ enum { PLAIN, SCALED, CODES, INT8 }; /* kinds of products */
 INLINE void add_products(int kind, int rows, const void *const *a, const float *scales, long k, const void *panel,
                          const float *column_scales, const int32_t *start, vec gates[BLOCK][GATES]) {
     if (kind == PLAIN) {
-        multiply(rows, (const float *const *)a, k, panel, gates);
+        multiply(0, rows, (const float *const *)a, k, panel, gates);
         return;
     }
     if (kind != INT8) {
         vec sums[BLOCK][GATES] = {{{0}}};
-        if (kind == CODES) multiply_codes(rows, (const float *const *)a, k, panel, sums);
-        else multiply(rows, (const float *const *)a, k, panel, sums);
+        multiply(kind == CODES, rows, (const float *const *)a, k, panel, sums);
 #pragma GCC unroll 8
         for (int row = 0; row < rows; row++)
 #pragma GCC unroll 4
@@ -303,7 +287,7 @@ static __attribute__((noinline)) void product_block(int rows, const Block *block
 #define PRODUCT(n)                                                                                                     \
     {                                                                                                                  \
         vec found[BLOCK][GATES] = {{{0}}};                                                                             \
-        multiply(n <= BLOCK ? n : BLOCK, (const float *const *)block->a, k, w, found);                                 \
+        multiply(0, n <= BLOCK ? n : BLOCK, (const float *const *)block->a, k, w, found);                                 \
         memcpy(sums, found, sizeof(float) * WIDTH * (n <= BLOCK ? n : BLOCK));                                         \
     }
     FOR_ROWS(rows, PRODUCT)
