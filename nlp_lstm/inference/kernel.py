@@ -289,6 +289,13 @@ class Kernel:
         return outputs.transpose(0, 2, 1, 3), hidden, cell
 
 
+def as_codes(matrix: Float32[ndarray, "rows columns"]) -> Float32[ndarray, "rows columns"]:
+    """Return the nearest matrix whose rows are codes times a scale, as a model file of 8 bits holds them."""
+    scales = np.abs(matrix).max(axis=1, keepdims=True) / np.float32(127)
+    rounded: ndarray = np.rint(matrix / scales).clip(-127, 127) * scales
+    return rounded
+
+
 def find_scales(matrix: Float32[ndarray, "rows columns"]) -> Float32[ndarray, " rows"] | None:
     """Return the scale of each row of a matrix that is codes from -127 to 127 times them, None of any other.
 
@@ -372,7 +379,7 @@ def _try(kernel: Kernel) -> None:
     size, num_inputs, lengths = 19, 7, generator.integers(1, 6, 3 * FEW_ROWS).astype(np.int32)
     shapes = (4 * size, num_inputs), (4 * size, size), (4 * size,), (int(lengths.max()), len(lengths), num_inputs)
     weight_ih, weight_hh, bias, inputs = (np.asarray(generator.normal(size=shape) / 2, np.float32) for shape in shapes)
-    coded_ih, coded_hh = (np.rint(weight * 50).clip(-127, 127) / np.float32(50) for weight in (weight_ih, weight_hh))
+    coded_ih, coded_hh = as_codes(weight_ih), as_codes(weight_hh)
     for ih, hh, is_int8, tolerance in (
         (weight_ih, weight_hh, False, TOLERANCE),
         (coded_ih, coded_hh, False, TOLERANCE),

@@ -24,7 +24,7 @@ from nlp_lstm.inference import kernel as builds
 from nlp_lstm.inference.engines import MISFITS, CompiledEngine, open_graph
 from nlp_lstm.inference.export import export_model
 from nlp_lstm.inference.interpreter import Interpreter
-from nlp_lstm.inference.kernel import Kernel, build_kernel, find_scales, load_kernel, plain_lstm
+from nlp_lstm.inference.kernel import Kernel, as_codes, build_kernel, find_scales, load_kernel, plain_lstm
 from nlp_lstm.inference.torch_engine import TorchEngine
 from nlp_lstm.weights import pack_weights, unpack_weights
 
@@ -115,6 +115,7 @@ def test_the_scales_of_stored_weights_are_found_again(rows, columns, seed, power
     stored = as_stored(matrix)
     scales = find_scales(stored)
     assert scales is not None
+    assert find_scales(as_codes(matrix + np.float32(2.0**power))) is not None  # what a build is tried with
     codes = np.rint(stored / scales[:, None])
     assert np.abs(codes).max() <= 127
     assert np.array_equal(codes * scales[:, None], stored)
