@@ -22,35 +22,29 @@ and metrics.json.
 from __future__ import annotations
 
 import argparse
-import json
-import random
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from budgets import tokens_of_minutes
 from rich.console import Console
 
-from nlp_lstm.errors import ConfigError, NlpLstmError
+from nlp_lstm.errors import NlpLstmError
 from nlp_lstm.evaluation.report import Cell, Figure, Report, Section, Table, TextBlock
 from nlp_lstm.evaluation.sections import recipe_section
 from nlp_lstm.evaluation.significance import PairedResult
 from nlp_lstm.evaluation.translation import ScoredTranslation
 from nlp_lstm.evaluation.translation_systems import MeasuredSystem, measure_systems
-from nlp_lstm.files import write_whole
 from nlp_lstm.inference.opening import open_model
 from nlp_lstm.reading_data import find_run_data, read_test
 from nlp_lstm.recipes import Recipe, load_recipe, recipe_yaml
-from nlp_lstm.run_data import read_run_data
 from nlp_lstm.runs import finish_run
-from nlp_lstm.tasks import predict_examples, tasks
-from nlp_lstm.training import train
+from nlp_lstm.tasks import predict_examples
 
 SIGNIFICANT = 0.05
 EVALUATION_SHARE = 0.1  # of the minutes, for translating the dev sentences again and again
-PROBE_STEPS, PROBED_PAIRS = 40, 2_000
 
 ROAD: dict[str, tuple[str, ...]] = {
     "word by word": ("model.decoder_layers=0", "model.attention=aligned", "model.input_feeding=false"),
@@ -186,7 +180,13 @@ def take_step(
     folder = arguments.output / name.replace(" ", "-")
     console.print(name, highlight=False)
     recipe = load_recipe(arguments.recipe, overrides)
-    tokens = arguments.tokens or tokens_of_minutes(recipe, arguments.minutes, folder, arguments.data)
+    tokens = arguments.tokens or tokens_of_minutes(
+        recipe,
+        arguments.minutes,
+        folder.with_suffix(".json"),
+        arguments.data,
+        evaluation_share=EVALUATION_SHARE,
+    )
     recipe = load_recipe(arguments.recipe, [*overrides, f"training.tokens={tokens}"])
     result = finish_run(recipe, folder, data=arguments.data, console=console)
     opened = open_model(result.model_folder)
@@ -204,35 +204,6 @@ def take_step(
         tokens=result.report.metrics["training_tokens"],
         system=measure_systems(named, recipe.reading.target)[-1],
     )
-
-
-def tokens_of_minutes(recipe: Recipe, minutes: float, folder: Path, data: Path | None) -> int:
-    """Return how many pieces a step sees in some minutes, measured once and then kept in its folder's neighbour.
-
-    Raises:
-        ConfigError: it was measured for other minutes.
-    """
-    path = folder.with_suffix(".json")
-    if path.is_file():
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept["minutes"] != minutes:
-            raise ConfigError(
-                f"{path}: was measured for {kept['minutes']} minutes, not {minutes}; take another --output"
-            )
-        return int(kept["tokens"])
-    run_data = read_run_data(recipe, data, lambda line: None)
-    task = tasks.get(recipe.task).prepare(recipe.model, run_data.training)
-    num_probed = min(PROBED_PAIRS, len(run_data.training))
-    training = random.Random(1).sample(list(run_data.training), num_probed)
-    changes = {"tokens": PROBE_STEPS * recipe.training.batch_tokens, "evaluations": 1}
-    with tempfile.TemporaryDirectory() as probe:
-        result = train(
-            task, training, run_data.development[:10], recipe.training.model_copy(update=changes), Path(probe)
-        )
-    tokens = round(result.tokens / result.seconds * 60 * minutes * (1 - EVALUATION_SHARE))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps({"minutes": minutes, "tokens": tokens}) + "\n")
-    return tokens
 
 
 def make_report(base: Recipe, data: str, steps: Sequence[Step], pretraining_minutes: float) -> Report:
