@@ -40,6 +40,7 @@ sys.path.append(str(Path(__file__).parent / "peers"))
 
 from export import DATA, export_data, export_vectors, say
 from ours import ENGINES, OurSystem
+from pareto import make_report
 from peer import Row
 
 HERE = Path(__file__).parent / "peers"
@@ -161,7 +162,8 @@ def compare(arguments: argparse.Namespace) -> None:
         options = {key: str(value) for key, value in vars(arguments).items()}
         results[task] = {"options": options, "environments": installed, "systems": found}
         write_json(results_file, results)
-        say(f"written to {results_file}")
+        make_report(results).write(results_file.parent)
+        say(f"written to {results_file} and report.html beside it")
 
 
 def check_ours(arguments: argparse.Namespace) -> None:

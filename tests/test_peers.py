@@ -14,6 +14,7 @@ sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
 sys.path.append(str(Path(__file__).parent.parent / "benchmarks" / "peers"))
 
 import export
+import pareto
 import peer
 import peers
 import with_spacy
@@ -101,6 +102,22 @@ def test_the_summary_compares_ours_with_each_peer(capsys):
     printed = capsys.readouterr().out
     assert "ended by patience" in printed
     assert "learnt brown" in printed
+
+
+def test_the_report_says_which_systems_no_other_beats():
+    points = {"slow": (1.0, 96.0), "fast": (9.0, 95.0), "beaten": (2.0, 94.0), "as good": (9.0, 95.0)}
+    assert pareto.pareto_front(points, is_gain=True) == ["slow", "fast", "as good"]
+    assert pareto.pareto_front(points, is_gain=False) == ["slow"]
+    figures = {"text_words_per_second": 9.0, "ours_is_faster": 1.0, "p50": 1.0, "accuracy": 0.9, "interval": [0.8, 1.0]}
+    model = {"bytes": 7_000_000, "minutes": None}
+    other = figures | {"model": model | {"minutes": 3.0}, "ours_minus_it": {"difference": 0.01, "p_value": 0.5}}
+    systems = {"ours": figures | {"model": model}, "nouns": other}
+    report = pareto.make_report(
+        {"pos": {"systems": systems, "options": {"threads": "1", "rounds": "1", "seeds": "[1]"}}}
+    )
+    shown = report.to_html()
+    assert "+1.00 (p = 0.5000)" in shown
+    assert "No other is better in both: nouns." in shown  # of training time, which ours does not tell
 
 
 def test_texts_reach_the_libraries_as_they_are(tmp_path):
