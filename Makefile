@@ -37,6 +37,7 @@ bench: $(VENV)/installed ## speed, as ratios in one run, with accuracy beside it
 	$(BIN)/python benchmarks/inference.py
 	$(BIN)/python benchmarks/kernel.py
 	$(BIN)/python benchmarks/decoding.py
+	$(BIN)/python benchmarks/growth.py
 
 bench-peers: $(VENV)/installed ## beside spaCy, Flair and Stanza, trained here first, for hours: [ARGS="--minutes 60"]
 	$(BIN)/python benchmarks/peers.py $(ARGS)
