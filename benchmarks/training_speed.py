@@ -7,16 +7,19 @@ of tokens, with the same optimiser; only the way through the recurrent layers di
     bucketed  the same batches, packed, fp32
     packed    random batches of sentences, packed, fp32: what most toolkits do
 
-Printed: tokens per second, the ratio to packed, and the development accuracy that the training reached.
+Printed: tokens per second, the ratio to packed, and the development accuracy that the training reached: the medians
+over the seeds, the mean accuracies, and the least and greatest in brackets.
 
-    python benchmarks/training_speed.py [--tokens 400000] [--data ud-english-ewt]
+    python benchmarks/training_speed.py [--tokens 400000] [--data ud-english-ewt] [--seeds 1 2 3]
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -32,25 +35,40 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tokens", type=int, default=400_000, help="training length of each backend")
     parser.add_argument("--data", default=None, help="a data set's name; default those of the recipe")
-    parser.add_argument("--backend", choices=BACKENDS, help="time only this one and print JSON")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="trainings of each backend")
+    parser.add_argument("--backend", choices=BACKENDS, help="time only this one, with the first seed, and print JSON")
     arguments = parser.parse_args()
     if arguments.backend:
-        print(json.dumps(time_backend(arguments.backend, arguments.tokens, arguments.data)))
+        print(json.dumps(time_backend(arguments.backend, arguments.seeds[0], arguments.tokens, arguments.data)))
         return
-    results = []
-    for backend in BACKENDS:
+    found: dict[str, list[dict[str, Any]]] = {backend: [] for backend in BACKENDS}
+    for seed, backend in itertools.product(arguments.seeds, BACKENDS):
+        print(f"seed {seed}, {backend}", file=sys.stderr)
         command = [sys.executable, __file__, "--backend", backend, "--tokens", str(arguments.tokens)]
-        command += ["--data", arguments.data] if arguments.data else []
-        answer = subprocess.run(command, check=True, capture_output=True, text=True)
-        results.append(json.loads(answer.stdout.splitlines()[-1]))
-    print(f"{'backend':<10}{'tokens/s':>10}{'ratio':>8}  dev scores after {arguments.tokens:,} tokens")
-    for result in results:
-        ratio = result["tokens_per_second"] / results[0]["tokens_per_second"]
-        scores = "  ".join(f"{name} {value:.4f}" for name, value in result["scores"].items())
-        print(f"{result['backend']:<10}{result['tokens_per_second']:>10,.0f}{ratio:>8.2f}  {scores}")
+        command += ["--seeds", str(seed), *(["--data", arguments.data] if arguments.data else [])]
+        answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        found[backend].append(json.loads(answer.stdout.splitlines()[-1]))
+    seeds = ", ".join(map(str, arguments.seeds))
+    print(f"{'backend':<10}{'tokens/s':>10}{'ratio':>8}  dev scores after {arguments.tokens:,} tokens, seeds {seeds}")
+    for backend, results in found.items():
+        rate = statistics.median(result["tokens_per_second"] for result in results)
+        ratio = statistics.median(
+            result["tokens_per_second"] / packed["tokens_per_second"]
+            for result, packed in zip(results, found["packed"], strict=True)
+        )
+        print(f"{backend:<10}{rate:>10,.0f}{ratio:>8.2f}  {show_scores([result['scores'] for result in results])}")
 
 
-def time_backend(backend: str, tokens: int, data: str | None) -> dict[str, Any]:
+def show_scores(several: Sequence[dict[str, float]]) -> str:
+    """Return the mean of each score over the seeds, with the least and the greatest."""
+    shown = []
+    for name in several[0]:
+        values = [scores[name] for scores in several]
+        shown.append(f"{name} {statistics.fmean(values):.4f} ({min(values):.4f} to {max(values):.4f})")
+    return "  ".join(shown)
+
+
+def time_backend(backend: str, seed: int, tokens: int, data: str | None) -> dict[str, Any]:
     """Train with one backend and return its speed in tokens per second and its development scores."""
     from nlp_lstm.data.catalogue import find_data
     from nlp_lstm.recipes import load_recipe
@@ -58,7 +76,8 @@ def time_backend(backend: str, tokens: int, data: str | None) -> dict[str, Any]:
     from nlp_lstm.tasks import tasks
     from nlp_lstm.training import loop, train
 
-    recipe = load_recipe("pos", [f"training.tokens={tokens}", "training.evaluations=1"])
+    changes = [f"training.tokens={tokens}", f"training.seed={seed}", "training.evaluations=1"]
+    recipe = load_recipe("pos", changes)
     found = find_data([data] if data else recipe.data)
     training, development = found.read("train"), found.read("dev")
     task = tasks.get("pos").prepare(recipe.model, training, load_recipe_vectors(recipe, lambda line: None))
