@@ -14,6 +14,7 @@ from numpy import ndarray
 
 from nlp_lstm.inference.checks import CheckedGraph, Node
 from nlp_lstm.inference.kernel import Kernel, PackedDirection, PackedProduct
+from nlp_lstm.inference.word_rows import WordRows, find_word_part
 from nlp_lstm.tasks.predictor import Arrays
 
 DTYPES = {1: np.float32, 2: np.uint8, 3: np.int8, 6: np.int32, 7: np.int64, 9: np.bool_, 10: np.float16}
@@ -62,6 +63,10 @@ class Interpreter:
         self._tables = self._fuse_tables()
         read = {name for node in self._nodes for name in self._read_when_run(node)} | set(self._outputs)
         self._known = {name: value for name, value in known.items() if name in read}
+        self._word_rows: dict[str, WordRows] = {}
+        if part := find_word_part(self._nodes, self._read_when_run, self._known, self._outputs):
+            self._nodes = part.rest
+            self._word_rows[part.output] = WordRows(lambda arrays: self._run_nodes(part.nodes, arrays)[part.output])
 
     def run(self, arrays: Arrays) -> Arrays:
         """Return the network's outputs.
@@ -73,8 +78,14 @@ class Interpreter:
             KeyError: one is missing.
             ValueError, IndexError, TypeError: they do not fit.
         """
-        values: dict[str, ndarray] = {**self._known, **self._defaults, **arrays}
-        for node in self._nodes:
+        of_words = {name: rows.features(arrays) for name, rows in self._word_rows.items()}
+        values = self._run_nodes(self._nodes, {**self._defaults, **arrays, **of_words})
+        return {name: values[name] for name in self._outputs}
+
+    def _run_nodes(self, nodes: Sequence[Node], given: Arrays) -> dict[str, ndarray]:
+        """Return the values that some nodes make, and those that they read."""
+        values: dict[str, ndarray] = {**self._known, **given}
+        for node in nodes:
             found: Values
             if node.operator == "LSTM":
                 found = self._run_layer(node, values)
@@ -83,7 +94,7 @@ class Interpreter:
             else:
                 found = _apply(node, [values[name] for name in node.inputs])
             values.update(zip(node.outputs, found, strict=True))
-        return {name: values[name] for name in self._outputs}
+        return values
 
     def _run_layer(self, node: Node, values: Mapping[str, ndarray]) -> Values:
         inputs, _, _, _, lengths, *states = node.inputs

@@ -35,8 +35,23 @@ TOLERANCE = 1e-5
 FEW_ROWS = 12  # for which codes are read in eight bits
 NUM_GATES = 4
 FEW_TOKENS = 300  # for which both directions run side by side; of more there are batches to do so
-WORTH_A_THREAD = 4_000_000  # products of a direction: starting a thread takes as long as about two million
+WORTH_A_THREAD = 500_000  # products of a direction: waking a thread takes as long as some hundred thousand
 GROUP = 4  # numbers that one int8 instruction multiplies and adds
+
+
+class _Layer(ctypes.Structure):
+    """What the kernel is called with; see the C source."""
+
+    _fields_ = (
+        *((name, ctypes.c_long) for name in ("steps", "rows", "inputs", "units", "distinct")),
+        *(
+            (name, ctypes.c_void_p)
+            for name in ("x", "index", "lengths", "order", "w", "r", "w_codes", "r_codes", "bias")
+        ),
+        *((name, ctypes.c_void_p) for name in ("w_scales", "r_scales", "w_start", "r_start", "h", "c", "y")),
+        *((name, ctypes.c_long) for name in ("y_step", "y_row")),
+        *((name, ctypes.c_int) for name in ("is_reverse", "is_int8")),
+    )
 
 
 class PackedMatrix(NamedTuple):
@@ -63,33 +78,28 @@ class PackedProduct(NamedTuple):
 
 
 class PackedDirection(NamedTuple):
-    """One direction of an LSTM in the kernel's order."""
+    """One direction of an LSTM in the kernel's order.
+
+    Args:
+        num_inputs: features of a step.
+        hidden_size: units.
+        inputs: weights of the inputs.
+        states: weights of the states.
+        bias: of the gates.
+        as_layer: what the kernel is called with, as far as it does not change from call to call.
+    """
 
     num_inputs: int
     hidden_size: int
     inputs: PackedMatrix
     states: PackedMatrix
     bias: ndarray
+    as_layer: _Layer
 
     @property
     def is_int8(self) -> bool:
         """Whether products are of int8 numbers."""
         return self.inputs.start is not None
-
-
-class _Layer(ctypes.Structure):
-    """What the kernel is called with; see the C source."""
-
-    _fields_ = (
-        *((name, ctypes.c_long) for name in ("steps", "rows", "inputs", "units", "distinct")),
-        *(
-            (name, ctypes.c_void_p)
-            for name in ("x", "index", "lengths", "order", "w", "r", "w_codes", "r_codes", "bias")
-        ),
-        *((name, ctypes.c_void_p) for name in ("w_scales", "r_scales", "w_start", "r_start", "h", "c", "y")),
-        *((name, ctypes.c_long) for name in ("y_step", "y_row")),
-        *((name, ctypes.c_int) for name in ("is_reverse", "is_int8")),
-    )
 
 
 class Kernel:
@@ -126,13 +136,24 @@ class Kernel:
             bias: of the gates.
             is_int8: whether products are of int8 numbers.
         """
-        return PackedDirection(
-            weight_ih.shape[1],
-            weight_hh.shape[1],
-            self._pack_matrix(weight_ih, is_int8),
-            self._pack_matrix(weight_hh, is_int8),
-            self._by_panel(bias[:, None])[:, 0],
+        num_inputs, size = weight_ih.shape[1], weight_hh.shape[1]
+        inputs, states = self._pack_matrix(weight_ih, is_int8), self._pack_matrix(weight_hh, is_int8)
+        packed_bias = self._by_panel(bias[:, None])[:, 0]
+        layer = _Layer(
+            inputs=num_inputs,
+            units=size,
+            bias=packed_bias.ctypes.data,
+            is_int8=is_int8,
+            w=inputs.values.ctypes.data,
+            r=states.values.ctypes.data,
+            w_codes=_address(inputs.codes),
+            r_codes=_address(states.codes),
+            w_scales=_address(inputs.scales),
+            r_scales=_address(states.scales),
+            w_start=_address(inputs.start),
+            r_start=_address(states.start),
         )
+        return PackedDirection(num_inputs, size, inputs, states, packed_bias, layer)
 
     def pack_product(self, matrix: Float32[ndarray, "inputs columns"]) -> PackedProduct:
         """Bring a matrix into the order for `multiply`."""
@@ -247,35 +268,17 @@ class Kernel:
         inputs = np.ascontiguousarray(inputs, np.float32)
         order = np.argsort(-lengths, kind="stable").astype(np.int64)
         outputs = np.zeros((num_steps, num_rows, len(directions), size), np.float32)
-        layers = (_Layer * len(directions))()
-        for number, direction in enumerate(directions):
-            layers[number] = _Layer(
-                steps=num_steps,
-                rows=num_rows,
-                inputs=num_inputs,
-                units=size,
-                distinct=len(inputs),
-                index=_address(index),
-                x=inputs.ctypes.data,
-                lengths=lengths.ctypes.data,
-                order=order.ctypes.data,
-                bias=direction.bias.ctypes.data,
-                h=hidden[number].ctypes.data,
-                c=cell[number].ctypes.data,
-                y=outputs[:, :, number].ctypes.data,
-                y_step=num_rows * len(directions) * size,
-                y_row=len(directions) * size,
-                is_reverse=number,
-                is_int8=direction.is_int8,
-                w=direction.inputs.values.ctypes.data,
-                r=direction.states.values.ctypes.data,
-                w_codes=_address(direction.inputs.codes),
-                r_codes=_address(direction.states.codes),
-                w_scales=_address(direction.inputs.scales),
-                r_scales=_address(direction.states.scales),
-                w_start=_address(direction.inputs.start),
-                r_start=_address(direction.states.start),
-            )
+        layers = (_Layer * len(directions))(*(direction.as_layer for direction in directions))
+        x, h, c, y = (array.ctypes.data for array in (inputs, hidden, cell, outputs))
+        size_in_bytes = size * outputs.itemsize
+        for number, layer in enumerate(layers):
+            layer.steps, layer.rows, layer.distinct = num_steps, num_rows, len(inputs)
+            layer.x, layer.index = x, _address(index)
+            layer.lengths, layer.order = lengths.ctypes.data, order.ctypes.data
+            layer.h, layer.c = (address + number * num_rows * size_in_bytes for address in (h, c))
+            layer.y = y + number * size_in_bytes
+            layer.y_row, layer.y_step = len(directions) * size, num_rows * len(directions) * size
+            layer.is_reverse = number
         num_tokens = int(lengths.sum())
         num_products = num_tokens * (num_inputs + size) * NUM_GATES * size
         is_parallel = (

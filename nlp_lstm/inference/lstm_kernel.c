@@ -21,6 +21,8 @@
    The order of the gates is that of ONNX: input, output, forget, candidate. */
 
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -441,16 +443,79 @@ end:
     return failed;
 }
 
-static void *run_in_thread(void *layer) { return run(layer) ? layer : NULL; }
+/* ---- a second thread, for the second direction of a few tokens
+
+   It waits for work, first awake and then asleep. Work that it has not taken when the first direction is done is not
+   waited for: so a processor that is busy with other things costs nothing but this one's help. */
+
+#define AWAKE 4000 /* turns of waiting, some tens of microseconds */
+
+enum { IDLE, OFFERED, TAKEN, DONE };
+
+static pthread_mutex_t using_helper = PTHREAD_MUTEX_INITIALIZER, asleep = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
+static atomic_int work = IDLE;
+static const Layer *work_layer;
+static int work_failed, has_helper;
+
+static void rest(long turn) {
+    if (turn % 64 == 63) sched_yield();
+#if defined(__AVX2__)
+    else _mm_pause();
+#endif
+}
+
+static void *help(void *unused) {
+    for (;;) {
+        for (long turn = 0; turn < AWAKE && atomic_load(&work) != OFFERED; turn++) rest(turn);
+        pthread_mutex_lock(&asleep);
+        while (atomic_load(&work) != OFFERED) pthread_cond_wait(&wake, &asleep);
+        pthread_mutex_unlock(&asleep);
+        int offered = OFFERED;
+        if (atomic_compare_exchange_strong(&work, &offered, TAKEN)) {
+            work_failed = run(work_layer);
+            atomic_store(&work, DONE);
+        }
+    }
+    return unused;
+}
+
+static void forget_helper(void) { /* in a forked process, which has one thread only */
+    pthread_mutex_init(&using_helper, NULL);
+    pthread_mutex_init(&asleep, NULL);
+    pthread_cond_init(&wake, NULL);
+    atomic_store(&work, IDLE);
+    has_helper = 0;
+}
+
+static int start_helper(void) {
+    static int is_told;
+    pthread_t thread;
+    if (!is_told) is_told = !pthread_atfork(NULL, NULL, forget_helper);
+    if (!is_told || pthread_create(&thread, NULL, help, NULL)) return 0;
+    pthread_detach(thread);
+    return 1;
+}
 
 /* Run one or two directions, the second beside the first if there is a processor for it; nonzero without memory. */
 int lstm_run(const Layer *directions, int count, int is_parallel) {
-    pthread_t thread;
-    void *failed = NULL;
     if (count == 1) return run(directions);
-    if (!is_parallel || pthread_create(&thread, NULL, run_in_thread, (void *)(directions + 1)))
-        return run(directions) | run(directions + 1);
-    int first = run(directions);
-    pthread_join(thread, &failed);
-    return first | (failed != NULL);
+    if (!is_parallel || pthread_mutex_trylock(&using_helper)) return run(directions) | run(directions + 1);
+    if (!has_helper) has_helper = start_helper();
+    work_layer = directions + 1;
+    if (has_helper) {
+        pthread_mutex_lock(&asleep);
+        atomic_store(&work, OFFERED);
+        pthread_cond_signal(&wake);
+        pthread_mutex_unlock(&asleep);
+    }
+    int failed = run(directions), offered = OFFERED;
+    if (!has_helper || atomic_compare_exchange_strong(&work, &offered, IDLE)) failed |= run(directions + 1);
+    else {
+        for (long turn = 0; atomic_load(&work) != DONE; turn++) rest(turn);
+        failed |= work_failed;
+        atomic_store(&work, IDLE);
+    }
+    pthread_mutex_unlock(&using_helper);
+    return failed;
 }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from nlp_lstm.artifacts import GRAPH_NAME
 from nlp_lstm.data.readers import read_conllu
 from nlp_lstm.errors import CheckpointError, ConfigError
 from nlp_lstm.inference import kernel as builds
+from nlp_lstm.inference import word_rows
 from nlp_lstm.inference.engines import MISFITS, CompiledEngine, open_graph
 from nlp_lstm.inference.export import export_model
 from nlp_lstm.inference.interpreter import Interpreter
@@ -279,6 +282,43 @@ def test_a_graph_with_damaged_nodes_is_refused_or_answers(tmp_path_factory, seed
     engine = CompiledEngine(found.predictor, found.config, network, graph)
     with contextlib.suppress(CheckpointError):
         engine.predict(tagged(random_rows([5, 3, 8])), batch_tokens=100)
+
+
+# ---- words that are remembered, and the thread that helps
+
+
+@pytest.mark.parametrize("remembered", [0, 5_000, word_rows.BYTES_REMEMBERED])
+def test_words_seen_before_have_the_same_tags_to_the_last_bit(tmp_path_factory, monkeypatch, remembered):
+    monkeypatch.setattr(word_rows, "BYTES_REMEMBERED", remembered)
+    folder = exported(tmp_path_factory)
+    rows = tagged(random_rows([5, 3, 8, 5, 1, 12]))
+    expected = [CompiledEngine.open(folder).predict([row], batch_tokens=100)[0] for row in rows]
+    engine = CompiledEngine.open(folder)
+    assert engine._network._word_rows
+    for _ in range(3):
+        assert engine.predict(rows, batch_tokens=20) == expected
+        assert engine.predict(rows[::-1], batch_tokens=100) == expected[::-1]
+
+
+def test_a_forked_process_and_many_threads_get_the_answers_of_one():
+    *weights, inputs = drawn([30], 64, 64)
+    layer, counts = [kernel().pack(*weights)] * 2, np.array([30], np.int32)
+    expected, _, _ = kernel().run(layer, inputs, counts)
+
+    def is_same(turn: int) -> bool:
+        return np.array_equal(kernel().run(layer, inputs, counts, num_threads=2)[0], expected)
+
+    assert builds.WORTH_A_THREAD < 30 * (64 + 64) * 4 * 64
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(is_same, range(200)))
+    if child := os.fork() if hasattr(os, "fork") else -1:
+        assert child < 0 or os.waitpid(child, 0)[1] == 0
+    else:
+        try:
+            failed = not all(map(is_same, range(20)))
+        except BaseException:
+            failed = True
+        os._exit(failed)
 
 
 # ---- builds
