@@ -168,7 +168,7 @@ class Predictor(ABC):
             check_text(item, where)
         elif isinstance(item, str) or not isinstance(item, Sequence):
             raise DataError(f"{where} is {shorten(item)}; with pretokenized=True give a list of tokens per text")
-        else:
+        elif not _are_tokens(item):
             for index, word in enumerate(item):
                 if not check_text(word, f"{where}, token {index}"):
                     raise DataError(f"{where}, token {index} is empty; tokens are non-empty strings")
@@ -246,6 +246,15 @@ class ArrayPredictor(Predictor):
         Raises:
             CheckpointError: they are not.
         """
+
+
+def _are_tokens(items: Sequence[Any]) -> bool:
+    """Whether all are strings that are not empty and have a UTF-8 form; one look for most texts."""
+    try:
+        "".join(items).encode("utf-8")
+    except (TypeError, UnicodeEncodeError):
+        return False
+    return all(items)
 
 
 def checked_output(outputs: Arrays, name: str, *shape: int | None) -> NDArray[Any]:
