@@ -32,7 +32,15 @@ from fuzz_mutation import (
     with_words,
 )
 
-from nlp_lstm.artifacts import CONFIG_NAME, GRAPH_NAME, VOCABULARY_NAME, WEIGHTS_NAME, file_facts, read_config
+from nlp_lstm.artifacts import (
+    CONFIG_NAME,
+    GRAPH_NAME,
+    STEP_GRAPH_NAME,
+    VOCABULARY_NAME,
+    WEIGHTS_NAME,
+    file_facts,
+    read_config,
+)
 from nlp_lstm.bulk.blocks import Limits
 from nlp_lstm.bulk.folder import JOURNAL_NAME, MANIFEST_NAME, OutputFolder
 from nlp_lstm.bulk.sources import SOURCES
@@ -46,7 +54,7 @@ from nlp_lstm.data.running import read_pieces
 from nlp_lstm.data.series import SeriesExample, SeriesReading
 from nlp_lstm.errors import CheckpointError
 from nlp_lstm.inference.checks import check_graph
-from nlp_lstm.inference.engines import OnnxEngine
+from nlp_lstm.inference.engines import EngineName, OnnxEngine
 from nlp_lstm.inference.export import export_model
 from nlp_lstm.inference.opening import open_model
 from nlp_lstm.pipeline import Pipeline
@@ -314,7 +322,7 @@ SENTENCE = Document.from_words(["the", "old", "man", "sees", "a", "dog"])
 
 
 def make_models(folder: Path) -> dict[str, Path]:
-    """Write small models with random weights: a tagger and a classifier with graphs, and others."""
+    """Write small models with random weights, most of them with graphs."""
     torch.manual_seed(1)
     tagged = [TaggedExample(document=SENTENCE, labels={"upos": tuple("DANVDN")})] * 3
     labelled = [LabelledExample(document=SENTENCE, label=label) for label in ("a", "b")] * 2
@@ -330,14 +338,15 @@ def make_models(folder: Path) -> dict[str, Path]:
         "series": ("series", {"hidden": 6, "layers": 1, "answers": "series"}, series),
         "translate": ("translate", {"hidden": 6, "embed": 4, "vocabulary": 300}, pairs),
         "caption": ("caption", {"hidden": 6, "embed": 4}, drawn),
+        "loops": ("sentiment", {**SMALL, "cell": "peephole"}, labelled),
     }
     folders = {}
     for name, (task_name, changes, examples) in given.items():
         task_type = tasks.get(task_name)
         settings = parse_settings(task_type.settings_type, changes, name)
         folders[name] = save(folder / name, task_type.prepare(settings, examples))
-    for name in ("pos", "sentiment", "series"):
-        export_model(folders[name])
+    for folder in folders.values():
+        export_model(folder)
     return folders
 
 
@@ -419,10 +428,21 @@ def _sound_header(path: Path) -> Mapping[str, Any]:
     return read_header(path)
 
 
-def run_graph(path: Path) -> object:
+GRAPHS: tuple[tuple[EngineName, str, str], ...] = (
+    ("onnx", "sentiment", GRAPH_NAME),
+    ("onnx", "loops", GRAPH_NAME),
+    ("onnx", "translate", GRAPH_NAME),
+    ("onnx", "translate", STEP_GRAPH_NAME),
+    ("onnx", "lm", STEP_GRAPH_NAME),
+    ("compiled", "pos", GRAPH_NAME),
+)
+"""Engines, models and graphs that spoilt graphs are tried with."""
+
+
+def run_graph(engine: EngineName, path: Path) -> object:
     """Predict with a spoilt graph, if it passes the check."""
     read_graph(path)
-    pipeline = Pipeline(put_right(path), engine="onnx")
+    pipeline = Pipeline(put_right(path), engine=engine)
     return pipeline.predict("the old cat")
 
 
@@ -769,7 +789,10 @@ def make_readers(folder: Path) -> dict[str, Reader]:
         ),
         model_reader("model-weights", models["pos"], WEIGHTS_NAME, read_weights, spoil_safetensors),
         model_reader("model-graph", models["pos"], GRAPH_NAME, read_graph, spoil_protobuf),
-        model_reader("model-graph-run", models["sentiment"], GRAPH_NAME, run_graph, spoil_protobuf),
+        *(
+            model_reader(f"{engine}-{name}-{graph}", models[name], graph, partial(run_graph, engine), spoil_protobuf)
+            for engine, name, graph in GRAPHS
+        ),
         model_reader("model-open", models["sentiment"], CONFIG_NAME, lambda path: open_model(path.parent), spoil_json),
         *(
             model_reader(
@@ -837,7 +860,7 @@ def make_readers(folder: Path) -> dict[str, Reader]:
             spoil=spoil_json,
             refusals=(RefusedError,),
         )
-        for name in models
+        for name in BODIES
     ]
     served = [
         Reader(
@@ -848,7 +871,7 @@ def make_readers(folder: Path) -> dict[str, Reader]:
             spoil=spoil_json,
             refusals=(RefusedError,),
         )
-        for name in models
+        for name in BODIES
     ]
     archives = [
         Reader(name="package-tar", file_name="a.tgz", sounds=archive_files(), read=unpack, spoil=packed(spoil_bytes)),

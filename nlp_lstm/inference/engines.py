@@ -153,8 +153,8 @@ class OnnxEngine(GraphEngine):
             options = onnxruntime.SessionOptions()
             options.log_severity_level = FATAL
             options.intra_op_num_threads = 1  # see _run_all
-            options.add_external_initializers(weights, [handed[weight] for weight in weights])
             try:
+                options.add_external_initializers(weights, [handed[weight] for weight in weights])
                 session = onnxruntime.InferenceSession(graph.content, options, providers=["CPUExecutionProvider"])
             except _failures() as error:
                 raise CheckpointError(f"{graph.path} is no graph that ONNX Runtime can run: {error}") from error

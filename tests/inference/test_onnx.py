@@ -385,6 +385,10 @@ HOSTILE: dict[str, tuple[bytes | Callable[[Any], Any], str]] = {
     "an old version": (lambda model: setattr(model.opset_import[0], "version", 7), "standard operators"),
     "no graph": (lambda model: model.ClearField("graph"), "holds no graph"),
     "sparse weights": (lambda model: model.graph.sparse_initializer.add(), "the field 15, which is not accepted"),
+    "a tensor twice": (
+        lambda model: model.graph.initializer.append(model.graph.initializer[0]),
+        "no graph that ONNX",
+    ),
     "an input with another name": (lambda model: setattr(model.graph.input[0], "name", "other"), "no graph that ONNX"),
     "a node that reads nothing": (
         lambda model: setattr(model.graph.node[0], "op_type", "Concat"),
