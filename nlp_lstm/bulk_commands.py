@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.console import Console
@@ -50,6 +50,10 @@ def annotate(
     engine: Annotated[
         BulkEngine, typer.Option(help="Who works: this machine, or the Ray cluster that RAY_ADDRESS names.")
     ] = BulkEngine.local,
+    precision: Annotated[
+        str,
+        typer.Option(help="Of the arithmetic: fp32, or faster and equal on nearly all tokens int8 or bf16 (torch)."),
+    ] = "fp32",
     resume: Annotated[bool, typer.Option("--resume", help="Go on after Ctrl-C, kill -9 or a power cut.")] = False,
     pretokenized: Annotated[
         bool, typer.Option("--pretokenized", help="Texts are lists of tokens, or tokens with spaces between.")
@@ -102,6 +106,7 @@ def annotate(
                 shard_rows=shard_rows,
                 workers=workers,
                 engine=engine.value,
+                precision=cast("Any", precision),
                 resume=resume,
                 language=language,
                 from_language=from_language,

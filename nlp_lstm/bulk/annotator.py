@@ -37,6 +37,7 @@ class Plan:
         models: the model's folder, and those that answer together with it.
         checksums: the sha256 of each one's config.json, which has those of its other files.
         engine: what runs the network.
+        precision: of its arithmetic.
         is_pretokenized: whether a text is a list of tokens, or tokens with spaces between.
         options: the task's own.
     """
@@ -48,6 +49,7 @@ class Plan:
     models: tuple[Path, ...]
     checksums: tuple[str, ...]
     engine: str
+    precision: str
     is_pretokenized: bool
     options: Mapping[str, Any]
 
@@ -92,7 +94,9 @@ class Annotator:
         """
         if checksums(plan.models) != plan.checksums:
             raise CheckpointError(f"{plan.models[0]} was changed after the work had begun; annotate anew with it")
-        pipeline = Pipeline(plan.models[0], engine=plan.engine, together_with=plan.models[1:])  # type: ignore[arg-type]
+        engine: Any = plan.engine
+        precision: Any = plan.precision
+        pipeline = Pipeline(plan.models[0], engine=engine, precision=precision, together_with=plan.models[1:])
         return cls(pipeline, plan)
 
     def annotate(self, block: Block) -> Shard:

@@ -76,6 +76,7 @@ def annotate(
     shard_rows: int = SHARD_ROWS,
     workers: int | None = None,
     engine: str = "local",
+    precision: Literal["fp32", "bf16", "int8"] = "fp32",
     resume: bool = False,
     language: str | None = None,
     from_language: str | None = None,
@@ -100,6 +101,7 @@ def annotate(
         shard_rows: rows of a shard; a shard has fewer at the end of a file, and where these are more than 8 MB.
         workers: processes on this machine; default one for each core.
         engine: who works: "local", this machine; "ray", a cluster.
+        precision: as for `Pipeline`.
         resume: go on with what is in the folder; where there is nothing, begin.
         language: as for `Pipeline`.
         from_language: its ``source``.
@@ -127,7 +129,7 @@ def annotate(
     options = dict(options or {})
     with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of texts without words, which nothing holds yet
-        pipeline = Pipeline(models[0], together_with=models[1:])
+        pipeline = Pipeline(models[0], precision=precision, together_with=models[1:])
         pipeline.predict([], pretokenized=pretokenized, **options)
         if form == "text":
             pipeline.predictor.as_line(pipeline.predictor.format([], **options))
@@ -139,6 +141,7 @@ def annotate(
         models=models,
         checksums=checksums(models),
         engine=pipeline.info["engine"],
+        precision=precision,
         is_pretokenized=pretokenized,
         options=options,
     )
@@ -219,7 +222,7 @@ def _describe(
             for folder, one in zip(plan.models, plan.checksums, strict=True)
         ],
         "engine": plan.engine,
-        "precision": "fp32",
+        "precision": plan.precision,
         "pretokenized": plan.is_pretokenized,
         "options": dict(plan.options),
         "input": {

@@ -397,6 +397,21 @@ def test_a_folder_that_holds_something_else_is_left_alone(critic, tmp_path):
     assert list(contents(tmp_path / "mine")) == ["notes.md"]
 
 
+def test_in_int8_the_answers_are_those_of_predict_and_resuming_needs_it_too(tagger, tmp_path):
+    try:
+        pipeline = Pipeline(tagger, precision="int8")
+    except ConfigError as error:
+        pytest.skip(str(error))
+    (tmp_path / "in.txt").write_text("\n".join(sentences()) + "\n", encoding="utf-8")
+    out = tmp_path / "out"
+    annotate(tmp_path / "in.txt", out, model=tagger, precision="int8", form="jsonl", shard_rows=50, workers=2)
+    rows = [json.loads(line) for path in sorted(out.glob("shard-*")) for line in path.read_text("utf-8").splitlines()]
+    assert [row["annotation"] for row in rows] == [pipeline.predict(text) for text in sentences()]
+    assert json.loads((out / "manifest.json").read_text("utf-8"))["precision"] == "int8"
+    with pytest.raises(ConfigError, match="was begun with another engine"):
+        annotate(tmp_path / "in.txt", out, model=tagger, form="jsonl", shard_rows=50, workers=1, resume=True)
+
+
 def test_resuming_needs_the_same_input_model_and_options(critic, tmp_path):
     path = tmp_path / "in.txt"
     path.write_text("Good.\nBad.\n", encoding="utf-8")
