@@ -21,6 +21,7 @@ report.html and metrics.json.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -34,8 +35,9 @@ import scipy.stats
 from budgets import tokens_of_minutes
 from rich.console import Console
 
-from nlp_lstm.errors import NlpLstmError
+from nlp_lstm.errors import ConfigError, NlpLstmError
 from nlp_lstm.evaluation.report import Cell, Figure, Report, Section, Table
+from nlp_lstm.files import write_whole
 from nlp_lstm.nn.settings import cells
 from nlp_lstm.recipes import Recipe, load_recipe
 from nlp_lstm.run_data import read_run_data
@@ -64,6 +66,7 @@ class Entry:
         task: the recipe's name.
         cell: of its recurrent layers.
         seed: of the training.
+        minutes: that it took, with the scoring of the development data.
         hidden: units of each direction.
         tokens: that it was trained on.
         development: the score that chooses; higher is better.
@@ -73,6 +76,7 @@ class Entry:
     task: str
     cell: str
     seed: int
+    minutes: float
     hidden: int
     tokens: int
     development: float
@@ -96,6 +100,7 @@ def main() -> None:
         task, cell, seed = arguments.entry
         train_entry(task, cell, int(seed), arguments, console)
         return
+    check_settings(arguments)
     entries = train_all([(task, cell, 1) for task in arguments.tasks for cell in arguments.cells], arguments, console)
     repeated = {*by_rank(entries)[:NUM_BEST], *(cell for cell in ALWAYS if cell in arguments.cells)}
     wanted = [
@@ -110,6 +115,20 @@ def main() -> None:
     for row in contest_table(entries).text_rows:
         console.print("  ".join(row), highlight=False)
     console.print(f"report: {arguments.output / 'report.html'}", highlight=False)
+
+
+def check_settings(arguments: argparse.Namespace) -> None:
+    """Keep what all models of the output folder have in common.
+
+    Raises:
+        ConfigError: it holds models of other settings.
+    """
+    path = arguments.output / "settings.json"
+    settings = json.dumps({"share": arguments.share, "overrides": arguments.overrides}) + "\n"
+    if path.is_file() and path.read_text(encoding="utf-8") != settings:
+        raise ConfigError(f"{path} has another share or other changes; take another --output")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, settings)
 
 
 def train_all(wanted: Sequence[tuple[str, str, int]], arguments: argparse.Namespace, console: Console) -> list[Entry]:
@@ -188,6 +207,7 @@ def read_entry(task: str, cell: str, seed: int, output: Path) -> Entry:
         task=task,
         cell=cell,
         seed=seed,
+        minutes=result.report.metrics["training_seconds"] / 60,
         hidden=recipe.model.hidden,
         tokens=result.report.metrics["training_tokens"],
         development=result.best_score,
@@ -268,6 +288,7 @@ def make_report(entries: Sequence[Entry], arguments: argparse.Namespace) -> Repo
                     "task": entry.task,
                     "cell": entry.cell,
                     "seed": entry.seed,
+                    "minutes": entry.minutes,
                     "hidden": entry.hidden,
                     "tokens": entry.tokens,
                     "development": entry.development,

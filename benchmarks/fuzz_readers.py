@@ -443,7 +443,7 @@ def run_graph(engine: EngineName, path: Path) -> object:
     """Predict with a spoilt graph, if it passes the check."""
     read_graph(path)
     pipeline = Pipeline(put_right(path), engine=engine)
-    return pipeline.predict("the old cat")
+    return pipeline.predict("the old cat"), pipeline.predict("the cat sat")
 
 
 def read_subwords(path: Path) -> object:

@@ -23,7 +23,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from nlp_lstm.output import peak_memory
@@ -37,7 +37,7 @@ CASES: dict[str, list[int]] = {
     "threads": [number for number in (1, 2, 4, 8, 16, 32) if number <= num_cores()],
     "vocabulary": [330, 3_300, 33_000],
 }
-WORDS = 20_000  # in each case but those of the data
+WORDS = 20_000  # in each case of the length
 TRAINING_STEPS = 40
 
 
@@ -99,7 +99,9 @@ def tagging_case(dimension: str, size: int, arguments: argparse.Namespace) -> tu
     pipeline.predict(sentences[:200], pretokenized=True)
 
     def work() -> float:
-        texts = itertools.chain.from_iterable(itertools.repeat(sentences, repeated))
+        texts: Iterable[list[str]] = sentences
+        if dimension == "data":  # one after the other, as from a file; of a list all are batched together
+            texts = itertools.chain.from_iterable(itertools.repeat(sentences, repeated))
         return timed(lambda: collections.deque(pipeline.predict(texts, pretokenized=True), maxlen=0))[1].seconds
 
     return work, repeated * sum(map(len, sentences))

@@ -1,20 +1,26 @@
 """The contest of cells in its tiny form: equal sizes, ranks, and nothing trained twice."""
 
+import argparse
 import sys
 from pathlib import Path
+
+import pytest
 
 sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
 import cell_contest
 from cell_contest import Entry
 from samples import corpus_file
 
+from nlp_lstm.errors import ConfigError
 from nlp_lstm.evaluation.report import Figure
 from nlp_lstm.recipes import load_recipe
 
 
 def entry(task: str, cell: str, development: float, test: float, seed: int = 1) -> Entry:
     figure = Figure(name="Accuracy", value=test, is_share=True)
-    return Entry(task=task, cell=cell, seed=seed, hidden=8, tokens=1_000_000, development=development, test=figure)
+    return Entry(
+        task=task, cell=cell, seed=seed, minutes=4.0, hidden=8, tokens=1_000_000, development=development, test=figure
+    )
 
 
 ENTRIES = [
@@ -37,6 +43,14 @@ def test_the_table_has_means_over_seeds_and_their_interval():
     rows = cell_contest.contest_table(ENTRIES).text_rows
     assert rows[0][:5] == ["lstm", "1.0", "8", "1.00", "70.00 (-57.06 to 197.06)"]  # t = 12.706 with two seeds
     assert rows[2][4] == "90.00"
+
+
+def test_models_of_other_settings_are_not_mixed(tmp_path):
+    given = argparse.Namespace(output=tmp_path / "out", share=1.0, overrides=[])
+    cell_contest.check_settings(given)
+    cell_contest.check_settings(given)
+    with pytest.raises(ConfigError, match="another share or other changes"):
+        cell_contest.check_settings(argparse.Namespace(output=tmp_path / "out", share=0.1, overrides=[]))
 
 
 def test_cells_get_as_many_parameters_as_the_lstm():

@@ -63,10 +63,10 @@ class Interpreter:
         self._tables = self._fuse_tables()
         read = {name for node in self._nodes for name in self._read_when_run(node)} | set(self._outputs)
         self._known = {name: value for name, value in known.items() if name in read}
-        self._word_rows: dict[str, WordRows] = {}
-        if part := find_word_part(self._nodes, self._read_when_run, self._known, self._outputs):
-            self._nodes = part.rest
-            self._word_rows[part.output] = WordRows(lambda arrays: self._run_nodes(part.nodes, arrays)[part.output])
+        self._word_part = find_word_part(self._nodes, self._read_when_run, self._known, self._outputs)
+        self._word_rows = WordRows()
+        if self._word_part:
+            self._nodes = self._word_part.rest
 
     def run(self, arrays: Arrays) -> Arrays:
         """Return the network's outputs.
@@ -78,8 +78,12 @@ class Interpreter:
             KeyError: one is missing.
             ValueError, IndexError, TypeError: they do not fit.
         """
-        of_words = {name: rows.features(arrays) for name, rows in self._word_rows.items()}
-        values = self._run_nodes(self._nodes, {**self._defaults, **arrays, **of_words})
+        given = {**self._defaults, **arrays}
+        if part := self._word_part:
+            given[part.output] = self._word_rows.features(
+                arrays, lambda some: self._run_nodes(part.nodes, some)[part.output]
+            )
+        values = self._run_nodes(self._nodes, given)
         return {name: values[name] for name in self._outputs}
 
     def _run_nodes(self, nodes: Sequence[Node], given: Arrays) -> dict[str, ndarray]:

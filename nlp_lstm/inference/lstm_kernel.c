@@ -21,11 +21,12 @@
    The order of the gates is that of ONNX: input, output, forget, candidate. */
 
 #include <pthread.h>
-#include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #if defined(__AVX512F__)
 #define LANES 16
@@ -446,36 +447,50 @@ end:
 /* ---- a second thread, for the second direction of a few tokens
 
    It waits for work, first awake and then asleep. Work that it has not taken when the first direction is done is not
-   waited for: so a processor that is busy with other things costs nothing but this one's help. */
+   waited for, so that a processor that is busy with other things costs little but this one's help. */
 
-#define AWAKE 4000 /* turns of waiting, some tens of microseconds */
+#define AWAKE 50e-6 /* seconds of waiting before one sleeps */
 
 enum { IDLE, OFFERED, TAKEN, DONE };
 
 static pthread_mutex_t using_helper = PTHREAD_MUTEX_INITIALIZER, asleep = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t offered = PTHREAD_COND_INITIALIZER, done = PTHREAD_COND_INITIALIZER;
 static atomic_int work = IDLE;
 static const Layer *work_layer;
 static int work_failed, has_helper;
 
-static void rest(long turn) {
-    if (turn % 64 == 63) sched_yield();
+static double now(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec + 1e-9 * time.tv_nsec;
+}
+
+static void wait_for(int state, pthread_cond_t *said) {
+    for (double end = now() + AWAKE; atomic_load(&work) != state && now() < end;) {
 #if defined(__AVX2__)
-    else _mm_pause();
+        _mm_pause();
 #endif
+    }
+    if (atomic_load(&work) == state) return;
+    pthread_mutex_lock(&asleep);
+    while (atomic_load(&work) != state) pthread_cond_wait(said, &asleep);
+    pthread_mutex_unlock(&asleep);
+}
+
+static void say(int state, pthread_cond_t *said) {
+    pthread_mutex_lock(&asleep);
+    atomic_store(&work, state);
+    pthread_cond_signal(said);
+    pthread_mutex_unlock(&asleep);
 }
 
 static void *help(void *unused) {
     for (;;) {
-        for (long turn = 0; turn < AWAKE && atomic_load(&work) != OFFERED; turn++) rest(turn);
-        pthread_mutex_lock(&asleep);
-        while (atomic_load(&work) != OFFERED) pthread_cond_wait(&wake, &asleep);
-        pthread_mutex_unlock(&asleep);
-        int offered = OFFERED;
-        if (atomic_compare_exchange_strong(&work, &offered, TAKEN)) {
-            work_failed = run(work_layer);
-            atomic_store(&work, DONE);
-        }
+        wait_for(OFFERED, &offered);
+        int state = OFFERED;
+        if (!atomic_compare_exchange_strong(&work, &state, TAKEN)) continue;
+        work_failed = run(work_layer);
+        say(DONE, &done);
     }
     return unused;
 }
@@ -483,7 +498,8 @@ static void *help(void *unused) {
 static void forget_helper(void) { /* in a forked process, which has one thread only */
     pthread_mutex_init(&using_helper, NULL);
     pthread_mutex_init(&asleep, NULL);
-    pthread_cond_init(&wake, NULL);
+    pthread_cond_init(&offered, NULL);
+    pthread_cond_init(&done, NULL);
     atomic_store(&work, IDLE);
     has_helper = 0;
 }
@@ -491,8 +507,13 @@ static void forget_helper(void) { /* in a forked process, which has one thread o
 static int start_helper(void) {
     static int is_told;
     pthread_t thread;
+    sigset_t all, before;
     if (!is_told) is_told = !pthread_atfork(NULL, NULL, forget_helper);
-    if (!is_told || pthread_create(&thread, NULL, help, NULL)) return 0;
+    sigfillset(&all); /* signals are for the threads that people know of */
+    if (!is_told || pthread_sigmask(SIG_SETMASK, &all, &before)) return 0;
+    int failed = pthread_create(&thread, NULL, help, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed) return 0;
     pthread_detach(thread);
     return 1;
 }
@@ -503,16 +524,11 @@ int lstm_run(const Layer *directions, int count, int is_parallel) {
     if (!is_parallel || pthread_mutex_trylock(&using_helper)) return run(directions) | run(directions + 1);
     if (!has_helper) has_helper = start_helper();
     work_layer = directions + 1;
-    if (has_helper) {
-        pthread_mutex_lock(&asleep);
-        atomic_store(&work, OFFERED);
-        pthread_cond_signal(&wake);
-        pthread_mutex_unlock(&asleep);
-    }
-    int failed = run(directions), offered = OFFERED;
-    if (!has_helper || atomic_compare_exchange_strong(&work, &offered, IDLE)) failed |= run(directions + 1);
+    if (has_helper) say(OFFERED, &offered);
+    int failed = run(directions), state = OFFERED;
+    if (!has_helper || atomic_compare_exchange_strong(&work, &state, IDLE)) failed |= run(directions + 1);
     else {
-        for (long turn = 0; atomic_load(&work) != DONE; turn++) rest(turn);
+        wait_for(DONE, &done);
         failed |= work_failed;
         atomic_store(&work, IDLE);
     }

@@ -1,8 +1,9 @@
 """What a network makes of each word alone, remembered, since a few thousand words are most of any text.
 
 Of the nodes of a graph those that read nothing but the numbers of words, such as the LSTM over a word's spelling, make
-one row of features for each distinct word. A row does not depend on the words beside it, so it is the same when it
-comes from an earlier text.
+one row of features for each distinct word. The kernel's rows do not depend on those beside them, so a row is the same
+to the last bit when it comes from an earlier text. Convolutions sum in an order that depends on the batch: where there
+are some, nothing is remembered.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from nlp_lstm.data.words import WordArrays
 from nlp_lstm.inference.checks import Node
 from nlp_lstm.tasks.predictor import Arrays
 
-WORTH_REMEMBERING = {"LSTM", "Conv"}  # operators; to look numbers up is faster than to look rows up
 BYTES_REMEMBERED = 32_000_000
+BYTES_BESIDE = 500  # of a row: its key and what Python keeps of both
 _INPUTS = set(WordArrays._fields)
 _Key = tuple[bytes, bytes]
 
@@ -57,28 +58,25 @@ def find_word_part(
         made.update(node.outputs if is_of_words else ())
     read_on = {name for node in rest for name in read(node)} | set(outputs)
     borders = (made - _INPUTS) & read_on
-    is_worth_it = any(node.operator in WORTH_REMEMBERING for node in part)
+    operators = {node.operator for node in part}
+    is_worth_it = "LSTM" in operators and "Conv" not in operators  # without LSTMs, to make rows is faster
     if len(borders) != 1 or read_on & _INPUTS or not is_worth_it:
         return None
     return WordPart(part, rest, borders.pop())
 
 
 class WordRows:
-    """The rows of features of words, made where they are not known yet.
+    """The rows of features of words."""
 
-    Args:
-        make: returns the features of some words, `words features`, from their arrays.
-    """
-
-    def __init__(self, make: Callable[[Arrays], ndarray]) -> None:
-        self._make = make
+    def __init__(self) -> None:
         self._rows: dict[_Key, ndarray] = {}
 
-    def features(self, arrays: Arrays) -> ndarray:
+    def features(self, arrays: Arrays, make: Callable[[Arrays], ndarray]) -> ndarray:
         """Return the features of words, `words features`.
 
         Args:
             arrays: the fields of `WordArrays`.
+            make: returns the features of some words from their arrays; called for those that are not known yet.
 
         Raises:
             ValueError: the network does not make one row for each word.
@@ -91,16 +89,13 @@ class WordRows:
             longest = int(words.character_lengths[missing].max())
             some = WordArrays(*(array[missing] for array in words))
             some = some._replace(character_ids=some.character_ids[:, :longest])
-            made = self._make(some._asdict())
+            made = make(some._asdict())
             if made.ndim != 2 or len(made) != len(missing):
                 raise ValueError(f"{len(missing)} words have features of shape {made.shape}")
-            if (len(self._rows) + len(missing)) * made[0].nbytes > BYTES_REMEMBERED:
+            if (len(self._rows) + len(missing)) * (made[0].nbytes + BYTES_BESIDE) > BYTES_REMEMBERED:
                 self._rows = {}  # threads beside this one go on with the old ones
-            if len(missing) == len(keys):
-                self._rows.update(zip(keys, made, strict=True))
-                return made
             for place, row in zip(missing, made, strict=True):
-                rows[place] = self._rows[keys[place]] = row
+                rows[place] = self._rows.setdefault(keys[place], row.copy())
         return np.array(rows)
 
 
