@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from nlp_lstm.decoding.chain import Chain, marginals, softmax, viterbi
+from nlp_lstm.decoding.chain import Chain, marginals, viterbi
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,9 +33,9 @@ def decode_labels(logits: NDArray[Any], mask: NDArray[np.bool_], chain: Chain | 
         chain: the scores between neighbours; None where labels do not depend on each other.
     """
     if chain is None:
-        labels, probs = logits.argmax(axis=2), softmax(logits)
+        labels = logits.argmax(axis=2)
+        chosen = 1 / np.exp(logits - logits.max(axis=2, keepdims=True)).sum(axis=2)  # the greatest of a softmax
     else:
         labels, _ = viterbi(logits, mask, chain)
-        probs = marginals(logits, mask, chain)
-    chosen = np.take_along_axis(probs, labels[..., None], axis=2)[..., 0]
+        chosen = np.take_along_axis(marginals(logits, mask, chain), labels[..., None], axis=2)[..., 0]
     return TagScores(labels=labels * mask, probs=chosen * mask)
