@@ -46,6 +46,8 @@ from nlp_lstm.tasks import predict_examples
 SIGNIFICANT = 0.05
 EVALUATION_SHARE = 0.1  # of the minutes, for translating the dev sentences again and again
 
+SMALL = ("training.epochs=0", "baselines.tokens=0", "baselines.words=false", "also_evaluate=[]")  # the tokens decide
+
 ROAD: dict[str, tuple[str, ...]] = {
     "word by word": ("model.decoder_layers=0", "model.attention=aligned", "model.input_feeding=false"),
     "output fed back": ("model.decoder_layers=1", "model.attention=aligned", "model.input_feeding=true"),
@@ -104,7 +106,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("runs/translation-road"))
     arguments = parser.parse_intermixed_args()
     console = Console()
-    base = load_recipe(arguments.recipe, [*arguments.overrides, "baselines.tokens=0", "baselines.words=false"])
+    base = load_recipe(arguments.recipe, [*arguments.overrides, *SMALL])
     wanted = [STEPS[name] for name in STEPS if name in arguments.steps]
     models, pretraining_minutes = pretrain(base, arguments, console) if PRETRAINED in wanted else ([], 0.0)
     forms = {**ROAD, CONTROL: own_pieces(base), PRETRAINED: (*own_pieces(base), f"init=[{','.join(map(str, models))}]")}
@@ -176,7 +178,7 @@ def take_step(
     console: Console,
 ) -> Step:
     """Train one model, translate the test sentences, and measure them beside those of the step before."""
-    overrides = [*arguments.overrides, *form, "baselines.tokens=0", "baselines.words=false", "also_evaluate=[]"]
+    overrides = [*arguments.overrides, *form, *SMALL]
     folder = arguments.output / name.replace(" ", "-")
     console.print(name, highlight=False)
     recipe = load_recipe(arguments.recipe, overrides)
