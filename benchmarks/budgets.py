@@ -15,7 +15,7 @@ from nlp_lstm.runs import load_recipe_vectors
 from nlp_lstm.tasks import tasks
 from nlp_lstm.training import train
 
-PROBE_STEPS, WARM_UP_STEPS, PROBED_EXAMPLES = 50, 10, 2_000
+PROBE_STEPS, PROBED_EXAMPLES = 100, 2_000
 
 
 def tokens_of_minutes(
@@ -38,8 +38,12 @@ def tokens_of_minutes(
     if path.is_file():
         kept = json.loads(path.read_text(encoding="utf-8"))
         tokens = int(kept.pop("tokens"))
+        if kept["minutes"] != minutes:
+            raise ConfigError(
+                f"{path}: was measured for {kept['minutes']} minutes, not {minutes}; take another --output"
+            )
         if kept != wanted:
-            raise ConfigError(f"{path} was measured for other minutes or another recipe; take another --output")
+            raise ConfigError(f"{path}: was measured for another recipe; take another --output")
         return tokens
     run_data = read_run_data(recipe, data, lambda line: None)
     vectors = load_recipe_vectors(recipe, lambda line: None)
@@ -50,9 +54,8 @@ def tokens_of_minutes(
     settings = recipe.training.model_copy(update=changes)
     with tempfile.TemporaryDirectory() as probe:
         result = train(task, training, run_data.development[:10], settings, Path(probe))
-    steps = [record for record in result.history if "loss" in record]
-    warm = max((record for record in steps if record["step"] <= WARM_UP_STEPS), key=lambda record: record["step"])
-    rate = (steps[-1]["tokens"] - warm["tokens"]) / (steps[-1]["seconds"] - warm["seconds"])
+    first, *_, last = [record for record in result.history if "loss" in record]  # the first are slow
+    rate = (last["tokens"] - first["tokens"]) / (last["seconds"] - first["seconds"])
     tokens = round(60 * minutes * rate * (1 - evaluation_share))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps({**wanted, "tokens": tokens}) + "\n")

@@ -11,6 +11,7 @@ from samples import PAIRS, SMALL_LANGUAGE_MODEL, SMALL_TRANSLATOR, without_corpo
 
 sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
 
+import budgets
 import translation_road
 
 from nlp_lstm.errors import ConfigError
@@ -58,7 +59,7 @@ def check(road, length: tuple[str, ...], names: list[str]) -> None:
 @pytest.mark.slow
 def test_steps_are_trained_for_some_minutes_and_tested_against_the_one_before(road, monkeypatch):
     short = ("model.bidirectional=false", "--steps", "attention", "own-pieces", "pretrained-halves")
-    monkeypatch.setattr(translation_road, "PROBE_STEPS", 2)
+    monkeypatch.setattr(budgets, "PROBE_STEPS", 40)
     names = ["attention", translation_road.CONTROL, translation_road.PRETRAINED]
     check(road, ("--minutes", "0.001", *short), names)
     planned = json.loads((road.folder / "attention.json").read_text(encoding="utf-8"))
