@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 from pathlib import Path
 
 import pytest
 
-from nlp_lstm.data import freedict, hindi, hindi_sentences
+from nlp_lstm.data import hindi
 from nlp_lstm.data.catalogue import find_data
-from nlp_lstm.data.freedict import read_dictionary
 from nlp_lstm.data.hindi import Agreement, agree, noun_forms
 from nlp_lstm.data.hindi_clauses import (
     Parts,
@@ -23,7 +21,7 @@ from nlp_lstm.data.hindi_clauses import (
     hindi_wish,
 )
 from nlp_lstm.data.hindi_phrases import PRONOUNS, Lexicon, Word, make_phrase, read_lexicon, with_article
-from nlp_lstm.data.hindi_sentences import make_pairs, read_dictionary_pairs, read_lexicon_pairs, shorten
+from nlp_lstm.data.hindi_sentences import make_pairs, read_lexicon_pairs, shorten
 from nlp_lstm.data.reading import ParallelSettings
 from nlp_lstm.errors import DataError
 
@@ -233,64 +231,3 @@ def test_a_broken_lexicon_is_told_with_its_line(tmp_path: Path, line: str, messa
 def test_other_languages_are_refused() -> None:
     with pytest.raises(DataError, match="en-de"):
         read_lexicon_pairs([LEXICON], ParallelSettings(source="en", target="de"), lambda line: None)
-
-
-ENTRIES = """English-Hindi FreeDict Dictionary
-
-actor /ˈaktə/ <N>
-1. अभिनेता{नाटक}
-      "Ram is a good actor."
-2. कलाकार
-lemon /ˈlɛmən/ <N>
-1. नीं~बू, निंबू
-      "The actor likes a lemon."
-lamp-post /x/ <N>
-1. खंभा
-repair /ɹɪpˈeə/ <V>
-1. मरम्मत~करना
-      "The actor can repair it."
-vanish /x/ <VI>
-1. भाग~जाना
-      "The actor will vanish."
-sweetly /x/ <Adv>
-1. मिठास से
-"""
-
-
-def write_dictionary(path: Path, entries: str) -> Path:
-    with gzip.open(path, "wt", encoding="utf-8") as file:
-        file.write(entries)
-    return path
-
-
-def test_words_of_a_dictionary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(freedict, "FEWEST_EXAMPLES", 1)
-    path = write_dictionary(tmp_path / "freedict.dict.dz", ENTRIES)
-    found = {word.english.split()[0]: word for word in read_dictionary(path)}
-    assert set(found) == {"actor", "lemon", "repair", "vanish"}  # sweetly is in no example, lamp-post no plain word
-    assert (found["actor"].hindi, found["lemon"].hindi) == ("अभिनेता", "नीं बू")
-    assert found["repair"] == Word("verb", "repair repaired repaired repairing", "मरम्मत कर", "ne", frozenset({"thing"}))
-    assert found["vanish"] == Word("verb", "vanish vanished vanished vanishing", "भाग जा", "-", frozenset({"alone"}))
-    monkeypatch.setattr(hindi_sentences, "NUM_DICTIONARY_PAIRS", 500)
-    reading = ParallelSettings(source="hi", target="en")
-    pairs = read_dictionary_pairs([path], reading, lambda line: None)
-    assert len(pairs) == 500
-    assert sum("lemon" in (pair.target or "") for pair in pairs) > 5
-
-
-@pytest.mark.parametrize(
-    "content",
-    # Without a time stamp, the tests have the same names in every process that collects them.
-    [b"", b"no gzip", gzip.compress(b"\xff\xfe", mtime=0), gzip.compress(b"x" * 50, mtime=0)[:-12]],
-)
-def test_a_broken_dictionary_is_told(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "freedict.dict.dz"
-    path.write_bytes(content)
-    with pytest.raises(DataError, match=r"freedict\.dict\.dz"):
-        read_dictionary(path)
-
-
-def test_a_dictionary_that_unpacks_to_too_much_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(freedict, "LARGEST_TEXT", 100)
-    with pytest.raises(DataError, match="is larger than 100 bytes unpacked"):
-        read_dictionary(write_dictionary(tmp_path / "freedict.dict.dz", "x" * 101))

@@ -19,7 +19,6 @@ from nlp_lstm.text.lines import read_lines
 KINDS = ("noun", "name", "verb", "adjective", "time")
 NUM_COLUMNS = 5
 NUM_FORMS = 4  # of a verb: go, went, gone, going
-MORE_SHARE = 0.5
 
 THIRD = Agreement()
 PLURAL = Agreement(is_plural=True)
@@ -56,21 +55,19 @@ class Lexicon:
     """Words of both languages.
 
     Args:
-        rows: the words that sentences are made for.
-        more: further ones, of which a share of `MORE_SHARE` is drawn where there are some.
+        rows: the words that sentences are made of.
     """
 
-    def __init__(self, rows: Iterable[Word], more: Iterable[Word] = ()) -> None:
-        self._own, self._more = _by_use(rows), _by_use(more)
+    def __init__(self, rows: Iterable[Word]) -> None:
+        self._by_use = _by_use(rows)
 
     def words(self, kind: str, use: str = "") -> Sequence[Word]:
-        """Return the words of a kind that sentences are made for, of a use if one is given, in the file's order."""
-        return self._own.get((kind, use), [])
+        """Return the words of a kind, of a use if one is given, in the file's order."""
+        return self._by_use.get((kind, use), [])
 
     def draw(self, generator: random.Random, kind: str, use: str = "") -> Word:
         """Return a word of a kind and a use, drawn by chance."""
-        more = self._more.get((kind, use), [])
-        return generator.choice(more if more and generator.random() < MORE_SHARE else self.words(kind, use))
+        return generator.choice(self.words(kind, use))
 
     def draw_adjective(self, generator: random.Random, noun: Word, *, has_degrees: bool = False) -> Word | None:
         """Return an adjective that suits a noun, drawn by chance; None where none does.
@@ -87,8 +84,6 @@ class Lexicon:
             uses |= {"eaten"}
         elif "mass" not in uses:
             uses |= {"thing", "all"}
-        if "all" in uses and ("adjective", "all") in self._more and generator.random() < MORE_SHARE:
-            return generator.choice(self._more["adjective", "all"])
         suiting = [
             word
             for word in self.words("adjective")

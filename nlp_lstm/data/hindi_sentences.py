@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nlp_lstm.data.example import ParallelExample
-from nlp_lstm.data.freedict import read_dictionary
 from nlp_lstm.data.hindi_actions import ActionMaker
 from nlp_lstm.data.hindi_clauses import BEFORE_PARTICLE
 from nlp_lstm.data.hindi_complex import ComplexMaker
@@ -29,9 +28,7 @@ from nlp_lstm.data.reading import ParallelSettings
 from nlp_lstm.data.sources import Say
 from nlp_lstm.errors import DataError
 
-LEXICON = Path(__file__).with_name("lexicon-en-hi.tsv")
 NUM_PAIRS = 80_000
-NUM_DICTIONARY_PAIRS = 80_000
 
 _OBJECT_BEHIND = re.compile(rf"(\w+) {BEFORE_PARTICLE}(\w+)")
 _SHORT_BE = {"i am": "i'm", "i will": "i'll", "cannot": "can't", "will not": "won't"}
@@ -45,27 +42,9 @@ def read_lexicon_pairs(paths: Sequence[Path], reading: ParallelSettings, say: Sa
     Raises:
         DataError: the languages are others, or what ``read_lexicon`` raises.
     """
-    return _make_parallel(paths, Lexicon(read_lexicon(paths[0])), NUM_PAIRS, reading, say)
-
-
-def read_dictionary_pairs(paths: Sequence[Path], reading: ParallelSettings, say: Say) -> list[ParallelExample]:
-    """Make sentence pairs of the words of the lexicon that comes with the package, and of a dictionary's.
-
-    Raises:
-        DataError: the languages are others, or what ``read_dictionary`` raises.
-    """
-    own = read_lexicon(LEXICON)
-    known = {form for word in own for form in word.english.replace("/", " ").split()}
-    more = [word for word in read_dictionary(paths[0]) if word.english.split()[0] not in known]
-    return _make_parallel(paths, Lexicon(own, more), NUM_DICTIONARY_PAIRS, reading, say)
-
-
-def _make_parallel(
-    paths: Sequence[Path], lexicon: Lexicon, num_pairs: int, reading: ParallelSettings, say: Say
-) -> list[ParallelExample]:
     if reading.languages != {"en", "hi"}:
         raise DataError(f"{paths[0]}: makes sentences in English and Hindi, not {reading.pair}")
-    pairs = make_pairs(lexicon, num_pairs, seed=1)
+    pairs = make_pairs(Lexicon(read_lexicon(paths[0])), NUM_PAIRS, seed=1)
     is_english = reading.source == "en"
     made = (Pair(f"sentence {n}", *(pair if is_english else pair[::-1])) for n, pair in enumerate(pairs, start=1))
     return make_parallel(paths, made, reading, say)

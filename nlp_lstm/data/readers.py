@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeAlias
 from nlp_lstm.data.clips import read_clips
 from nlp_lstm.data.example import Example, LabelledExample, ParallelExample, TaggedExample
 from nlp_lstm.data.gettext_catalogues import read_gettext
-from nlp_lstm.data.hindi_sentences import read_dictionary_pairs, read_lexicon_pairs
+from nlp_lstm.data.hindi_sentences import read_lexicon_pairs
 from nlp_lstm.data.imdb import imdb_paragraphs, read_imdb
 from nlp_lstm.data.labelled import read_csv, read_labelled_jsonl, read_tsv
 from nlp_lstm.data.parallel import language_of, read_parallel_jsonl, read_parallel_lines, read_parallel_tsv
@@ -238,7 +238,6 @@ _register_parallel("parallel-tsv", read_parallel_tsv)
 _register_parallel("parallel-jsonl", read_parallel_jsonl)
 _register_parallel("gettext", read_gettext)
 _register_parallel("lexicon", read_lexicon_pairs)
-_register_parallel("freedict", read_dictionary_pairs)
 
 
 def _register_series(name: str, read: SeriesReader) -> None:

@@ -175,5 +175,5 @@ def test_endings_tell_the_format_and_languages_count():
     assert guess_format("a.fr", "parallel", french) == "parallel-lines"
     with pytest.raises(DataError, match=r"names no known format of parallel data; known endings: \.en, \.fr, \.tsv"):
         guess_format("a.de", "parallel", french)
-    made = {"freedict", "lexicon"}  # words that pairs are made of
+    made = {"lexicon"}  # words that pairs are made of
     assert {name for name in formats if formats.get(name).kind == "parallel"} == {*known, *made}

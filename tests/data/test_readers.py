@@ -252,9 +252,7 @@ def test_format_is_guessed_from_the_ending():
         **dict.fromkeys(["brown", "columns", "conllu", "jsonl"], "tagged"),
         **dict.fromkeys(["csv", "imdb", "labelled-jsonl", "trees", "tsv", "vader"], "labelled"),
         **dict.fromkeys(["brown-text", "conllu-text", "imdb-text", "text", "tokens", "trees-text"], "running"),
-        **dict.fromkeys(
-            ["freedict", "gettext", "lexicon", "parallel-jsonl", "parallel-lines", "parallel-tsv"], "parallel"
-        ),
+        **dict.fromkeys(["gettext", "lexicon", "parallel-jsonl", "parallel-lines", "parallel-tsv"], "parallel"),
         **dict.fromkeys(["karpathy", "openmoji-clips", "openmoji-scenes", "picture-tokens"], "pictures"),
         **dict.fromkeys(["modlamp", "series-jsonl", "series-table", "ts"], "series"),
     }
