@@ -16,6 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from script import run_script
+
 from nlp_lstm.data.catalogue import find_data
 from nlp_lstm.speed import num_cores
 
@@ -63,4 +65,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -34,6 +34,7 @@ from pathlib import Path
 import scipy.stats
 from budgets import tokens_of_minutes
 from rich.console import Console
+from script import run_script
 
 from nlp_lstm.errors import ConfigError, NlpLstmError
 from nlp_lstm.evaluation.report import Cell, Figure, Report, Section, Table
@@ -301,10 +302,4 @@ def make_report(entries: Sequence[Entry], arguments: argparse.Namespace) -> Repo
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except NlpLstmError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:  # what was finished is kept: the same command goes on
-        sys.exit(130)
+    run_script(main)

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import torch
 from scipy.stats import binomtest
+from script import run_script
 from sklearn.datasets import load_digits
 from sklearn.model_selection import StratifiedKFold
 from torch import Tensor, nn
@@ -155,4 +156,4 @@ def moved(pictures: Tensor) -> Tensor:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

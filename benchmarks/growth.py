@@ -26,6 +26,8 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from script import run_script
+
 from nlp_lstm.output import peak_memory
 from nlp_lstm.speed import num_cores, timed
 
@@ -129,4 +131,4 @@ def vocabulary_case(size: int) -> tuple[Callable[[], float], int]:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -10,15 +10,15 @@ the list is printed to be read, and with --output kept as a table in which a per
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from script import run_script
 
 from nlp_lstm import Pipeline
 from nlp_lstm.data.lecture import lecture_sentences
-from nlp_lstm.errors import ConfigError, NlpLstmError
+from nlp_lstm.errors import ConfigError
 from nlp_lstm.evaluation.references import mean_order, score_output
 from nlp_lstm.files import write_whole
 from nlp_lstm.inference.opening import open_model
@@ -60,8 +60,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except NlpLstmError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    run_script(main)

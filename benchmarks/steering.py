@@ -12,16 +12,15 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from script import run_script
 
 from nlp_lstm import Pipeline
-from nlp_lstm.errors import NlpLstmError
 from nlp_lstm.evaluation.significance import bootstrap_interval
 
 WRITTEN_AT_ONCE = 100
@@ -122,8 +121,4 @@ def _against(found: Measured, plain: Measured) -> list[str]:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except NlpLstmError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    run_script(main)

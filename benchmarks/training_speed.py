@@ -27,6 +27,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from script import run_script
+
 BACKENDS = ("packed", "bucketed", "ours")
 
 
@@ -131,4 +133,4 @@ def _random_batches(lengths: Sequence[int], token_budget: int, *, seed: int, epo
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

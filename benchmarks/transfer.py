@@ -16,14 +16,13 @@ from __future__ import annotations
 import argparse
 import itertools
 import statistics
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from script import run_script
 
-from nlp_lstm.errors import NlpLstmError
 from nlp_lstm.evaluation.report import Figure, Report, Section, Table
 from nlp_lstm.evaluation.sections import recipe_section
 from nlp_lstm.evaluation.significance import PairedResult, paired_bootstrap
@@ -197,8 +196,4 @@ def _percent(values: Sequence[float]) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except NlpLstmError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    run_script(main)

@@ -22,7 +22,6 @@ and metrics.json.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +29,8 @@ from typing import Any
 
 from budgets import tokens_of_minutes
 from rich.console import Console
+from script import run_script
 
-from nlp_lstm.errors import NlpLstmError
 from nlp_lstm.evaluation.report import Cell, Figure, Report, Section, Table, TextBlock
 from nlp_lstm.evaluation.sections import recipe_section
 from nlp_lstm.evaluation.significance import PairedResult
@@ -271,10 +270,4 @@ def step_values(step: Step) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except NlpLstmError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:  # what was finished is kept: the same command goes on
-        sys.exit(130)
+    run_script(main)
