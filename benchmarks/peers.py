@@ -3,8 +3,10 @@
 Every library has an environment of its own (`runs/bench-peers/env-NAME`) and is trained there on the same splits with
 the same word vectors, in the configuration that its authors recommend for a CPU (`benchmarks/peers/`): the best model
 on dev is kept, and a training ends by the library's own patience or at the first evaluation after `--minutes`. What is
-trained already is not trained again. Then each system has a process of its own and all of them wait while one measures,
-turn by turn, so that what else the machine does falls on all alike: compare within one run.
+trained already is not trained again; of further seeds the answers on test are kept (`full/answers/`) and nothing else
+is needed, so that the hours can be spent on several days or machines. Then each system has a process of its own and all
+of them wait while one measures, turn by turn, so that what else the machine does falls on all alike: compare within one
+run.
 
     python benchmarks/peers.py [--tasks pos sentiment] [--peers spacy flair] [--minutes 60] [--seeds 1 2 3]
 
@@ -41,7 +43,7 @@ sys.path.append(str(Path(__file__).parent / "peers"))
 from export import DATA, export_data, export_vectors, say
 from ours import ENGINES, OurSystem
 from pareto import make_report
-from peer import Row
+from peer import TRAINED, Row, is_long_enough
 
 HERE = Path(__file__).parent / "peers"
 
@@ -74,8 +76,9 @@ class System:
 
     Args:
         name: in the table.
-        commands: one for each seed; starts a process that measures.
+        commands: start a process that measures; of ours one for each seed, of a peer for the first.
         is_ours: whether it is a model of this project.
+        kept: files of a peer's answers on test, one for each seed; empty for ours.
         facts: what the process of the first seed says about its model.
         turns: its measurements.
         correct: right labels in each text, one list for each seed.
@@ -84,6 +87,7 @@ class System:
     name: str
     commands: list[list[str]]
     is_ours: bool
+    kept: list[Path] = dataclasses.field(default_factory=list)
     facts: dict[str, Any] = dataclasses.field(default_factory=dict)
     turns: list[dict[str, float]] = dataclasses.field(default_factory=list)
     correct: list[list[int]] = dataclasses.field(default_factory=list)
@@ -149,8 +153,12 @@ def compare(arguments: argparse.Namespace) -> None:
     for task in arguments.tasks:
         rows = export_data(task, folder / task, arguments.limit)
         peers = [name for name in arguments.peers if task in PEERS[name].tasks]
-        for name, seed in itertools.product(peers, arguments.seeds):
-            train(arguments, name, task, folder, vectors, seed)
+        for seed, name in itertools.product(arguments.seeds, peers):
+            if seed == arguments.seeds[0] or not has_answered(
+                answers_file(folder, name, task, seed), arguments.minutes
+            ):
+                train(arguments, name, task, folder, vectors, seed)
+                keep_answers(arguments, name, task, folder, seed)
         if arguments.train_only:
             continue
         systems = make_systems(arguments, task, peers, folder)
@@ -212,9 +220,39 @@ def train(arguments: argparse.Namespace, name: str, task: str, folder: Path, vec
     run(command, f"{name} could not be trained for {task}", environment(arguments))
 
 
+def keep_answers(arguments: argparse.Namespace, name: str, task: str, folder: Path, seed: int) -> None:
+    """Write down what a peer's model says of the test split and how it was trained, unless that was done."""
+    path, model = answers_file(folder, name, task, seed), model_folder(folder, name, task, seed)
+    facts = json.loads((model / TRAINED).read_text("utf-8"))
+    if path.is_file() and json.loads(path.read_text("utf-8"))["facts"] == facts:
+        return
+    worker = Worker(name, serve_command(arguments, name, task, folder, seed), environment(arguments))
+    path.parent.mkdir(exist_ok=True)
+    write_json(path, {"facts": facts, "answers": worker.ask("answers")})
+    worker.close()
+
+
 def model_folder(folder: Path, name: str, task: str, seed: int) -> Path:
     """Return where a peer's model is."""
     return folder / "models" / f"{task}-{name}-{seed}"
+
+
+def has_answered(path: Path, minutes: float) -> bool:
+    """Return whether the answers of a model that was trained as long are kept."""
+    return path.is_file() and is_long_enough(json.loads(path.read_text("utf-8"))["facts"], minutes)
+
+
+def answers_file(folder: Path, name: str, task: str, seed: int) -> Path:
+    """Return where a peer's answers on the test split are."""
+    return folder / "answers" / f"{task}-{name}-{seed}.json"
+
+
+def serve_command(arguments: argparse.Namespace, name: str, task: str, folder: Path, seed: int) -> list[str]:
+    """Return what starts the process of a peer's model."""
+    library = PEERS[name].library
+    command = [str(python_of(arguments.output, library)), str(HERE / f"with_{library}.py"), "serve"]
+    command += [str(model_folder(folder, name, task, seed)), "--data", str(folder / task)]
+    return [*command, "--sentences", str(arguments.sentences)]
 
 
 # ---- measuring
@@ -222,22 +260,21 @@ def model_folder(folder: Path, name: str, task: str, seed: int) -> Path:
 
 def make_systems(arguments: argparse.Namespace, task: str, peers: list[str], folder: Path) -> list[System]:
     """Return ours, one for each engine, and the peers."""
-    rest = ["--data", str(folder / task), "--sentences", str(arguments.sentences)]
     systems = []
     for engine in arguments.engines:
         command = [sys.executable, str(HERE / "ours.py"), "serve"]
-        commands = [[*command, model, *rest, "--engine", engine] for model in our_models(arguments, task)]
+        rest = ["--data", str(folder / task), "--sentences", str(arguments.sentences), "--engine", engine]
+        commands = [[*command, model, *rest] for model in our_models(arguments, task)]
         systems.append(System(name=f"ours {engine}", commands=commands, is_ours=True))
     for name in peers:
-        library = PEERS[name].library
-        command = [str(python_of(arguments.output, library)), str(HERE / f"with_{library}.py"), "serve"]
-        models = [str(model_folder(folder, name, task, seed)) for seed in arguments.seeds]
-        systems.append(System(name=name, commands=[[*command, model, *rest] for model in models], is_ours=False))
+        kept = [answers_file(folder, name, task, seed) for seed in arguments.seeds]
+        command = serve_command(arguments, name, task, folder, arguments.seeds[0])
+        systems.append(System(name=name, commands=[command], is_ours=False, kept=kept))
     return systems
 
 
 def measure(systems: list[System], arguments: argparse.Namespace, rows: list[Row]) -> None:
-    """Time the first model of each system, turn by turn, and let the models of all seeds answer the test split."""
+    """Time the first model of each system, turn by turn, and count what the models of all seeds get right."""
     workers = []
     for system in systems:
         say(f"opening {system.name}")
@@ -246,14 +283,15 @@ def measure(systems: list[System], arguments: argparse.Namespace, rows: list[Row
     for turn, (system, worker) in itertools.product(range(arguments.rounds), zip(systems, workers, strict=True)):
         system.turns.append(worker.ask("measure"))
         say(f"turn {turn + 1}, {system.name}: {system.turns[-1]['text_words_per_second']:,.0f} words/s")
-    for system, worker in zip(systems, workers, strict=True):
-        system.correct.append(count_correct(system.name, worker.ask("answers"), rows))
+    for worker in workers:
         worker.close()
     for system in systems:
-        for command in system.commands[1:]:
-            further = Worker(system.name, command, environment(arguments, is_ours=system.is_ours))
-            system.correct.append(count_correct(system.name, further.ask("answers"), rows))
-            further.close()
+        found = [json.loads(path.read_text("utf-8"))["answers"] for path in system.kept]
+        for command in system.commands if system.is_ours else []:
+            worker = Worker(system.name, command, environment(arguments, is_ours=True))
+            found.append(worker.ask("answers"))
+            worker.close()
+        system.correct = [count_correct(system.name, answers, rows) for answers in found]
 
 
 class Worker:

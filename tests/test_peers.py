@@ -144,3 +144,13 @@ def test_options_must_be_above_zero(option, monkeypatch, capsys):
         peers.main()
     assert ended.value.code == 2
     assert "must be above 0" in capsys.readouterr().err
+
+
+def test_answers_of_a_shorter_training_do_not_count(tmp_path):
+    path = tmp_path / "pos-nouns-2.json"
+    assert not peers.has_answered(path, 20.0)
+    peers.write_json(path, {"facts": {"ended_by": "minutes", "limit": 20.0}, "answers": []})
+    assert peers.has_answered(path, 20.0)
+    assert not peers.has_answered(path, 60.0)
+    peers.write_json(path, {"facts": {"ended_by": "patience", "limit": 20.0}, "answers": []})
+    assert peers.has_answered(path, 60.0)

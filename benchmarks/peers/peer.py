@@ -21,7 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 TASKS = ("pos", "sentiment")
 TRAINED = "trained.json"
@@ -169,8 +169,9 @@ def train_once(library: Library, arguments: argparse.Namespace) -> None:
     wanted = {"task": arguments.task, "seed": arguments.seed, "size": arguments.size, "limit": arguments.minutes}
     if (folder / TRAINED).is_file():
         found = json.loads((folder / TRAINED).read_text("utf-8"))
-        is_long = found["ended_by"] == "patience" or found["limit"] >= arguments.minutes
-        if is_long and all(found[key] == wanted[key] for key in ("task", "seed", "size")):
+        if is_long_enough(found, arguments.minutes) and all(
+            found[key] == wanted[key] for key in ("task", "seed", "size")
+        ):
             print(
                 f"{folder}: trained already, {found['minutes']:.1f} minutes, ended by {found['ended_by']}", flush=True
             )
@@ -199,6 +200,11 @@ def train_once(library: Library, arguments: argparse.Namespace) -> None:
     }
     (folder / TRAINED).write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
     print(f"{folder}: {clock.passed():.1f} minutes, ended by {outcome.ended_by}", flush=True)
+
+
+def is_long_enough(facts: Mapping[str, Any], minutes: float) -> bool:
+    """Return whether a training of some minutes would have been no longer than this one."""
+    return facts["ended_by"] == "patience" or bool(facts["limit"] >= minutes)
 
 
 def size_of(path: Path) -> int:
