@@ -62,6 +62,12 @@ def course(**changes) -> Course:
         (course(last={"gradient_norm": 500.0}), "exploding gradients", "learning_rate"),
         (course(last={"loss": float("nan")}), "exploding gradients", "learning_rate"),
         (course(last={"loss": 9.0}), "exploding gradients", "clip_norm"),
+        # the weights were blown up within the first steps, and nothing moves since then
+        (
+            course(history=[{"loss": 106.0, "gradient_norm": 45.0}, *HISTORY[1:]]),
+            "exploding gradients",
+            "learning_rate",
+        ),
         (
             course(last={"gradient_by_distance": [0.4**step for step in range(40)], "half_distance": 0.8}),
             "vanishing gradients",
@@ -94,6 +100,9 @@ def test_a_course_has_its_fault_and_a_remedy_that_fits(found, fault, remedy):
         # of the trained taggers; and a text too short to tell
         course(last={"gradient_by_distance": [0.72**step for step in range(64)], "half_distance": 0.7}),
         course(last={"gradient_by_distance": [1.0, 1e-3, 1e-6], "half_distance": 0.4}),
+        # a GRU, and two layers after five passes
+        course(last={"gradient_by_distance": [0.46**step for step in range(64)], "half_distance": 0.6}),
+        course(train_loss=0.46, dev_loss=0.55),
     ],
 )
 def test_a_sound_course_has_none(sound):
