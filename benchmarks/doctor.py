@@ -57,13 +57,19 @@ SMALL_TRANSLATOR = (
     "model.vocabulary=2_000",
     "model.hidden=128",
     "model.embed=96",
+    "training.epochs=0",
     "training.evaluations=2",
     "training.threads=1",
     "training.warmup_steps=50",
     "training.learning_rate=4e-3",
     "training.average_decay=0.98",
 )
-OVERFIT = ("model.dropout=0", "model.input_dropout=0", "training.learning_rate=5e-3", "training.batch_tokens=500")
+OVERFIT = ("model.dropout=0", "training.learning_rate=5e-3", "training.batch_tokens=500")
+INPUTS_KEPT = {
+    "tagged": "model.input_dropout=0",
+    "labelled": "model.input_dropout=0",
+    "parallel": "model.embedding_dropout=0",
+}
 EXPLODE = ("model.cell=rnn", "training.learning_rate=3", "training.clip_norm=1e9", "training.warmup_steps=0")
 
 
@@ -210,12 +216,13 @@ def _training_faults(source: str, kind: str) -> list[Case]:
         return Case(source=source, name=name, fault=fault, overrides=overrides, **changes)
 
     few = {"tagged": 150, "labelled": 200, "parallel": 150}[kind]
+    overfit = (*OVERFIT, INPUTS_KEPT[kind])
     units = ("model.hidden=1",) if kind != "parallel" else ("model.hidden=2", "model.embed=2")
     found = [
         case("learning rate far too small", "high training loss", "training.learning_rate=1e-6"),
         case("hardly any units", "high training loss", *units),
-        case("few texts, no dropout", "overfitting", *OVERFIT, size=few),
-        case("few texts, no dropout, many units", "overfitting", *OVERFIT, "model.hidden=400", size=few),
+        case("few texts, no dropout", "overfitting", *overfit, size=few),
+        case("few texts, no dropout, many units", "overfitting", *overfit, "model.hidden=400", size=few),
         case("rate far too high, gradients not cut", "exploding gradients", *EXPLODE),
         case("padding counts", "loss on what does not matter", change=faults.padding_counts),
         case("input gates stay open", "dead gates", change=faults.gates_fixed("input gate", 40.0)),

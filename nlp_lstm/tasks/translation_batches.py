@@ -55,7 +55,7 @@ def make_pair_batch(
     Args:
         sources: the pieces of each text.
         targets: those of its translation.
-        pad_to: pad the sources to at least this many steps.
+        pad_to: pad both sides to at least this many steps.
     """
     lengths = torch.tensor([len(source) + 1 for source in sources])
     source_ids = _pad([[*source, EOS_ID] for source in sources], pad_to)
@@ -64,8 +64,8 @@ def make_pair_batch(
     return PairBatch(
         source_ids=source_ids,
         source_lengths=lengths,
-        target_ids=_pad([[BOS_ID, *target] for target in targets]),
-        next_ids=_pad([[*target, EOS_ID] for target in targets]),
+        target_ids=_pad([[BOS_ID, *target] for target in targets], pad_to),
+        next_ids=_pad([[*target, EOS_ID] for target in targets], pad_to),
     )
 
 

@@ -136,6 +136,17 @@ def test_padding_that_counts_is_found_and_padding_that_does_not_is_not():
         assert check_padding(opened.task, opened.model, list(rows[:6])) == []
 
 
+def test_padding_that_counts_in_what_is_written_is_found(monkeypatch):
+    def loss(model, outputs, batch):
+        logits = model.words.logits(outputs.outputs.flatten(0, 1))
+        return torch.nn.functional.cross_entropy(logits, batch.next_ids.flatten())
+
+    opened = open_model(tiny_translation_run() / "model")
+    monkeypatch.setattr(opened.task, "loss", loss)
+    findings = check_padding(opened.task, opened.model, list(pair_examples()[:6]))
+    assert [finding.fault for finding in findings] == ["loss on what does not matter"]
+
+
 def test_gates_that_never_move_are_found():
     opened = open_model(tiny_model())
     longest = max(tagged_examples(), key=opened.task.size)
