@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nlp_lstm.nn.cells.base import Cell, initialise_recurrent
-from nlp_lstm.nn.cells.product import project_inputs
+from nlp_lstm.nn.cells.product import project_sequence
 
 
 class LSTMState(NamedTuple):
@@ -56,4 +56,4 @@ class GatedCell(Cell):
         return zero_state(inputs, self.hidden_size)
 
     def project(self, inputs: Float[Tensor, "batch time embed"]) -> Float[Tensor, "batch time {sum(self.gate_sizes)}"]:
-        return project_inputs(inputs, self.weight_ih, self.bias)
+        return project_sequence(inputs, self.weight_ih, self.bias)

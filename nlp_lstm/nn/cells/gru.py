@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nlp_lstm.nn.cells.base import Cell, State, initialise_recurrent
 from nlp_lstm.nn.cells.native import call_native
-from nlp_lstm.nn.cells.product import multiply, project_inputs
+from nlp_lstm.nn.cells.product import multiply, project_sequence
 from nlp_lstm.nn.cells.rnn import HiddenState
 from nlp_lstm.nn.settings import cells
 
@@ -46,7 +46,7 @@ class GRUCell(Cell):
         return HiddenState(hidden=inputs.new_zeros(inputs.shape[0], self.hidden_size))
 
     def project(self, inputs: Float[Tensor, "batch time embed"]) -> Float[Tensor, "batch time {3*self.hidden_size}"]:
-        return project_inputs(inputs, self.weight_ih, self.bias_ih)
+        return project_sequence(inputs, self.weight_ih, self.bias_ih)
 
     def step(self, projected: Float[Tensor, "batch {3*self.hidden_size}"], state: HiddenState) -> HiddenState:
         reset_in, update_in, candidate_in = projected.chunk(3, dim=-1)

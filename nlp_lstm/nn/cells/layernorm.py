@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nlp_lstm.nn.cells.gated import GatedCell, LSTMState
-from nlp_lstm.nn.cells.product import multiply, project_inputs
+from nlp_lstm.nn.cells.product import multiply, project_sequence
 from nlp_lstm.nn.settings import cells
 
 
@@ -40,7 +40,7 @@ class LayerNormLSTMCell(GatedCell):
         self.cell_bias = nn.Parameter(torch.zeros(hidden_size))
 
     def project(self, inputs: Float[Tensor, "batch time embed"]) -> Float[Tensor, "batch time {4*self.hidden_size}"]:
-        return _normalise(project_inputs(inputs, self.weight_ih), self.input_gain, self.bias)
+        return _normalise(project_sequence(inputs, self.weight_ih), self.input_gain, self.bias)
 
     def step(self, projected: Float[Tensor, "batch {4*self.hidden_size}"], state: LSTMState) -> LSTMState:
         gates = projected + _normalise(multiply(state.hidden, self.weight_hh), self.hidden_gain)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nlp_lstm.nn.cells.base import Cell
-from nlp_lstm.nn.cells.product import project_inputs
+from nlp_lstm.nn.cells.product import project_sequence
 from nlp_lstm.nn.cells.rnn import HiddenState
 from nlp_lstm.nn.cells.scan import scan
 from nlp_lstm.nn.settings import cells
@@ -41,7 +41,7 @@ class MinGRUCell(Cell):
         return HiddenState(hidden=inputs.new_zeros(inputs.shape[0], self.hidden_size))
 
     def project(self, inputs: Float[Tensor, "batch time embed"]) -> Float[Tensor, "batch time {2*self.hidden_size}"]:
-        return project_inputs(inputs, self.weight_ih, self.bias)
+        return project_sequence(inputs, self.weight_ih, self.bias)
 
     def step(self, projected: Float[Tensor, "batch {2*self.hidden_size}"], state: HiddenState) -> HiddenState:
         kept, added = _read(projected)

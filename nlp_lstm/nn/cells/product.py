@@ -8,7 +8,8 @@ each. But the gradient is a sum of outer products over steps and rows,
 so it is a single product of all `d(U h_t)`, stacked, with all `h_t`, stacked. The steps here use the weight without a
 gradient of its own, and hand `d(U h_t)` to a tap; the taps' gradient arrives stacked where the weight entered.
 
-Where no gradient is wanted, a weight can be brought once into the order that the processor multiplies by.
+For many products a weight is brought once into the order that the processor multiplies by (oneDNN's), which halves the
+time of a step's product.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear
 
+_FEWEST_PACKED = 8  # products, from which on it pays to pack a weight for them
+
 
 class StepWeight:
     """A weight that each step multiplies by exactly once.
@@ -34,7 +37,7 @@ class StepWeight:
     def __init__(self, weight: Tensor, steps: Tensor) -> None:
         device = steps.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
-        self.values = weight.detach().to(dtype)
+        self.values = _StepValues(weight.detach().to(dtype), num_steps=steps.shape[1])
         self._read: list[Tensor] = []
         taps: Tensor = _Taps.apply(weight, steps.shape[:2], dtype, self._read)
         self._taps: Iterator[Tensor] = iter(taps.unbind(dim=1))
@@ -103,6 +106,16 @@ def project_inputs(
     return weight.multiply(inputs[:, 0], added)[:, None]
 
 
+def project_sequence(
+    inputs: Float[Tensor, "batch time column"], weight: Weight, bias: Float[Tensor, " row"] | None = None
+) -> Float[Tensor, "batch time row"]:
+    """Return the same for many steps at once, in training in half the time."""
+    if not isinstance(weight, Tensor) or not _is_learnt_here(inputs, weight):
+        return project_inputs(inputs, weight, bias)
+    result: Tensor = _Projection.apply(inputs, weight, bias)
+    return result
+
+
 class StepRows:
     """Matrices, one for each row of the batch, that each step multiplies by exactly once.
 
@@ -150,6 +163,36 @@ def bring_rows(weights: Float[Tensor, "batch step place"], values: Rows) -> Floa
     return values.multiply(weights) if isinstance(values, StepRows) else weights.to(values.dtype) @ values
 
 
+class _StepValues:
+    """The values of a step's weight, packed for products forward and backward where that pays.
+
+    Args:
+        values: `row column`.
+        num_steps: how many products there will be.
+    """
+
+    def __init__(self, values: Tensor, *, num_steps: int) -> None:
+        self.dtype = values.dtype
+        self._values = values
+        self._is_packed = num_steps >= _FEWEST_PACKED and can_pack(values)
+        self._packed = PackedWeight(values) if self._is_packed else None
+        self._transposed: PackedWeight | None = None
+
+    def multiply(self, inputs: Tensor, added: Tensor | None) -> Tensor:
+        """Return ``inputs @ valuesᵀ``, and ``added`` to it."""
+        if self._packed is not None:
+            return self._packed.multiply(inputs, added)
+        return inputs @ self._values.T if added is None else torch.addmm(added, inputs, self._values.T)
+
+    def multiply_back(self, gradient: Tensor) -> Tensor:
+        """Return ``gradient @ values``."""
+        if not self._is_packed:
+            return gradient @ self._values
+        if self._transposed is None:
+            self._transposed = PackedWeight(self._values.T)
+        return self._transposed.multiply(gradient)
+
+
 class _Taps(torch.autograd.Function):
     """Zeros for each step's product, whose gradient is the gradient of the products."""
 
@@ -163,7 +206,7 @@ class _Taps(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         read = torch.stack(ctx.read, dim=1)
-        weight = gradient.flatten(0, 1).T @ read.flatten(0, 1)
+        weight = _outer_products(gradient.flatten(0, 1), read.flatten(0, 1))
         return weight.to(ctx.weight_dtype), None, None, None
 
 
@@ -171,15 +214,51 @@ class _Product(torch.autograd.Function):
     """``added + inputs @ weightᵀ``, which hands its gradient to a tap and not to the weight."""
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, added: Tensor | None, tap: Tensor, weight: Tensor) -> Tensor:
+    def forward(ctx: Any, inputs: Tensor, added: Tensor | None, tap: Tensor, weight: _StepValues) -> Tensor:
         ctx.weight = weight
-        return inputs @ weight.T if added is None else torch.addmm(added, inputs, weight.T)
+        return weight.multiply(inputs, added)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor, None]:
-        inputs = gradient @ ctx.weight if ctx.needs_input_grad[0] else None
+        inputs = ctx.weight.multiply_back(gradient) if ctx.needs_input_grad[0] else None
         return inputs, gradient if ctx.needs_input_grad[1] else None, gradient, None
+
+
+def _is_learnt_here(inputs: Tensor, weight: Tensor) -> bool:
+    """Return whether oneDNN can form a product in fp32 whose weight is learnt."""
+    is_plain = not (torch.is_autocast_enabled(weight.device.type) or torch.jit.is_tracing())
+    is_learnt = torch.is_grad_enabled() and weight.requires_grad
+    return is_learnt and is_plain and inputs.dtype == weight.dtype and can_pack(weight)
+
+
+class _Projection(torch.autograd.Function):
+    """``inputs @ weightᵀ + bias`` through oneDNN, forward and backward."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(inputs, weight)
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(inputs, weight, bias, "none", [], "")
+        return product
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor | None]:
+        inputs, weight = ctx.saved_tensors
+        d_inputs = None
+        if ctx.needs_input_grad[0]:
+            d_inputs = torch.ops.mkldnn._linear_pointwise(gradient, weight.T, None, "none", [], "")
+        rows = gradient.flatten(0, -2)
+        d_bias = rows.sum(dim=0) if ctx.needs_input_grad[2] else None
+        return d_inputs, _outer_products(rows, inputs.flatten(0, -2)), d_bias
+
+
+def _outer_products(left: Tensor, right: Tensor) -> Tensor:
+    """Return ``leftᵀ @ right``, the sum of the rows' outer products."""
+    if not can_pack(right):
+        return left.T @ right
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(right.T, left.T, None, "none", [], "")
+    return product.T.contiguous()
 
 
 class _RowTaps(torch.autograd.Function):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nlp_lstm.nn.cells.base import Cell, State, initialise_recurrent
 from nlp_lstm.nn.cells.native import call_native
-from nlp_lstm.nn.cells.product import add_product, project_inputs
+from nlp_lstm.nn.cells.product import add_product, project_sequence
 from nlp_lstm.nn.settings import cells
 
 
@@ -47,7 +47,7 @@ class RNNCell(Cell):
         return HiddenState(hidden=inputs.new_zeros(inputs.shape[0], self.hidden_size))
 
     def project(self, inputs: Float[Tensor, "batch time embed"]) -> Float[Tensor, "batch time hidden"]:
-        return project_inputs(inputs, self.weight_ih, self.bias)
+        return project_sequence(inputs, self.weight_ih, self.bias)
 
     def step(self, projected: Float[Tensor, "batch hidden"], state: HiddenState) -> HiddenState:
         return HiddenState(hidden=torch.tanh(add_product(projected, state.hidden, self.weight_hh)))

@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from nlp_lstm.nn.cells.base import Cell
 from nlp_lstm.nn.cells.gated import LSTMState, zero_state
-from nlp_lstm.nn.cells.product import project_inputs
+from nlp_lstm.nn.cells.product import project_sequence
 from nlp_lstm.nn.cells.scan import before
 from nlp_lstm.nn.settings import cells
 
@@ -49,7 +49,7 @@ class SRUCell(Cell):
         return zero_state(inputs, self.hidden_size)
 
     def project(self, inputs: Float[Tensor, "batch time embed"]) -> Float[Tensor, "batch time {4*self.hidden_size}"]:
-        return project_inputs(inputs, self.weight_ih, nn.functional.pad(self.bias, (0, 2 * self.hidden_size)))
+        return project_sequence(inputs, self.weight_ih, nn.functional.pad(self.bias, (0, 2 * self.hidden_size)))
 
     def step(self, projected: Float[Tensor, "batch {4*self.hidden_size}"], state: LSTMState) -> LSTMState:
         forget_gate, reset_gate, candidate, highway = projected.chunk(4, dim=-1)
