@@ -25,9 +25,12 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from script import run_script
+
+if TYPE_CHECKING:
+    from nlp_lstm.nn.recurrent import RecurrentOutput
 
 BACKENDS = ("packed", "bucketed", "ours")
 
@@ -98,30 +101,34 @@ def time_backend(backend: str, seed: int, tokens: int, data: str | None) -> dict
 
 def _use_packed_layers() -> None:
     """Make every recurrent layer the usual one: torch's bidirectional LSTM on a packed batch."""
+    from nlp_lstm.nn.recurrent import Recurrent
+
+    Recurrent.forward = run_packed  # type: ignore[method-assign, assignment]
+
+
+def run_packed(
+    network: Any, inputs: Any, lengths: Any, states: None = None, *, need_states: bool = False
+) -> RecurrentOutput:
+    """Run bidirectional LSTM layers from zeros on a packed batch; there are no final states."""
     import torch
-    from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+    from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-    from nlp_lstm.nn.recurrent import Recurrent, RecurrentOutput
+    from nlp_lstm.nn.recurrent import RecurrentOutput
 
-    def forward(self: Recurrent, inputs: torch.Tensor, lengths: torch.Tensor) -> RecurrentOutput:
-        outputs = inputs
-        for cells in self.layers:
-            packed = pack_padded_sequence(outputs, lengths, batch_first=True, enforce_sorted=False)
-            weights = []
-            for cell in cells:
-                weights += [cell.weight_ih, cell.weight_hh, cell.bias, torch.zeros_like(cell.bias)]
-            state = outputs.new_zeros(2, len(lengths), cells[0].hidden_size)
-            data, _, _ = torch.lstm(
-                packed.data, packed.batch_sizes, (state, state), weights, True, 1, 0.0, self.training, True
-            )
-            packed = torch.nn.utils.rnn.PackedSequence(
-                data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices
-            )
-            outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=inputs.shape[1])
-            outputs = self.dropout(outputs)
-        return RecurrentOutput(outputs=outputs, states=None)
-
-    Recurrent.forward = forward
+    outputs = inputs
+    for cells in network.layers:
+        packed = pack_padded_sequence(outputs, lengths, batch_first=True, enforce_sorted=False)
+        weights = []
+        for cell in cells:
+            weights += [cell.weight_ih, cell.weight_hh, cell.bias, torch.zeros_like(cell.bias)]
+        state = outputs.new_zeros(2, len(lengths), cells[0].hidden_size)
+        data, _, _ = torch.lstm(
+            packed.data, packed.batch_sizes, (state, state), weights, True, 1, 0.0, network.training, True
+        )
+        packed = PackedSequence(data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
+        outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=inputs.shape[1])
+        outputs = network.dropout(outputs)
+    return RecurrentOutput(outputs=outputs, states=None)
 
 
 def _random_batches(lengths: Sequence[int], token_budget: int, *, seed: int, epoch: int) -> list[list[int]]:
