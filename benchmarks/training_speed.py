@@ -79,7 +79,7 @@ def time_backend(backend: str, seed: int, tokens: int, data: str | None) -> dict
     from nlp_lstm.recipes import load_recipe
     from nlp_lstm.runs import load_recipe_vectors
     from nlp_lstm.tasks import tasks
-    from nlp_lstm.training import loop, train
+    from nlp_lstm.training import train
 
     changes = [f"training.tokens={tokens}", f"training.seed={seed}", "training.evaluations=1"]
     recipe = load_recipe("pos", changes)
@@ -91,7 +91,7 @@ def time_backend(backend: str, seed: int, tokens: int, data: str | None) -> dict
         settings = settings.model_copy(update={"precision": "fp32"})
         _use_packed_layers()
     if backend == "packed":
-        loop.shuffled_batches = _random_batches
+        plan_randomly(task)
     with tempfile.TemporaryDirectory() as folder:
         result = train(task, training, development, settings, Path(folder))
     scores = {key[4:]: value for key, value in result.history[-1].items() if key.startswith("dev_")}
@@ -129,6 +129,15 @@ def run_packed(
         outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=inputs.shape[1])
         outputs = network.dropout(outputs)
     return RecurrentOutput(outputs=outputs, states=None)
+
+
+def plan_randomly(task: Any) -> None:
+    """Let a task's epochs have batches of sentences in random order."""
+
+    def plan_epoch(examples: Sequence[Any], batch_tokens: int, *, seed: int, epoch: int) -> list[list[int]]:
+        return _random_batches([task.size(one) for one in examples], batch_tokens, seed=seed, epoch=epoch)
+
+    task.plan_epoch = plan_epoch
 
 
 def _random_batches(lengths: Sequence[int], token_budget: int, *, seed: int, epoch: int) -> list[list[int]]:
