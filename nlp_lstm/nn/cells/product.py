@@ -8,8 +8,8 @@ each. But the gradient is a sum of outer products over steps and rows,
 so it is a single product of all `d(U h_t)`, stacked, with all `h_t`, stacked. The steps here use the weight without a
 gradient of its own, and hand `d(U h_t)` to a tap; the taps' gradient arrives stacked where the weight entered.
 
-For many products a weight is brought once into the order that the processor multiplies by (oneDNN's), which can halve the
-time of a step's product.
+For many products a weight is brought once into the order that the processor multiplies by (oneDNN's), which can halve
+the time of a step's product.
 """
 
 from __future__ import annotations
