@@ -147,7 +147,9 @@ def train_all(arguments: argparse.Namespace, console: Console) -> list[Entry]:
                 command, stdout=log, stderr=log, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
             )
         if ended.returncode:
-            raise NlpLstmError(f"{task} with {cell}, seed {seed} ended with {ended.returncode}; see {log.name}")
+            trouble = f"{task} with {cell}, seed {seed} ended with {ended.returncode}; see {log.name}"
+            console.print(trouble, highlight=False)  # now; the others go on, and then it ends the contest
+            raise NlpLstmError(trouble)
         console.print(f"{task}, {cell}, seed {seed}", highlight=False)
 
     def begin(wanted_cells: Iterable[str], seeds: Iterable[int]) -> None:

@@ -228,7 +228,7 @@ def keep_answers(arguments: argparse.Namespace, name: str, task: str, folder: Pa
         return
     worker = Worker(name, serve_command(arguments, name, task, folder, seed), environment(arguments))
     path.parent.mkdir(exist_ok=True)
-    write_json(path, {"facts": facts, "answers": worker.ask("answers")})
+    write_json(path, {"facts": facts, "answers": worker.ask("answers")}, indent=None)
     worker.close()
 
 
@@ -409,10 +409,10 @@ def run(command: list[str], trouble: str, environment: Mapping[str, str] | None 
         raise SystemExit(f"{trouble}: it ended with code {code}, see above")
 
 
-def write_json(path: Path, value: object) -> None:
+def write_json(path: Path, value: object, *, indent: int | None = 1) -> None:
     """Write a value in one step."""
     part = path.with_suffix(".part")
-    part.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    part.write_text(json.dumps(value, indent=indent, ensure_ascii=False) + "\n", "utf-8")
     os.replace(part, path)
 
 
