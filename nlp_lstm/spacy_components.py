@@ -186,8 +186,8 @@ class TaggerComponent(ModelComponent):
             return [words for words in sentences if words]
         if self._tokenizer is None or self._tokenizer.language != language:
             self._tokenizer = Tokenizer(language)
-        tokens = self._tokenizer.group(doc.text, [token.text for token in doc], [token.idx for token in doc])
-        return [[token.text for token in sentence] for sentence in tokens]
+        found = self._tokenizer.group(doc.text, [token.text for token in doc], [token.idx for token in doc])
+        return [sentence.words for sentence in found]
 
 
 class SentimentComponent(ModelComponent):

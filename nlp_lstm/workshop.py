@@ -143,7 +143,8 @@ def _open_teachers(names: Sequence[str], data: RunData) -> list[OpenModel]:
         if found.reading is None:  # a user's files
             is_apart = teacher.config.trained_files == found.training_files()
         else:
-            is_apart = found.name in teacher.config.kept_apart
+            has_own_splits = teacher.config.data == found.name and not teacher.config.also_trained_on
+            is_apart = has_own_splits or found.name in teacher.config.kept_apart
         if not is_apart:
             raise DataError(
                 f"distillation.models: {described} learnt {teacher.config.data} and may know the test part of "

@@ -13,7 +13,7 @@ from nlp_lstm.data.labelled import LabelledRow, make_examples
 from nlp_lstm.data.reading import ReadingSettings
 from nlp_lstm.errors import DataError, shorten
 from nlp_lstm.text.detokenize import place_words
-from nlp_lstm.text.document import Document, Token
+from nlp_lstm.text.document import Document
 from nlp_lstm.text.lines import read_lines
 from nlp_lstm.text.tokenize import Tokenizer
 
@@ -89,8 +89,8 @@ class _Sentence:
         text, self._places = place_words(words)
         self._tokenizer = tokenizer
         self.document = tokenizer.tokenize(text)
-        self._first = {token.start: index for index, token in enumerate(self.document.tokens)}
-        self._end = {token.end: index for index, token in enumerate(self.document.tokens, start=1)}
+        self._first = {start: index for index, start in enumerate(self.document.starts)}
+        self._end = {end: index for index, end in enumerate(self.document.ends, start=1)}
 
     def parts(self, phrases: Iterable[Phrase]) -> Iterator[tuple[int, int, str]]:
         """Yield the tokens that phrases span, from the first to before the last one's next, with their labels."""
@@ -110,9 +110,9 @@ class _Sentence:
         first, end_token = self._span(start, end)
         if first is None or end_token is None:
             return self._tokenizer.tokenize(text)
-        inside = self.document.tokens[first:end_token]
-        moved = [Token(word, begin - text_start, stop - text_start) for word, begin, stop in inside]
-        return Document(text=text, tokens=tuple(moved))
+        inside = slice(first, end_token)
+        moved = [place - text_start for place in self.document.starts[inside]]
+        return Document(text=text, words=self.document.words[inside], starts=moved)
 
     def _span(self, start: int, end: int) -> tuple[int | None, int | None]:
         """The first token of the words, and the one after the last; None where a word's edge is inside a token."""

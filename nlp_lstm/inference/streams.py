@@ -46,7 +46,7 @@ def stream_tags(
     for stretches in _read(SentenceReader(tokenizer, size=WINDOW_SIZE, context=WINDOW_CONTEXT), pieces):
         # The text is gone; its tokens have their places in it.
         examples = [
-            TaggedStretch(document=Document(text="", tokens=stretch.tokens), labels={}) for stretch in stretches
+            TaggedStretch(document=Document.from_tokens("", stretch.tokens), labels={}) for stretch in stretches
         ]
         for stretch, example, answer in zip(stretches, examples, predict(examples), strict=True):
             for token in predictor.format([(example, answer)], label=label)[stretch.keep_start : stretch.keep_end]:
@@ -102,7 +102,7 @@ def _stream_labels(
             while sum(map(len, last)) > window:
                 last.popleft()
             texts.append(list(chain.from_iterable(last)))
-        examples = [LabelledExample(document=Document(text="", tokens=tuple(tokens))) for tokens in texts]
+        examples = [LabelledExample(document=Document.from_tokens("", tokens)) for tokens in texts]
         for tokens, example, answer in zip(texts, examples, predict(examples), strict=True):
             found = predictor.format([(example, answer)], top_k=top_k)
             answers = found if isinstance(found, dict) else {"labels": found}

@@ -221,7 +221,7 @@ class BidirectionalTask(WordTask):
         """Cut a line into its sentences, each of which is read alone."""
         text, tokens = example.document.text, example.document.tokens
         return [
-            (TextExample(document=Document(text=text, tokens=tokens[start:end])), 0, end - start)
+            (TextExample(document=Document.from_tokens(text, tokens[start:end])), 0, end - start)
             for start, end in cut_sentences(_read_words(example.document))
         ]
 
@@ -259,7 +259,7 @@ class BidirectionalTask(WordTask):
         return _scores(following, previous, sum(len(prediction.next) for prediction in predictions))
 
     def read_text(self, text: Any, tokenizer: Tokenizer | None, *, is_pretokenized: bool) -> Iterator[TextExample]:
-        document = Document(text="", tokens=())
+        document = Document(text="")
         if is_pretokenized:
             document = Document.from_words(text)
         elif tokenizer is not None:
@@ -363,7 +363,7 @@ class BidirectionalTask(WordTask):
 
 def _read_words(document: Document) -> list[str]:
     """The words of a line as they are read."""
-    return [_MARKS.get(token.text, token.text) for token in document.tokens]
+    return [_MARKS.get(word, word) for word in document.words]
 
 
 def _sentences(examples: Iterable[TextExample]) -> Iterator[list[str]]:

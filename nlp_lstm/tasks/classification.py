@@ -111,7 +111,7 @@ class LongText:
 
     def words(self) -> Iterator[str]:
         """Yield the words of the text."""
-        return (token.text for sentence in self.tokenizer.sentences(self.text) for token in sentence.tokens)
+        return (word for sentence in self.tokenizer.sentences(self.text) for word in sentence.words)
 
 
 @predictors.register("sentiment")

@@ -58,7 +58,7 @@ class ContextReader:
         self.units = units
         self.settings = settings
         self.lower_case = lower_case
-        self._gap = units.encode(Document(text=" ", tokens=()))  # nothing where units are words
+        self._gap = units.encode(Document(text=" "))  # nothing where units are words
         self._codes: dict[str, list[int]] = {}
 
     @classmethod

@@ -62,9 +62,9 @@ class RunningScores:
 
     def _document(self, text: str) -> Document:
         if self._units.name == "subword":  # whose model puts a space of its own in front
-            return Document(text=text.removeprefix(" "), tokens=())
+            return Document(text=text.removeprefix(" "))
         if self._units.name == "character":
-            return Document(text=text, tokens=())
+            return Document(text=text)
         return self._tokenizer.tokenize(text)
 
     @torch.inference_mode()

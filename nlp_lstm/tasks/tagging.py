@@ -164,8 +164,8 @@ class TaggingPredictor(ArrayPredictor):
             return super().cut_long(example)
         pieces = []
         for window in cut_windows(len(example.document), size=WINDOW_SIZE, context=WINDOW_CONTEXT):
-            tokens = example.document.tokens[window.start : window.end]
-            document = Document(text=example.document.text, tokens=tokens)
+            whole, part = example.document, slice(window.start, window.end)
+            document = Document(text=whole.text, words=whole.words[part], starts=whole.starts[part])
             piece = TaggedExample(document=document, labels={})
             pieces.append((piece, window.keep_start - window.start, window.keep_end - window.start))
         return pieces

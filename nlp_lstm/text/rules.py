@@ -14,9 +14,9 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from functools import cached_property, lru_cache
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +40,9 @@ class Rules:
         self._special_cases: dict[str, tuple[str, ...]] = {
             text: tuple(parts) for text, parts in values["special_cases"].items()
         }
-        self._phrases: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+        self._phrases: dict[str, dict[str, list[tuple[str, ...]]]] = {}  # by their first and second word, if any
         for words in values["phrases"]:
-            self._phrases[words[0]].append(tuple(words))
+            self._phrases.setdefault(words[0], {}).setdefault(words[1] if words[1:] else "", []).append(tuple(words))
         self._sentence_ends = frozenset(values["sentence_ends"])
         self._known: dict[str, tuple[str, ...]] = {}
 
@@ -51,35 +51,36 @@ class Rules:
         words: list[str] = []
         starts: list[int] = []
         known = self._known
-        for found in _SPANS.finditer(text):
-            span, position = found.group(), found.start()
-            if span[0] == " " and position:  # one space belongs to the token before it
-                span, position = span[1:], position + 1
-                if not span:
-                    continue
+        for span, position in _cut_at_spaces(text):
             parts = known.get(span)
             if parts is None:
                 parts = self._remember(span)
+            if len(parts) == 1:
+                words.append(span)
+                starts.append(position)
+                continue
             for part in parts:
                 words.append(part)
                 starts.append(position)
                 position += len(part)
-        if not self._phrases.keys().isdisjoint(words):
-            self._apply_phrases(text, words, starts)
+        if firsts := self._phrases.keys() & words:
+            self._apply_phrases(text, words, starts, firsts)
         return words, starts
 
     def sentence_starts(self, words: Sequence[str]) -> list[bool]:
         """Return for each token whether a sentence begins there: after an end and the punctuation behind it."""
         starts = [False] * len(words)
-        has_ended = False
-        for place, word in enumerate(words):
-            if word in self._sentence_ends:
-                has_ended = True
-            elif has_ended and not _is_punctuation(word):
-                starts[place] = True
-                has_ended = False
-        if starts:
+        if words:
             starts[0] = True
+        begin = 0
+        for end in [place for place, word in enumerate(words) if word in self._sentence_ends]:
+            if end < begin:
+                continue  # the punctuation behind an earlier one
+            begin = end + 1
+            while begin < len(words) and (words[begin] in self._sentence_ends or _is_punctuation(words[begin])):
+                begin += 1
+            if begin < len(words):
+                starts[begin] = True
         return starts
 
     def _remember(self, span: str) -> tuple[str, ...]:
@@ -145,11 +146,20 @@ class Rules:
             parts.append(span[start:])
         return parts
 
-    def _apply_phrases(self, text: str, words: list[str], starts: list[int]) -> None:
-        """Put special cases in place of tokens that their text was cut into, the longest ones first."""
+    def _apply_phrases(self, text: str, words: list[str], starts: list[int], firsts: Set[str]) -> None:
+        """Put special cases in place of tokens that their text was cut into, the longest ones first.
+
+        Args:
+            text: what the tokens are in.
+            words: the tokens.
+            starts: the place of each.
+            firsts: those of the tokens that phrases begin with.
+        """
         matches = []
-        for place, word in enumerate(words):
-            for phrase in self._phrases.get(word, ()):
+        for place in [place for place, word in enumerate(words) if word in firsts]:
+            phrases = self._phrases[words[place]]
+            followers = words[place + 1 : place + 2]
+            for phrase in chain.from_iterable(phrases.get(second, ()) for second in ("", *followers)):
                 if tuple(words[place : place + len(phrase)]) == phrase:
                     matches.append((place, place + len(phrase)))
         seen: set[int] = set()
@@ -252,6 +262,29 @@ def export_rules(language: str) -> dict[str, Any]:
 def _whole_pattern(compiled: re.Pattern[str]) -> str:
     """Return an expression with its flags inside."""
     return ("(?i)" if compiled.flags & re.IGNORECASE else "") + compiled.pattern
+
+
+def _cut_at_spaces(text: str) -> Iterable[tuple[str, int]]:
+    """Return the stretches without white space and those of white space alone, each with its place.
+
+    One space belongs to what is before it, so that most have none.
+    """
+    spans = text.split(" ")
+    if spans == text.split():  # nothing but single spaces
+        return zip(spans, accumulate(map(len, spans), _after_space, initial=0), strict=False)
+    cut = []
+    for found in _SPANS.finditer(text):
+        span, position = found.group(), found.start()
+        if span[0] == " " and position:
+            span, position = span[1:], position + 1
+        if span:
+            cut.append((span, position))
+    return cut
+
+
+def _after_space(start: int, length: int) -> int:
+    """Where a stretch begins behind one with a space between them."""
+    return start + length + 1
 
 
 def _is_punctuation(word: str) -> bool:

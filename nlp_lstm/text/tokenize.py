@@ -10,10 +10,11 @@ import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import chain, compress, pairwise
 from typing import Any, Protocol
 
 from nlp_lstm.errors import ConfigError, DataError, shorten
-from nlp_lstm.text.document import Document, Token
+from nlp_lstm.text.document import Document
 from nlp_lstm.text.rules import load_rules
 
 PIECE_SIZE = 50_000  # characters handed to spaCy at a time
@@ -62,14 +63,16 @@ class Tokenizer:
         """Return the whole text as one document; white space is never a token."""
         if len(check_text(text)) <= PIECE_SIZE:
             words, starts = self.split(text)
-            tokens = [
-                Token(word, start, start + len(word))
-                for word, start in zip(words, starts, strict=True)
-                if not word.isspace()
-            ]
-        else:
-            tokens = [token for sentence in self.sentences(text) for token in sentence.tokens]
-        return Document(text=text, tokens=tuple(tokens))
+            if any(map(str.isspace, words)):
+                starts = [start for word, start in zip(words, starts, strict=True) if not word.isspace()]
+                words = [word for word in words if not word.isspace()]
+            return Document(text=text, words=words, starts=starts)
+        sentences = list(self.sentences(text))
+        return Document(
+            text=text,
+            words=list(chain.from_iterable(sentence.words for sentence in sentences)),
+            starts=list(chain.from_iterable(sentence.starts for sentence in sentences)),
+        )
 
     def sentences(self, text: str) -> Iterator[Document]:
         """Yield the sentences of a text in order.
@@ -82,19 +85,15 @@ class Tokenizer:
         position = 0
         while position < len(text):
             end = _piece_end(text, position)
-            starts_and_tokens = self._split_piece(text, position, end)
-            if end < len(text) and len(starts_and_tokens) > 1:
-                position = starts_and_tokens.pop()[0].start  # the last sentence may go on: read it again, whole
+            words, starts = self.split(text[position:end])
+            found = self.group(text, words, [position + start for start in starts] if position else starts)
+            if end < len(text) and len(found) > 1:
+                position = found.pop().starts[0]  # the last sentence may go on: read it again, whole
             else:
                 position = end
-            for tokens in starts_and_tokens:
-                yield Document(text=text, tokens=tuple(tokens))
+            yield from found
 
-    def _split_piece(self, text: str, start: int, end: int) -> list[list[Token]]:
-        words, starts = self.split(text[start:end])
-        return self.group(text, words, [start + place for place in starts])
-
-    def group(self, text: str, words: Sequence[str], starts: Sequence[int]) -> list[list[Token]]:
+    def group(self, text: str, words: list[str], starts: list[int]) -> list[Document]:
         """Return the sentences of a stretch of tokens that these rules, or spaCy's own, have split already.
 
         Args:
@@ -102,24 +101,14 @@ class Tokenizer:
             words: the tokens. Those of white space, which no sentence has, help to find where one begins.
             starts: the place of each in the text, ascending.
         """
-        sentences: list[list[Token]] = []
-        current: list[Token] = []
-        last_end = starts[0] if words else 0
-        is_start = False
-        for word, token_start, begins in zip(words, starts, self.sentence_starts(words), strict=True):
-            is_start = is_start or begins  # a sentence may start at the white space before it
-            if word.isspace():
-                continue
-            new_paragraph = token_start > last_end + 1 and bool(_PARAGRAPH.search(text, last_end, token_start))
-            if current and (is_start or new_paragraph):
-                sentences.append(current)
-                current = []
-            is_start = False
-            last_end = token_start + len(word)
-            current.append(Token(word, token_start, last_end))
-        if current:
-            sentences.append(current)
-        return sentences
+        begins = self.sentence_starts(words)
+        if any(map(str.isspace, words)):
+            words, starts, begins = _drop_spaces(text, words, starts, begins)
+        bounds = [*compress(range(len(words)), begins), len(words)]
+        return [
+            Document(text=text, words=words[first:after], starts=starts[first:after])
+            for first, after in pairwise(bounds)
+        ]
 
     def sentence_starts(self, words: Sequence[str]) -> list[bool]:
         """Return for each token, white space among them, whether a sentence begins there."""
@@ -155,7 +144,7 @@ class WholeTexts(Tokenizer):
         self.language = TEXTS_ONLY
 
     def tokenize(self, text: str) -> Document:
-        return Document(text=text, tokens=(Token(text, 0, len(text)),))
+        return Document(text=text, words=[text], starts=[0])
 
 
 def tokenizer_for(language: str) -> Tokenizer:
@@ -165,6 +154,35 @@ def tokenizer_for(language: str) -> Tokenizer:
         ConfigError: spaCy does not know the language.
     """
     return WholeTexts() if language == TEXTS_ONLY else Tokenizer(language)
+
+
+def _drop_spaces(
+    text: str, words: Sequence[str], starts: Sequence[int], begins: Sequence[bool]
+) -> tuple[list[str], list[int], list[bool]]:
+    """Leave the tokens of white space out; a sentence also begins behind those that it begins with, or a blank line.
+
+    Args:
+        text: what the tokens are in.
+        words: the tokens.
+        starts: the place of each.
+        begins: for each whether a sentence begins there.
+    """
+    kept_words: list[str] = []
+    kept_starts: list[int] = []
+    kept_begins: list[bool] = []
+    last_end = starts[0]
+    is_begin = False
+    for word, start, begins_here in zip(words, starts, begins, strict=True):
+        is_begin = is_begin or begins_here
+        if word.isspace():
+            continue
+        is_paragraph = start > last_end + 1 and _PARAGRAPH.search(text, last_end, start) is not None
+        kept_words.append(word)
+        kept_starts.append(start)
+        kept_begins.append(is_begin or is_paragraph)
+        is_begin = False
+        last_end = start + len(word)
+    return kept_words, kept_starts, kept_begins
 
 
 def _piece_end(text: str, start: int) -> int:

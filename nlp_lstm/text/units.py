@@ -107,7 +107,7 @@ class WordUnits(Units):
     def encode(self, document: Document) -> list[int]:
         if self._marks:
             return self.vocabulary.ids(piece.text for piece in self.pieces(document))
-        return self.vocabulary.ids(token.text for token in document.tokens)
+        return self.vocabulary.ids(document.words)
 
     def token(self, id: int) -> str:
         return self.vocabulary.tokens[id]

@@ -126,8 +126,8 @@ def test_sentences_do_not_depend_on_the_piece_size(english, monkeypatch, piece_s
 def test_sentences_come_lazily(english, monkeypatch):
     monkeypatch.setattr(tokenize, "PIECE_SIZE", 1_000)
     calls = []
-    split = english._split_piece
-    monkeypatch.setattr(english, "_split_piece", lambda *piece: calls.append(piece) or split(*piece))
+    split = english.split
+    monkeypatch.setattr(english, "split", lambda *piece: calls.append(piece) or split(*piece))
     next(english.sentences("It rains. " * 10_000))
     assert len(calls) == 1
 
