@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -180,23 +181,51 @@ class WordArrays(NamedTuple):
     affix_ids: NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowArrays:
-    """Rows of words.
+class RowArrays(Mapping[str, "NDArray[np.int64]"]):
+    """Rows of words: all arrays by the names that a network's graph has for them, the words' own when asked for.
 
     Args:
-        features: the numbers of the distinct words.
+        words: the distinct words.
+        code: returns the numbers of a word.
         index: int64, `batch time`: for each position, which of the distinct words stands there; 0 at padding.
         lengths: int64, `batch`, words per row.
     """
 
-    features: WordArrays
-    index: NDArray[np.int64]
-    lengths: NDArray[np.int64]
+    def __init__(
+        self,
+        words: Sequence[str],
+        code: Callable[[str], WordCode],
+        *,
+        index: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+    ) -> None:
+        self.words = words
+        self._code = code
+        self.index = index
+        self.lengths = lengths
 
-    def named(self) -> dict[str, NDArray[np.int64]]:
-        """Return all arrays by the names that a network's graph has for them."""
-        return {**self.features._asdict(), "index": self.index, "lengths": self.lengths}
+    @cached_property
+    def features(self) -> WordArrays:
+        """The numbers of the distinct words."""
+        return self.features_of(self.words)
+
+    def features_of(self, words: Iterable[str]) -> WordArrays:
+        """Return the numbers of some words."""
+        return WordTable([self._code(word) for word in words]).arrays()
+
+    def __getitem__(self, name: str) -> NDArray[np.int64]:
+        if name in ("index", "lengths"):
+            return self.index if name == "index" else self.lengths
+        if name not in WordArrays._fields:
+            raise KeyError(name)
+        found: NDArray[np.int64] = getattr(self.features, name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*WordArrays._fields, "index", "lengths"))
+
+    def __len__(self) -> int:
+        return len(WordArrays._fields) + 2
 
 
 class WordTable:
@@ -248,13 +277,12 @@ class WordCoder:
             rows: the words of each row, at least one each.
             pad_to: pad to at least this many steps; answers do not depend on it.
         """
-        unique: dict[str, int] = {}
-        index = [[unique.setdefault(word, len(unique)) for word in row] for row in rows]
-        return RowArrays(
-            features=WordTable([self._code(word) for word in unique]).arrays(),
-            index=pad_rows(index, pad_to),
-            lengths=np.array([len(row) for row in rows], np.int64),
-        )
+        words = list(itertools.chain.from_iterable(rows))
+        distinct = list(dict.fromkeys(words))
+        numbers = dict(zip(distinct, itertools.count()))
+        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+        index = pad_flat(np.fromiter(map(numbers.__getitem__, words), np.int64, len(words)), lengths, pad_to)
+        return RowArrays(distinct, self._code, index=index, lengths=lengths)
 
     def make_table(self, words: Iterable[str]) -> WordTable:
         """Return the numbers of many words, to make batches of them again and again."""
@@ -284,7 +312,11 @@ class WordCoder:
 def pad_rows(rows: Sequence[Sequence[int]], time: int = 0) -> NDArray[np.int64]:
     """Return rows of unequal length as one array, `batch time`, 0 at padding, at least ``time`` steps wide."""
     lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-    padded = np.zeros((len(rows), max(time, lengths.max())), np.int64)
-    numbers = np.fromiter(itertools.chain.from_iterable(rows), np.int64, lengths.sum())
+    return pad_flat(np.fromiter(itertools.chain.from_iterable(rows), np.int64, lengths.sum()), lengths, time)
+
+
+def pad_flat(numbers: NDArray[np.int64], lengths: NDArray[np.int64], time: int = 0) -> NDArray[np.int64]:
+    """Return the numbers of rows that follow each other as one array, as `pad_rows` does."""
+    padded = np.zeros((len(lengths), max(time, lengths.max())), np.int64)
     padded[np.arange(padded.shape[1]) < lengths[:, None]] = numbers
     return padded

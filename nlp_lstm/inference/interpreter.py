@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from nlp_lstm.data.words import RowArrays
 from nlp_lstm.inference.checks import CheckedGraph, Node
 from nlp_lstm.inference.kernel import Kernel, PackedDirection, PackedProduct
-from nlp_lstm.inference.word_rows import WordRows, find_word_part
+from nlp_lstm.inference.word_rows import FoundRows, WordRows, find_word_part
 from nlp_lstm.tasks.predictor import Arrays
 
 DTYPES = {1: np.float32, 2: np.uint8, 3: np.int8, 6: np.int32, 7: np.int64, 9: np.bool_, 10: np.float16}
@@ -65,8 +66,14 @@ class Interpreter:
         self._known = {name: value for name, value in known.items() if name in read}
         self._word_part = find_word_part(self._nodes, self._read_when_run, self._known, self._outputs)
         self._word_rows = WordRows()
-        if self._word_part:
-            self._nodes = self._word_part.rest
+        self._inputs = set(graph.inputs)
+        self._first_layer = ""  # the layer that alone reads what is made of words, by the name of its outputs
+        if part := self._word_part:
+            self._nodes = part.rest
+            readers = [node for node in self._nodes if part.output in self._read_when_run(node)]
+            is_read_by_one = len(readers) == 1 and part.output not in self._outputs
+            if is_read_by_one and self._tables.get(readers[0].inputs[0], ("", ""))[0] == part.output:
+                self._first_layer = readers[0].outputs[0]
 
     def run(self, arrays: Arrays) -> Arrays:
         """Return the network's outputs.
@@ -78,21 +85,41 @@ class Interpreter:
             KeyError: one is missing.
             ValueError, IndexError, TypeError: they do not fit.
         """
-        given = {**self._defaults, **arrays}
-        if part := self._word_part:
-            given[part.output] = self._word_rows.features(
-                arrays, lambda some: self._run_nodes(part.nodes, some)[part.output]
-            )
-        values = self._run_nodes(self._nodes, given)
+        given = dict(self._defaults)
+        part, known = self._word_part, None
+        if part and isinstance(arrays, RowArrays):
+            given |= {"index": arrays.index, "lengths": arrays.lengths}
+            known = self._word_rows.find(arrays, self._make_word_rows)
+            if not self._first_layer:
+                given[part.output] = known.rows()
+        else:
+            given |= {name: arrays[name] for name in self._inputs if name in arrays}
+            if part:
+                given[part.output] = self._run_nodes(part.nodes, given)[part.output]
+        values = self._run_nodes(self._nodes, given, known if self._first_layer else None)
         return {name: values[name] for name in self._outputs}
 
-    def _run_nodes(self, nodes: Sequence[Node], given: Arrays) -> dict[str, ndarray]:
-        """Return the values that some nodes make, and those that they read."""
+    def _make_word_rows(self, words: Arrays) -> ndarray:
+        """Return what is remembered of words, from their arrays."""
+        part = self._word_part
+        if part is None:
+            raise ValueError("no part of the network reads words alone")
+        features = self._run_nodes(part.nodes, words)[part.output]
+        return self._kernel.project(self._layers[self._first_layer], features) if self._first_layer else features
+
+    def _run_nodes(self, nodes: Sequence[Node], given: Arrays, known: FoundRows | None = None) -> dict[str, ndarray]:
+        """Return the values that some nodes make, and those that they read.
+
+        Args:
+            nodes: in their order.
+            given: what they read.
+            known: the words' share of the gates of the first layer, where that is remembered.
+        """
         values: dict[str, ndarray] = {**self._known, **given}
         for node in nodes:
             found: Values
             if node.operator == "LSTM":
-                found = self._run_layer(node, values)
+                found = self._run_layer(node, values, known)
             elif node.outputs[0] in self._products:
                 found = [self._kernel.multiply(values[node.inputs[0]], self._products[node.outputs[0]])]
             else:
@@ -100,15 +127,21 @@ class Interpreter:
             values.update(zip(node.outputs, found, strict=True))
         return values
 
-    def _run_layer(self, node: Node, values: Mapping[str, ndarray]) -> Values:
+    def _run_layer(self, node: Node, values: Mapping[str, ndarray], known: FoundRows | None) -> Values:
         inputs, _, _, _, lengths, *states = node.inputs
         table, index = self._tables.get(inputs, (inputs, ""))
+        is_projected = known is not None and node.outputs[0] == self._first_layer
+        if known is not None and is_projected:
+            read, places = known.table, known.places[values[index]]
+        else:
+            read, places = values[table], values[index] if index else None
         return self._kernel.run(
             self._layers[node.outputs[0]],
-            values[table],
+            read,
             values[lengths],
             *(values[name] for name in states[:2]),
-            index=values[index] if index else None,
+            index=places,
+            is_projected=is_projected,
             num_threads=self._num_threads,
         )
 

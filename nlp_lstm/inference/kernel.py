@@ -46,10 +46,10 @@ class _Layer(ctypes.Structure):
         *((name, ctypes.c_long) for name in ("steps", "rows", "inputs", "units", "distinct")),
         *(
             (name, ctypes.c_void_p)
-            for name in ("x", "index", "lengths", "order", "w", "r", "w_codes", "r_codes", "bias")
+            for name in ("x", "index", "known", "lengths", "order", "w", "r", "w_codes", "r_codes", "bias")
         ),
         *((name, ctypes.c_void_p) for name in ("w_scales", "r_scales", "w_start", "r_start", "h", "c", "y")),
-        *((name, ctypes.c_long) for name in ("y_step", "y_row")),
+        *((name, ctypes.c_long) for name in ("y_step", "y_row", "known_row")),
         *((name, ctypes.c_int) for name in ("is_reverse", "is_int8")),
     )
 
@@ -215,6 +215,29 @@ class Kernel:
         grouped = codes.reshape(codes.shape[0], -1, GROUP, NUM_GATES, self.lanes).transpose(0, 1, 3, 4, 2)
         return PackedMatrix(np.ascontiguousarray(grouped), scales.astype(np.float32), start.astype(np.int32))
 
+    def project(
+        self, directions: Sequence[PackedDirection], inputs: Float32[ndarray, "distinct inputs"]
+    ) -> Float32[ndarray, "distinct gates"]:
+        """Return the inputs' share of the gates in all directions, which `run` takes instead of them.
+
+        Raises:
+            ValueError: the shapes do not fit.
+            MemoryError: there is none left.
+        """
+        num_distinct, num_inputs = inputs.shape
+        if any(one.num_inputs != num_inputs for one in directions):
+            raise ValueError(f"inputs have {num_inputs} features; the weights are for {directions[0].num_inputs}")
+        inputs = np.ascontiguousarray(inputs, np.float32)
+        size = directions[0].bias.size
+        gates = np.empty((num_distinct, len(directions) * size), np.float32)
+        for number, direction in enumerate(directions):
+            layer = _Layer.from_buffer_copy(direction.as_layer)
+            layer.distinct, layer.x, layer.known_row = num_distinct, inputs.ctypes.data, gates.shape[1]
+            start = gates.ctypes.data + number * size * gates.itemsize
+            if self._library.lstm_project(ctypes.byref(layer), ctypes.c_void_p(start)):
+                raise MemoryError
+        return gates
+
     def run(
         self,
         directions: Sequence[PackedDirection],
@@ -224,6 +247,7 @@ class Kernel:
         cell: Float32[ndarray, "direction batch hidden"] | None = None,
         *,
         index: Int64[ndarray, "time batch"] | None = None,
+        is_projected: bool = False,
         num_threads: int = 1,
     ) -> tuple[
         Float32[ndarray, "time direction batch hidden"],
@@ -239,6 +263,7 @@ class Kernel:
             hidden: the states at first, default zeros; that of the backward direction is at the rows' ends.
             cell: the cells at first, default zeros.
             index: which of the inputs is read at each step; default each at its own place.
+            is_projected: whether the inputs are what `project` made of them; with an index only.
             num_threads: with two, both directions of a few tokens run side by side in fp32.
 
         Returns:
@@ -255,8 +280,11 @@ class Kernel:
         hidden = np.zeros(shape, np.float32) if hidden is None else np.array(hidden, np.float32, order="C")
         cell = np.zeros(shape, np.float32) if cell is None else np.array(cell, np.float32, order="C")
         lengths = np.ascontiguousarray(lengths, np.int32)
-        if any((one.num_inputs, one.hidden_size) != (num_inputs, size) for one in directions):
-            raise ValueError(f"inputs have {num_inputs} features; the weights are for {directions[0].num_inputs}")
+        expected = len(directions) * directions[0].bias.size if is_projected else directions[0].num_inputs
+        if num_inputs != expected or (is_projected and index is None):
+            raise ValueError(f"inputs have {num_inputs} features; the weights are for {expected}")
+        if any((one.num_inputs, one.hidden_size) != (directions[0].num_inputs, size) for one in directions):
+            raise ValueError("the directions have weights of different shapes")
         if hidden.shape != shape or cell.shape != shape or lengths.shape != (num_rows,):
             raise ValueError(f"lengths {lengths.shape} and states {hidden.shape}, {cell.shape} do not fit {shape}")
         if num_rows and not 0 <= lengths.min() <= lengths.max() <= num_steps:
@@ -273,14 +301,18 @@ class Kernel:
         size_in_bytes = size * outputs.itemsize
         for number, layer in enumerate(layers):
             layer.steps, layer.rows, layer.distinct = num_steps, num_rows, len(inputs)
-            layer.x, layer.index = x, _address(index)
+            layer.index = _address(index)
+            if is_projected:
+                layer.known, layer.known_row = x + number * directions[0].bias.nbytes, num_inputs
+            else:
+                layer.x = x
             layer.lengths, layer.order = lengths.ctypes.data, order.ctypes.data
             layer.h, layer.c = (address + number * num_rows * size_in_bytes for address in (h, c))
             layer.y = y + number * size_in_bytes
             layer.y_row, layer.y_step = len(directions) * size, num_rows * len(directions) * size
             layer.is_reverse = number
         num_tokens = int(lengths.sum())
-        num_products = num_tokens * (num_inputs + size) * NUM_GATES * size
+        num_products = num_tokens * ((0 if is_projected else num_inputs) + size) * NUM_GATES * size
         is_parallel = (
             num_threads > 1
             and not directions[0].is_int8

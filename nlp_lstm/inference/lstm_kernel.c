@@ -6,7 +6,8 @@
        chunk of steps    gates = x W + b                 for all tokens of the chunk, panel by panel
        each step         gates + h R, then the state     panel by panel, for the rows that are not at their end yet
 
-   Where few different inputs come again and again, as words do, their share of the gates is formed once for each.
+   Where few different inputs come again and again, as words do, their share of the gates is formed once for each, or
+   comes from an earlier call.
 
    Weights that are codes times a scale a row, as a model file stores them, are multiplied as codes, and the sums by the
    scales. For a few rows the codes are read in eight bits, of which a layer's fit the cache; for more as fp32. The
@@ -65,6 +66,7 @@ typedef struct {
     long steps, rows, inputs, units, distinct;
     const float *x;         /* steps rows inputs; or with an index, distinct inputs */
     const int64_t *index;   /* steps rows: which of the distinct inputs is read there; none where x has all in place */
+    const float *known;     /* instead of x, with an index: the distinct inputs' share of the gates, as lstm_project */
     const int32_t *lengths; /* of each row */
     const int64_t *order;   /* rows, the longest first */
     const void *w, *r;      /* packed */
@@ -74,7 +76,7 @@ typedef struct {
     const int32_t *w_start, *r_start; /* -128 * the sum of each column, as activations are stored from 0 to 255 */
     float *h, *c;           /* rows units: the states, first and last */
     float *y;               /* steps, rows and then units, with the distances below; zero where a row has ended */
-    long y_step, y_row;
+    long y_step, y_row, known_row;
     int is_reverse, is_int8;
 } Layer;
 
@@ -347,8 +349,8 @@ static long active_rows(const Layer *l, long step) { /* at a step, those longer 
 
 static long step_of(const Layer *l, long number) { return l->is_reverse ? l->steps - 1 - number : number; }
 
-/* The inputs' share of all gates, panel by panel: gates are `panel token gate lane`. */
-static void project(const Layer *l, long count, const float *const *tokens, long k, float *gates, long most,
+/* The inputs' share of all gates: those of a token, `panel gate lane`, are `distance` numbers behind the last one's. */
+static void project(const Layer *l, long count, const float *const *tokens, long k, float *gates, long distance,
                     uint8_t *codes, float *scales) {
     const Chosen chosen = choose_form(l, l->w, l->w_codes, l->w_scales, k, count);
     if (l->is_int8)
@@ -364,7 +366,7 @@ static void project(const Layer *l, long count, const float *const *tokens, long
             for (int row = 0; row < filled; row++) {
                 block.a[row] = l->is_int8 ? (const void *)(codes + (token + row) * k) : tokens[token + row];
                 block.scales[row] = scales[token + row];
-                block.gates[row] = gates + (panel * most + token + row) * WIDTH;
+                block.gates[row] = gates + (token + row) * distance + panel * WIDTH;
             }
             project_rows[chosen.kind](l, filled, &block, panel, k, chosen.matrix + panel * chosen.panel);
         }
@@ -372,25 +374,27 @@ static void project(const Layer *l, long count, const float *const *tokens, long
 
 static int run(const Layer *l) {
     const long panels = rounded_up(l->units, LANES) / LANES, padded = panels * LANES;
-    const long most = l->index ? l->distinct : l->rows > CHUNK ? l->rows : CHUNK;
+    const long most = l->known ? 0 : l->index ? l->distinct : l->rows > CHUNK ? l->rows : CHUNK;
+    const long distance = l->known ? l->known_row : panels * WIDTH;
     const long k_x = l->is_int8 ? rounded_up(l->inputs, 4) : l->inputs;
     const long k_h = l->is_int8 ? rounded_up(l->units, 4) : l->units;
-    float *gates = malloc(sizeof(float) * most * panels * WIDTH);
+    float *made = malloc(sizeof(float) * (most * distance + 1));
+    const float *gates = l->known ? l->known : made;
     float *h = calloc(l->rows * padded, sizeof(float)), *next = malloc(sizeof(float) * l->rows * padded);
-    float *c = calloc(l->rows * padded, sizeof(float)), *scales = calloc(most, sizeof(float));
-    const float **tokens = malloc(sizeof(float *) * most);
-    uint8_t *codes = l->is_int8 ? malloc(most * k_x + l->rows * k_h) : NULL;
+    float *c = calloc(l->rows * padded, sizeof(float)), *scales = calloc(most + 1, sizeof(float));
+    const float **tokens = malloc(sizeof(float *) * (most + 1));
+    uint8_t *codes = l->is_int8 ? malloc(most * k_x + l->rows * k_h + 1) : NULL;
     uint8_t *h_codes = codes ? codes + most * k_x : NULL;
-    int failed = !gates || !h || !next || !c || !scales || !tokens || (l->is_int8 && !codes);
+    int failed = !made || !h || !next || !c || !scales || !tokens || (l->is_int8 && !codes);
     if (failed) goto end;
     for (long row = 0; row < l->rows; row++) {
         memcpy(h + row * padded, l->h + row * l->units, sizeof(float) * l->units);
         memcpy(c + row * padded, l->c + row * l->units, sizeof(float) * l->units);
         if (l->is_int8) quantise(h + row * padded, l->units, 127.0f, h_codes + row * k_h);
     }
-    if (l->index) {
+    if (l->index && !l->known) {
         for (long token = 0; token < l->distinct; token++) tokens[token] = l->x + token * l->inputs;
-        project(l, l->distinct, tokens, k_x, gates, most, codes, scales);
+        project(l, l->distinct, tokens, k_x, made, distance, codes, scales);
     }
     for (long done = 0; done < l->steps;) {
         /* as many steps as fill a chunk, and the inputs' share for their tokens */
@@ -404,7 +408,7 @@ static int run(const Layer *l) {
             }
             count++;
         }
-        if (l->index == NULL) project(l, filled, tokens, k_x, gates, most, codes, scales);
+        if (l->index == NULL) project(l, filled, tokens, k_x, made, distance, codes, scales);
         /* step by step */
         long first = 0;
         for (long i = 0; i < count; i++) {
@@ -419,7 +423,7 @@ static int run(const Layer *l) {
                         long token = l->index ? l->index[step * l->rows + at] : first + n + row;
                         block.a[row] = l->is_int8 ? (const void *)(h_codes + at * k_h) : (const void *)(h + at * padded);
                         block.scales[row] = 1.0f / 127.0f;
-                        block.gates[row] = gates + (panel * most + token) * WIDTH;
+                        block.gates[row] = (float *)gates + token * distance + panel * WIDTH;
                         block.c[row] = c + at * padded + panel * LANES;
                         block.h[row] = next + at * padded + panel * LANES;
                     }
@@ -440,7 +444,22 @@ static int run(const Layer *l) {
         memcpy(l->c + row * l->units, c + row * padded, sizeof(float) * l->units);
     }
 end:
-    free(gates), free(h), free(next), free(c), free(codes), free(scales), free(tokens);
+    free(made), free(h), free(next), free(c), free(codes), free(scales), free(tokens);
+    return failed;
+}
+
+/* Form the distinct inputs' share of the gates, to be `known` to later calls; nonzero without memory. */
+int lstm_project(const Layer *l, float *gates) {
+    const long k = l->is_int8 ? rounded_up(l->inputs, 4) : l->inputs;
+    const float **tokens = malloc(sizeof(float *) * (l->distinct + 1));
+    float *scales = calloc(l->distinct + 1, sizeof(float));
+    uint8_t *codes = l->is_int8 ? malloc(l->distinct * k + 1) : NULL;
+    int failed = !tokens || !scales || (l->is_int8 && !codes);
+    if (!failed) {
+        for (long token = 0; token < l->distinct; token++) tokens[token] = l->x + token * l->inputs;
+        project(l, l->distinct, tokens, k, gates, l->known_row, codes, scales);
+    }
+    free(tokens), free(scales), free(codes);
     return failed;
 }
 

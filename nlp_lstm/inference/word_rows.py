@@ -1,27 +1,28 @@
 """What a network makes of each word alone, remembered, since a few thousand words are most of any text.
 
 Of the nodes of a graph those that read nothing but the numbers of words, such as the LSTM over a word's spelling, make
-one row of features for each distinct word. The kernel's rows do not depend on those beside them, so a row is the same
-to the last bit when it comes from an earlier text. Convolutions sum in an order that depends on the batch: where there
+one row of features for each distinct word; where the first layer alone reads it, the row is the word's share of that
+layer's gates. The kernel's rows do not depend on those beside them, so a row is the same to the last bit when it comes
+from an earlier text. Convolutions sum in an order that depends on the batch: where there
 are some, nothing is remembered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
 from numpy import ndarray
 
-from nlp_lstm.data.words import WordArrays
+from nlp_lstm.data.words import RowArrays, WordArrays
 from nlp_lstm.inference.checks import Node
 from nlp_lstm.tasks.predictor import Arrays
 
-BYTES_REMEMBERED = 32_000_000
-BYTES_BESIDE = 500  # of a row: its key and what Python keeps of both
+BYTES_REMEMBERED = 64_000_000
+BYTES_BESIDE = 250  # of a row: its word and what Python keeps of it
 _INPUTS = set(WordArrays._fields)
-_Key = tuple[bytes, bytes]
 
 
 class WordPart(NamedTuple):
@@ -65,47 +66,86 @@ def find_word_part(
     return WordPart(part, rest, borders.pop())
 
 
+class FoundRows(NamedTuple):
+    """The rows of some words.
+
+    Args:
+        table: many rows, `known features`; what is in it stays as it is.
+        places: int64, `words`: where those of the words are.
+    """
+
+    table: ndarray
+    places: ndarray
+
+    def rows(self) -> ndarray:
+        """Return the rows alone, `words features`."""
+        found: ndarray = self.table[self.places]
+        return found
+
+
 class WordRows:
-    """The rows of features of words."""
+    """The rows of features of words. Threads may share it."""
 
     def __init__(self) -> None:
-        self._rows: dict[_Key, ndarray] = {}
+        self._known = _Known()
+        self._lock = Lock()
 
-    def features(self, arrays: Arrays, make: Callable[[Arrays], ndarray]) -> ndarray:
-        """Return the features of words, `words features`.
+    def find(self, arrays: RowArrays, make: Callable[[Arrays], ndarray]) -> FoundRows:
+        """Return the features of the distinct words of a batch.
 
         Args:
-            arrays: the fields of `WordArrays`.
+            arrays: of the batch.
             make: returns the features of some words from their arrays; called for those that are not known yet.
 
         Raises:
             ValueError: the network does not make one row for each word.
         """
-        words = WordArrays(*(arrays[name] for name in WordArrays._fields))
-        keys = _keys(words)
-        rows = [self._rows.get(key) for key in keys]
-        missing = [place for place, row in enumerate(rows) if row is None]
+        known = self._known
+        missing = [word for word in arrays.words if word not in known.places]
         if missing:
-            longest = int(words.character_lengths[missing].max())
-            some = WordArrays(*(array[missing] for array in words))
-            some = some._replace(character_ids=some.character_ids[:, :longest])
-            made = make(some._asdict())
+            made = make(arrays.features_of(missing)._asdict())
             if made.ndim != 2 or len(made) != len(missing):
                 raise ValueError(f"{len(missing)} words have features of shape {made.shape}")
-            if (len(self._rows) + len(missing)) * (made[0].nbytes + BYTES_BESIDE) > BYTES_REMEMBERED:
-                self._rows = {}  # threads beside this one go on with the old ones
-            for place, row in zip(missing, made, strict=True):
-                rows[place] = self._rows.setdefault(keys[place], row.copy())
-        return np.array(rows)
+            known = self._remember(arrays.words, known, missing, made)
+        return known.find(arrays.words)
+
+    def _remember(self, words: Sequence[str], known: _Known, missing: Sequence[str], made: ndarray) -> _Known:
+        """Add the rows of words that were missing, and return what has those of all words of a batch.
+
+        When too much is known it begins anew with this batch; threads beside this one go on with what they have.
+        """
+        with self._lock:
+            current = self._known
+            if (len(current.places) + len(missing)) * (made[0].nbytes + BYTES_BESIDE) > BYTES_REMEMBERED:
+                current = self._known = _Known()
+            if current is not known:
+                kept = [word for word in words if word in known.places]
+                current.add(kept, known.find(kept).rows())
+            current.add(missing, made)
+            return current
 
 
-def _keys(words: WordArrays) -> list[_Key]:
-    """Return what tells each word from others."""
-    numbers = np.concatenate([words.word_ids[:, None], words.vector_ids[:, None], words.affix_ids], axis=1)
-    content, width = numbers.tobytes(), numbers.itemsize * numbers.shape[1]
-    spelling, step = words.character_ids.tobytes(), words.character_ids.itemsize * words.character_ids.shape[1]
-    size = words.character_ids.itemsize
-    return [
-        (content[width * place : width * (place + 1)], spelling[step * place : step * place + size * length])
-        for place, length in enumerate(words.character_lengths.tolist())
-    ]
+class _Known:
+    """Rows of words in one table that grows; what is in it stays where it is."""
+
+    def __init__(self) -> None:
+        self.places: dict[str, int] = {}
+        self._table: ndarray = np.empty((0, 0), np.float32)
+
+    def find(self, words: Sequence[str]) -> FoundRows:
+        """Return the rows of words that are known."""
+        places = np.fromiter(map(self.places.__getitem__, words), np.int64, len(words))
+        return FoundRows(self._table, places)
+
+    def add(self, words: Sequence[str], rows: ndarray) -> None:
+        """Add rows, unless another thread has."""
+        new = [place for place, word in enumerate(words) if word not in self.places]
+        if not new:
+            return
+        size = len(self.places)
+        if size + len(new) > len(self._table):
+            table = np.empty((2 * (size + len(new)), rows.shape[1]), rows.dtype)
+            table[:size] = self._table[:size] if size else 0
+            self._table = table
+        self._table[size : size + len(new)] = rows[new]
+        self.places.update((words[place], number) for number, place in enumerate(new, start=size))  # rows are there

@@ -193,7 +193,7 @@ class ClassificationPredictor(ArrayPredictor):
             num_rows = len(rows)
             arrays = self.coder.make_arrays(rows, pad_to=pad_to)
             carried = {name.removeprefix("next."): value for name, value in outputs.items() if name.startswith("next.")}
-            outputs = run({**arrays.named(), **carried})
+            outputs = run({**arrays, **carried})
         probabilities = checked_output(outputs, "probabilities", num_rows, len(self.labels))
         return [
             LabelPrediction(probabilities=dict(zip(self.labels.tokens, row, strict=True)))

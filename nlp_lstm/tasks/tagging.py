@@ -113,7 +113,7 @@ class TaggingPredictor(ArrayPredictor):
         self, run: Run, examples: Sequence[TaggedExample], *, pad_to: int = 0, **options: Any
     ) -> list[TagPrediction]:
         arrays = self.coder.make_arrays([example.document.words for example in examples], pad_to=pad_to)
-        return self.decode_arrays(run(arrays.named()), arrays.lengths.tolist(), arrays.index.shape[1])
+        return self.decode_arrays(run(arrays), arrays.lengths.tolist(), arrays.index.shape[1])
 
     def decode_arrays(self, outputs: Arrays, lengths: Sequence[int], num_steps: int) -> list[TagPrediction]:
         """Return the predictions that the network's outputs stand for.
@@ -143,7 +143,7 @@ class TaggingPredictor(ArrayPredictor):
         return [
             TagPrediction(
                 labels={
-                    column: tuple(names[label] for label in ids[row][:length])
+                    column: tuple(map(names.__getitem__, ids[row][:length]))
                     for column, (names, ids, _) in columns.items()
                 },
                 scores={column: tuple(probs[row][:length]) for column, (_, _, probs) in columns.items()},
@@ -201,19 +201,26 @@ class TaggingPredictor(ArrayPredictor):
         others = [column for column in self.labels if column != main]
         results: list[dict[str, Any]] = []
         for example, prediction in answers:
-            for position, token in enumerate(example.document.tokens):
-                result = {
-                    "entity": prediction.labels[main][position],
-                    "score": prediction.scores[main][position],
-                    "index": len(results) + 1,
-                    "word": token.text,
-                    "start": token.start,
-                    "end": token.end,
+            document = example.document
+            labels, scores = prediction.labels[main], prediction.scores[main]
+            words = zip(labels, scores, document.words, document.starts, strict=True)
+            found: list[dict[str, Any]] = [
+                {
+                    "entity": label,
+                    "score": score,
+                    "index": index,
+                    "word": word,
+                    "start": start,
+                    "end": start + len(word),
                 }
-                for column in others:
-                    result[column] = prediction.labels[column][position]
-                    result[f"{column}_score"] = prediction.scores[column][position]
-                results.append(result)
+                for index, (label, score, word, start) in enumerate(words, start=len(results) + 1)
+            ]
+            for column in others:
+                names = (column, f"{column}_score")
+                values = zip(prediction.labels[column], prediction.scores[column], strict=True)
+                for result, pair in zip(found, values, strict=True):
+                    result.update(zip(names, pair, strict=True))
+            results += found
         return results
 
     def as_line(self, result: Any) -> str:

@@ -16,7 +16,8 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence, Set
 from functools import cached_property, lru_cache
-from itertools import accumulate, chain
+from itertools import accumulate, chain, count
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -271,7 +272,7 @@ def _cut_at_spaces(text: str) -> Iterable[tuple[str, int]]:
     """
     spans = text.split(" ")
     if spans == text.split():  # nothing but single spaces
-        return zip(spans, accumulate(map(len, spans), _after_space, initial=0), strict=False)
+        return zip(spans, map(add, accumulate(map(len, spans), initial=0), count()), strict=False)
     cut = []
     for found in _SPANS.finditer(text):
         span, position = found.group(), found.start()
@@ -280,11 +281,6 @@ def _cut_at_spaces(text: str) -> Iterable[tuple[str, int]]:
         if span:
             cut.append((span, position))
     return cut
-
-
-def _after_space(start: int, length: int) -> int:
-    """Where a stretch begins behind one with a space between them."""
-    return start + length + 1
 
 
 def _is_punctuation(word: str) -> bool:

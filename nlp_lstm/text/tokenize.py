@@ -119,7 +119,7 @@ class Tokenizer:
 
         White space other than single spaces is a token, too.
         """
-        if not _LONG_RUN.search(piece):
+        if len(piece) <= LONGEST_RUN or not _LONG_RUN.search(piece):
             return self._splitter.split(piece)
         words: list[str] = []
         starts: list[int] = []

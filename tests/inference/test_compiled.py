@@ -310,7 +310,7 @@ def test_words_are_remembered_where_their_spelling_is_read_by_an_lstm(tmp_path, 
     export_model(folder)
     engine = CompiledEngine.open(folder)
     engine.predict(tagged(random_rows([5])), batch_tokens=20)
-    assert bool(engine._network._word_rows._rows) == is_remembered
+    assert bool(engine._network._word_rows._known.places) == is_remembered
 
 
 def test_a_forked_process_and_many_threads_get_the_answers_of_one():
