@@ -152,6 +152,27 @@ def test_inputs_that_come_again_are_read_through_an_index(lengths, distinct, siz
         kernel().run(packed, table, counts, index=index + len(table))
 
 
+@given(lengths=LENGTHS, distinct=st.integers(1, 30), size=st.integers(1, 40), is_coded=st.booleans())
+def test_the_inputs_share_of_the_gates_may_come_from_an_earlier_call(lengths, distinct, size, is_coded):
+    weight_ih, weight_hh, bias, inputs = drawn(lengths, 7, size)
+    if is_coded:
+        weight_ih, weight_hh = as_codes(weight_ih), as_codes(weight_hh)
+    table = inputs.reshape(-1, 7)[:distinct]
+    index = np.random.default_rng(size).integers(0, len(table), inputs.shape[:2])
+    is_int8 = kernel().has_int8 and size % 2 == 0
+    packed = [kernel().pack(weight_ih, weight_hh, bias, is_int8=is_int8)] * 2
+    counts = np.array(lengths, np.int32)
+    gates = np.concatenate([kernel().project(packed, row[None]) for row in table])  # each made alone
+    expected = kernel().run(packed, table, counts, index=index)
+    found = kernel().run(packed, gates, counts, index=index, is_projected=True)
+    for one, other in zip(found, expected, strict=True):
+        assert np.array_equal(one, other)
+    with pytest.raises(ValueError, match="features; the weights are for"):
+        kernel().run(packed, gates[:, 1:], counts, index=index, is_projected=True)
+    with pytest.raises(ValueError, match="features; the weights are for"):
+        kernel().project(packed, table[:, 1:])
+
+
 def test_what_does_not_fit_is_refused_before_the_kernel_sees_it():
     *weights, inputs = drawn([3, 2], 4, 5)
     packed = [kernel().pack(*weights)]
@@ -302,6 +323,18 @@ def test_words_seen_before_have_the_same_tags_to_the_last_bit(tmp_path, monkeypa
     for _ in range(3):
         assert [engine.predict([row], batch_tokens=20)[0] for row in rows] == expected
         assert engine.predict(rows, batch_tokens=100) == batched
+
+
+@pytest.mark.parametrize("remembered", [0, 4_000, word_rows.BYTES_REMEMBERED])
+def test_threads_share_what_is_remembered_of_words(tmp_path, monkeypatch, remembered):
+    monkeypatch.setattr(word_rows, "BYTES_REMEMBERED", remembered)
+    folder = tagging_folder(tmp_path / "model", {})
+    export_model(folder)
+    batches = [tagged(random_rows([length, 7, 2], length)) for length in range(1, 13)] * 5
+    expected = [CompiledEngine.open(folder).predict(batch, batch_tokens=100) for batch in batches]
+    engine = CompiledEngine.open(folder)
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda batch: engine.predict(batch, batch_tokens=100), batches)) == expected
 
 
 @pytest.mark.parametrize(("characters", "is_remembered"), [("bilstm", True), ("cnn", False), ("none", False)])
