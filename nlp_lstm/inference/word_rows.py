@@ -20,7 +20,7 @@ from nlp_lstm.data.words import RowArrays, WordArrays
 from nlp_lstm.inference.checks import Node
 from nlp_lstm.tasks.predictor import Arrays
 
-BYTES_REMEMBERED = 64_000_000
+BYTES_REMEMBERED = 48_000_000
 BYTES_BESIDE = 250  # of a row: its word and what Python keeps of it
 _INPUTS = set(WordArrays._fields)
 
@@ -116,7 +116,7 @@ class WordRows:
         """
         with self._lock:
             current = self._known
-            if (len(current.places) + len(missing)) * (made[0].nbytes + BYTES_BESIDE) > BYTES_REMEMBERED:
+            if (len(current.places) + len(missing)) * _bytes_of(made) > BYTES_REMEMBERED:
                 current = self._known = _Known()
             if current is not known:
                 kept = [word for word in words if word in known.places]
@@ -126,7 +126,7 @@ class WordRows:
 
 
 class _Known:
-    """Rows of words in one table that grows; what is in it stays where it is."""
+    """Rows of words in one table; what is in it stays where it is."""
 
     def __init__(self) -> None:
         self.places: dict[str, int] = {}
@@ -143,9 +143,16 @@ class _Known:
         if not new:
             return
         size = len(self.places)
-        if size + len(new) > len(self._table):
-            table = np.empty((2 * (size + len(new)), rows.shape[1]), rows.dtype)
-            table[:size] = self._table[:size] if size else 0
+        if size + len(new) > len(self._table):  # the first ones, or those of a very large batch
+            num_rows = max(size + len(new), BYTES_REMEMBERED // _bytes_of(rows))
+            table = np.empty((num_rows, rows.shape[1]), rows.dtype)  # takes memory only as it is filled
+            if size:
+                table[:size] = self._table[:size]
             self._table = table
         self._table[size : size + len(new)] = rows[new]
         self.places.update((words[place], number) for number, place in enumerate(new, start=size))  # rows are there
+
+
+def _bytes_of(rows: ndarray) -> int:
+    """What it takes to remember a word."""
+    return int(rows[0].nbytes) + BYTES_BESIDE
