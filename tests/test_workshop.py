@@ -1,5 +1,6 @@
 """Several trainings in one run: teachers, the model itself, and the simpler networks beside it."""
 
+import dataclasses
 import json
 
 import pytest
@@ -8,6 +9,8 @@ from rich.console import Console
 from samples import (
     LETTERS,
     PAIRS,
+    bundled_model,
+    corpus_file,
     pair_examples,
     split_reviews,
     tiny_language_recipe,
@@ -18,10 +21,12 @@ from samples import (
 
 import nlp_lstm.opinions as opinions_module
 import nlp_lstm.workshop as workshop_module
+from nlp_lstm.data.catalogue import find_data
 from nlp_lstm.data.example import ParallelExample
 from nlp_lstm.errors import CheckpointError, ConfigError, DataError
 from nlp_lstm.inference.opening import open_model
 from nlp_lstm.recipes import load_recipe
+from nlp_lstm.run_data import RunData
 from nlp_lstm.runs import run_recipe
 from nlp_lstm.tasks import TranslationTask
 from nlp_lstm.training import loop
@@ -255,3 +260,15 @@ def test_opinions_of_other_networks_are_not_taken(tmp_path):
     assert not said
     opinions_module.gather_opinions(task, models, examples, tmp_path, said.append)
     assert said
+
+
+def test_the_bundled_taggers_teach_on_the_treebank_that_they_learnt_and_no_other():
+    bundled_model("pos-en-large")
+    corpus_file("ud-english-ewt/*test*")
+    found = find_data(["ud-english-ewt"])
+    data = RunData(found=found, training=[], development=[], test=[])
+    [teacher] = workshop_module._open_teachers(["pos-en-large"], data)
+    assert teacher.task.name == "pos"
+    other = dataclasses.replace(data, found=dataclasses.replace(found, name="ud-english-partut"))
+    with pytest.raises(DataError, match="may know the test part of ud-english-partut"):
+        workshop_module._open_teachers(["pos-en-large"], other)
