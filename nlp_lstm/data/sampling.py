@@ -18,7 +18,7 @@ def batch_by_length(lengths: Sequence[int], token_budget: int) -> list[list[int]
         Batches of item indices, shortest items first.
     """
     order = sorted(range(len(lengths)), key=lambda index: lengths[index])
-    return _cut_batches(order, lengths, token_budget)
+    return cut_batches(order, lengths, token_budget)
 
 
 def shuffled_batches(lengths: Sequence[int], token_budget: int, *, seed: int, epoch: int) -> list[list[int]]:
@@ -35,12 +35,12 @@ def shuffled_batches(lengths: Sequence[int], token_budget: int, *, seed: int, ep
     generator = random.Random(f"{seed}/{epoch}")
     noise = [generator.random() * 2 for _ in lengths]  # lengths that differ by two mix
     order = sorted(range(len(lengths)), key=lambda index: lengths[index] + noise[index])
-    batches = _cut_batches(order, lengths, token_budget)
+    batches = cut_batches(order, lengths, token_budget)
     generator.shuffle(batches)
     return batches
 
 
-def _cut_batches(order: Sequence[int], lengths: Sequence[int], token_budget: int) -> list[list[int]]:
+def cut_batches(order: Sequence[int], lengths: Sequence[int], token_budget: int) -> list[list[int]]:
     batches: list[list[int]] = []
     longest = 0
     for index in order:

@@ -34,9 +34,18 @@ OPSETS = range(18, 24)
 OPERATORS = frozenset(
     (
         *("Add", "BitShift", "BitwiseAnd", "Cast", "Concat", "Conv", "Div", "Equal", "Exp", "Expand", "Flatten"),
-        "InstanceNormalization",
         *("GRU", "Gather", "Identity", "LSTM", "Less", "LogSoftmax", "MatMul", "Max", "Mul", "OneHot", "Pad", "RNN"),
-        *("LayerNormalization", "Range", "ReduceLogSumExp", "ReduceMax", "ReduceSum", "Relu", "Reshape", "Scan"),
+        *(
+            "BatchNormalization",
+            "LayerNormalization",
+            "Range",
+            "ReduceLogSumExp",
+            "ReduceMax",
+            "ReduceSum",
+            "Relu",
+            "Reshape",
+            "Scan",
+        ),
         *("Shape", "Sigmoid", "Slice", "Softmax", "Softplus", "Split", "Squeeze", "Sub", "Tanh", "Transpose"),
         *("Unsqueeze", "Where"),
     )

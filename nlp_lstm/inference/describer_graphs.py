@@ -35,14 +35,17 @@ def captioner(graph: Graph, network: Captioner) -> None:
         weights = graph.unsqueeze(graph.cast(is_real), 2)
         total = graph.apply("ReduceSum", graph.apply("Mul", seen, weights), graph.constant([1]), keepdims=0)
         vectors = graph.apply("Div", total, graph.apply("ReduceSum", weights, graph.constant([1]), keepdims=0))
+        names = ""
     else:
         pixels = graph.input("pixels", np.uint8, ("batch", "height", "width", 3))
-        seen = graph.apply("Add", pictures(graph, network, pixels), graph.weight("places"))
+        shown = pictures(graph, network, pixels)
+        names = _names(graph, network, shown)
+        seen = graph.apply("Add", shown, graph.weight("places"))
         is_real = _is_real(graph, seen, lengths)
         by_feature = graph.apply("Transpose", seen, perm=[0, 2, 1])
         quarters = graph.apply("MatMul", by_feature, graph.constant(QUARTERS, np.float32))
         vectors = graph.apply("Flatten", quarters, axis=1)
-    keep_memory(graph, network, Places(seen, "", is_real))
+    keep_memory(graph, network, Places(seen, names, is_real))
     start(graph, network, vectors)
 
 
@@ -91,8 +94,10 @@ def pictures(graph: Graph, network: Describer, pixels: str) -> str:
         prefix = f"encoder.layers.{number}."
         if isinstance(layer, nn.Conv2d):
             maps = _convolution(graph, layer, prefix, maps)
-        elif isinstance(layer, nn.GroupNorm):
-            maps = _group_norm(graph, layer, prefix, maps)
+        elif isinstance(layer, nn.BatchNorm2d):
+            kinds = ("weight", "bias", "running_mean", "running_var")
+            weights = (graph.weight(prefix + kind) for kind in kinds)
+            maps = graph.apply("BatchNormalization", maps, *weights, epsilon=layer.eps)
         else:
             maps = graph.apply("Relu", maps)
     rows = graph.apply("MatMul", _pooling_matrix(graph, maps, 2), maps)
@@ -101,22 +106,20 @@ def pictures(graph: Graph, network: Describer, pixels: str) -> str:
     return graph.apply("Transpose", graph.apply("Reshape", squares, graph.constant([0, 0, NUM_PLACES])), perm=[0, 2, 1])
 
 
+def _names(graph: Graph, network: Captioner, seen: str) -> str:
+    """What each place names, `batch place embed`; empty where the decoder is brought no names."""
+    return graph.linear(seen, "naming.names.weight", "naming.names.bias") if network.lexical is not None else ""
+
+
 def _convolution(graph: Graph, layer: nn.Conv2d, prefix: str, maps: str) -> str:
-    (width, height), (stride, _) = layer.kernel_size, layer.stride
-    padding = int(layer.padding[0])
     weight = graph.weight(prefix + "weight")
-    sizes = {"kernel_shape": [width, height], "strides": [stride, stride], "pads": [padding] * 4}
+    sizes = {
+        "kernel_shape": list(layer.kernel_size),
+        "strides": list(layer.stride),
+        "dilations": list(layer.dilation),
+        "pads": [int(layer.padding[0])] * 4,
+    }
     return graph.apply("Conv", maps, weight, **sizes)
-
-
-def _group_norm(graph: Graph, layer: nn.GroupNorm, prefix: str, maps: str) -> str:
-    """Normalise groups of features within each picture."""
-    groups = graph.apply("Reshape", maps, graph.constant([0, layer.num_groups, -1]))
-    ones, zeros = (graph.constant(np.full(layer.num_groups, value), np.float32) for value in (1, 0))
-    normal = graph.apply("InstanceNormalization", groups, ones, zeros, epsilon=layer.eps)
-    by_map = graph.apply("Reshape", normal, graph.apply("Shape", maps))
-    gain, shift = (graph.unsqueeze(graph.weight(prefix + name), 1, 2) for name in ("weight", "bias"))
-    return graph.apply("Add", graph.apply("Mul", by_map, gain), shift)
 
 
 def _pooling_matrix(graph: Graph, maps: str, axis: int) -> str:

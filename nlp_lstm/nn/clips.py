@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor, nn
 
-from nlp_lstm.nn.pictures import Describer, FeatureEncoder
+from nlp_lstm.nn.pictures import Describer, FeatureEncoder, Looked
 from nlp_lstm.nn.recurrent import Recurrent
 from nlp_lstm.nn.settings import PLACES
 from nlp_lstm.nn.translator import DecoderState
@@ -97,21 +97,27 @@ class ClipCaptioner(Describer):
             start_size=self.start_size,
         )
 
-    def look(self, batch: Any) -> DecoderState:
+    def see(self, batch: Any) -> Looked:
         if self.encoder is None:
-            return self.look_at_nothing(batch.num_rows, self.memory_size, self.start_size)
+            return Looked(self.look_at_nothing(batch.num_rows, self.memory_size, self.start_size))
         if isinstance(self.encoder, FeatureEncoder):
-            return self._begin(self.encoder(batch.features), batch.mask)
+            return Looked(self._begin(self.encoder(batch.features), batch.mask))
         return self.look_at_pixels(batch.pixels, batch.mask)
 
     def look_at_pixels(
         self, pixels: UInt8[Tensor, "batch time height width 3"], mask: Bool[Tensor, "batch time"]
-    ) -> DecoderState:
+    ) -> Looked:
         """Look at clips; only their real frames go through the encoder."""
-        weighed = self.weigh(self.see_pixels(pixels[mask]))  # type: ignore[misc]
+        shown = self.see_pixels(pixels[mask])
+        weighed = self.weigh(shown.places)  # type: ignore[misc]
         seen = weighed.new_zeros(*mask.shape, weighed.shape[1])
         seen[mask] = weighed
-        return self._begin(seen, mask)
+        named = None
+        if shown.named is not None:
+            by_frame = shown.named.new_full((*mask.shape, shown.named.shape[1]), -torch.inf)
+            by_frame[mask] = shown.named
+            named = by_frame.logsumexp(dim=1)
+        return Looked(self._begin(seen, mask), named)
 
     def _begin(self, seen: Float[Tensor, "batch time features"], mask: Bool[Tensor, "batch time"]) -> DecoderState:
         seen = self.norm(seen)

@@ -40,6 +40,9 @@ class DescriptionSettings(Settings):
     """Locked dropout on the vectors of the words."""
     dropout: float = Field(0.2, ge=0, lt=1)
     """Locked dropout on what is looked at and on what the softmax reads."""
+    naming: float = Field(1.0, ge=0, le=100)
+    """Weight of the second loss, which asks the places of a picture for the words that are said of it (Fang et al.
+    2015) and alone teaches the encoder of pixels; 0 for an encoder that learns from the sentences."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     """Share of the target spread over all words."""
     min_count: int = Field(2, ge=1)
@@ -64,6 +67,7 @@ class DescriptionSettings(Settings):
             "feeds_input": self.input_feeding,
             "embedding_dropout": self.embedding_dropout,
             "dropout": self.dropout,
+            "names_places": self.naming > 0,
         }
 
 

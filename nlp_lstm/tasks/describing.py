@@ -18,19 +18,18 @@ import torch
 from torch import Tensor, nn
 
 from nlp_lstm.data.pictures import PictureExample, PictureReading, Pixels, load_features
-from nlp_lstm.data.sampling import shuffled_batches
+from nlp_lstm.data.sampling import cut_batches
 from nlp_lstm.decoding.beam import beam_search
 from nlp_lstm.decoding.ensemble import join_steps
 from nlp_lstm.errors import ConfigError, DataError, shorten
 from nlp_lstm.evaluation.caption_report import attention_plot, caption_report
 from nlp_lstm.evaluation.captions import Captioned, Shown, corpus_bleu, split_caption
 from nlp_lstm.evaluation.report import Report, Section
-from nlp_lstm.nn.pictures import Describer
-from nlp_lstm.nn.translator import Written
+from nlp_lstm.nn.pictures import NUM_NAMED, Describer, Description
 from nlp_lstm.tasks.base import Task, predict_examples
 from nlp_lstm.tasks.captioning import Described, DescriptionSettings, Seen, caption_options
 from nlp_lstm.tasks.description_answers import DescriptionPredictor
-from nlp_lstm.tasks.description_batches import SeenBatch, pad_ids
+from nlp_lstm.tasks.description_batches import SeenBatch, pad_ids, share_of_sentences
 from nlp_lstm.text.units import BOS_ID, EOS_ID, PAD_ID, SPECIALS
 from nlp_lstm.text.vectors import WordVectors
 from nlp_lstm.text.vocabulary import Vocabulary
@@ -42,6 +41,7 @@ DescriptionTaskType = TypeVar("DescriptionTaskType", bound="DescriptionTask")
 
 NUM_EXPLAINED = 4
 NUM_SHOWN = 100
+COMMON = 0.05  # the share of sentences from which on a word counts less among the names
 
 
 class TrainingPart(NamedTuple):
@@ -60,6 +60,7 @@ class DescriptionTask(DescriptionPredictor, Task):
     """Rows of the places that the decoder looks at, as they lie in what is shown."""
     data_kind = "pictures"
     reading_type = PictureReading
+    _naming_weights: Tensor | None = None
 
     # ---- what a subclass adds
 
@@ -118,7 +119,9 @@ class DescriptionTask(DescriptionPredictor, Task):
         return []
 
     def encode(self, examples: Sequence[PictureExample], folder: Path) -> list[Seen]:
-        return [self.see(example) for example in examples]
+        seen = [self.see(example) for example in examples]
+        self._naming_weights = _rarities(share_of_sentences([one.caption_ids for one in seen], self._num_named))
+        return seen
 
     def encode_development(self, examples: Sequence[PictureExample]) -> list[Seen]:
         return [self.see(example) for example in examples]
@@ -134,7 +137,13 @@ class DescriptionTask(DescriptionPredictor, Task):
     def plan_epoch(
         self, examples: Sequence[Seen], batch_tokens: int, *, seed: int, epoch: int
     ) -> Sequence[TrainingPart]:
-        batches = shuffled_batches([_mean_length(one) for one in examples], batch_tokens, seed=seed, epoch=epoch)
+        """Cut a shuffled order; sentences of like length do not come together.
+
+        They would bring pictures with equally many things together, and batch normalisation would hide how many.
+        """
+        order = list(range(len(examples)))
+        random.Random(f"{seed}/{epoch}").shuffle(order)
+        batches = cut_batches(order, [_mean_length(one) for one in examples], batch_tokens)
         return [TrainingPart(batch, f"{seed}/{epoch}/{number}") for number, batch in enumerate(batches)]
 
     def take_rows(self, part: TrainingPart, process: int, num_processes: int) -> TrainingPart | None:
@@ -165,15 +174,29 @@ class DescriptionTask(DescriptionPredictor, Task):
             mask=torch.arange(most)[None] < tensors["lengths"][:, None],
             target_ids=None if captions is None else pad_ids([[BOS_ID, *ids] for ids in captions]),
             next_ids=None if captions is None else pad_ids([[*ids, EOS_ID] for ids in captions]),
+            said=None if captions is None else share_of_sentences([one.caption_ids for one in seen], self._num_named),
         )
 
-    def loss(self, model: nn.Module, outputs: Written, batch: SeenBatch) -> Tensor:
-        """Return the mean negative log-likelihood in nats per word, smoothed."""
+    @property
+    def _num_named(self) -> int:
+        """Of so many words places say whether they are to be seen there."""
+        return min(len(self.words), NUM_NAMED)
+
+    def loss(self, model: nn.Module, outputs: Description, batch: SeenBatch) -> Tensor:
+        """Return the mean negative log-likelihood in nats per word, smoothed; in training also that of the names.
+
+        The second is the cross-entropy of every word's being said of a picture, in nats per word that is written.
+        """
         if batch.next_ids is None:
             raise DataError("a loss needs the sentences; make the batch with with_labels=True")
         mask = batch.next_ids != PAD_ID
         words, smoothing = _describer(model).words, self.settings.label_smoothing
-        return words.mean_loss(outputs.outputs[mask], batch.next_ids[mask], smoothing)
+        loss = words.mean_loss(outputs.outputs[mask], batch.next_ids[mask], smoothing)
+        if outputs.named is None or batch.said is None:
+            return loss
+        weights = None if self._naming_weights is None else self._naming_weights.to(batch.said.device)
+        named = nn.functional.binary_cross_entropy_with_logits(outputs.named, batch.said, weights, reduction="sum")
+        return loss + self.settings.naming * named / mask.sum()
 
     # ---- writing
 
@@ -307,6 +330,11 @@ def _where_it_looked(networks: Sequence[Describer], one: SeenBatch) -> NDArray[A
     """Return `word place`: where decoders look, in the mean, when they write the sentence of a batch of one."""
     weights = torch.stack([network(one).weights for network in networks]).mean(dim=0)[0]
     return weights[:, one.mask[0][: weights.shape[1]]].cpu().numpy()
+
+
+def _rarities(shares: Tensor) -> Tensor:
+    """Return what each word's name counts: of words that most sentences have, which show nothing, little."""
+    return (COMMON / shares.mean(dim=0).clamp_min(1e-9)).clamp_max(1)
 
 
 def _mean_length(example: Seen) -> int:

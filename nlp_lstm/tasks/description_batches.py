@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nlp_lstm.text.units import PAD_ID
+from nlp_lstm.text.units import PAD_ID, SPECIALS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +21,7 @@ class SeenBatch:
         mask: bool, `batch place` or `batch time`, True where there is a place or a frame.
         target_ids: int64, `batch step`, what the decoder reads: ``<bos>``, then the words.
         next_ids: int64, `batch step`, what it should write: the words, then ``<eos>``; ``<pad>`` beyond.
+        said: float32, `batch word`, the share of the picture's or clip's sentences that each word comes in.
     """
 
     pixels: Tensor | None
@@ -28,6 +29,7 @@ class SeenBatch:
     mask: Tensor
     target_ids: Tensor | None = None
     next_ids: Tensor | None = None
+    said: Tensor | None = None
 
     @property
     def num_rows(self) -> int:
@@ -56,7 +58,18 @@ class SeenBatch:
             mask=self.mask.to(device),
             target_ids=None if self.target_ids is None else self.target_ids.to(device),
             next_ids=None if self.next_ids is None else self.next_ids.to(device),
+            said=None if self.said is None else self.said.to(device),
         )
+
+
+def share_of_sentences(sentences: Sequence[Sequence[Sequence[int]]], num_words: int) -> Tensor:
+    """Return `example word`: the share of each example's sentences that a word comes in, of special ones none."""
+    shares = torch.zeros(len(sentences), num_words)
+    for row, several in enumerate(sentences):
+        for ids in several:
+            shares[row, list(set(ids))] += 1 / len(several)
+    shares[:, : len(SPECIALS)] = 0
+    return shares
 
 
 def pad_ids(rows: Sequence[Sequence[int]]) -> Tensor:

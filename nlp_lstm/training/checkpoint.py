@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from nlp_lstm.errors import CheckpointError
-from nlp_lstm.training.optim import WeightAverage
+from nlp_lstm.training.optim import WeightAverage, learnt_tensors
 from nlp_lstm.weights import write_tensors
 
 _GROUPS = ("model", "average", "best", "carried", "optimizer")
@@ -75,14 +75,14 @@ def save_checkpoint(
     Args:
         path: the file.
         state: the counters.
-        model: its parameters.
+        model: its weights.
         optimizer: its state.
         average: of the weights.
         best: the best weights so far.
         carried: what the next batch begins with, such as recurrent states.
     """
     tensors: dict[str, Tensor] = {"random": torch.get_rng_state()}
-    tensors |= {f"model/{name}": tensor for name, tensor in model.named_parameters()}
+    tensors |= {f"model/{name}": tensor for name, tensor in learnt_tensors(model).items()}
     tensors |= {f"average/{name}": tensor for name, tensor in average.tensors.items()}
     tensors |= {f"best/{name}": tensor for name, tensor in best.items()}
     tensors |= {f"carried/{name}": tensor for name, tensor in carried.items()}
@@ -136,7 +136,7 @@ def load_checkpoint(
         if group in groups:
             groups[group][rest] = tensor
     try:
-        model.load_state_dict({name: groups["model"][name] for name, _ in model.named_parameters()}, strict=False)
+        model.load_state_dict({name: groups["model"][name] for name in learnt_tensors(model)}, strict=False)
         for name, tensor in average.tensors.items():
             tensor.copy_(groups["average"][name])
         optimizer_state = optimizer.state_dict()

@@ -31,7 +31,13 @@ from nlp_lstm.tasks import Task
 from nlp_lstm.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 from nlp_lstm.training.interrupt import InterruptFlag
 from nlp_lstm.training.memory import measure_memory
-from nlp_lstm.training.optim import WeightAverage, learning_rate_factor, make_optimizer, should_start_average
+from nlp_lstm.training.optim import (
+    WeightAverage,
+    learning_rate_factor,
+    learnt_tensors,
+    make_optimizer,
+    should_start_average,
+)
 from nlp_lstm.training.processes import Processes
 from nlp_lstm.training.tracking import Tracker
 
@@ -378,7 +384,7 @@ class _Run:
             self.state.evaluations_since_best = 0  # the average may well do better
             tracker.say("the weights are averaged from here on")
         if self.state.evaluations_since_best == 0:
-            self.best = {name: tensor.detach().clone() for name, tensor in self.model.named_parameters()}
+            self.best = {name: tensor.detach().clone() for name, tensor in learnt_tensors(self.model).items()}
             self._check_best()
         self.average.swap(self.model)
         self.state.next_evaluation += self.interval

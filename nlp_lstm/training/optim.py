@@ -56,6 +56,15 @@ def should_start_average(scores: Sequence[float]) -> bool:
     return bool(earlier) and scores[-1] <= max(earlier)
 
 
+def learnt_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Return all that training changes, by name: the weights, and the running statistics of batch normalisation."""
+    tensors: dict[str, Tensor] = dict(model.named_parameters())
+    for name, module in model.named_modules():
+        if isinstance(module, nn.BatchNorm2d):
+            tensors |= {f"{name}.{kind}": tensor for kind, tensor in module.named_buffers()}
+    return tensors
+
+
 class WeightAverage:
     """A running average of a network's floating-point weights (Polyak and Juditsky 1992).
 
@@ -64,9 +73,7 @@ class WeightAverage:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self.tensors: dict[str, Tensor] = {
-            name: parameter.detach().clone() for name, parameter in model.named_parameters()
-        }
+        self.tensors = {name: tensor.detach().clone() for name, tensor in learnt_tensors(model).items()}
 
     @torch.no_grad()
     def update(self, model: nn.Module, decay: float) -> None:
@@ -76,14 +83,14 @@ class WeightAverage:
             model: the network.
             decay: the share of the old average that is kept.
         """
-        current = dict(model.named_parameters())
+        current = learnt_tensors(model)
         averages = list(self.tensors.values())
         torch._foreach_lerp_(averages, [current[name].detach() for name in self.tensors], 1 - decay)
 
     @torch.no_grad()
     def swap(self, model: nn.Module) -> None:
         """Exchange the average and the network's weights; a second call restores both."""
-        for name, parameter in model.named_parameters():
-            held = parameter.detach().clone()
-            parameter.copy_(self.tensors[name])
+        for name, tensor in learnt_tensors(model).items():
+            held = tensor.detach().clone()
+            tensor.copy_(self.tensors[name])
             self.tensors[name].copy_(held)

@@ -108,6 +108,8 @@ def save(folder: Path, task: Task, precision: str) -> Path:
             tensor.random_(0, 255)
         elif name != "temperature":
             tensor.normal_(std=0.5)
+        if name.endswith("running_var"):
+            tensor.abs_().add_(0.5)
     if "temperature" in model.state_dict():
         model.state_dict()["temperature"].fill_(1.7)
     save_model(

@@ -23,6 +23,7 @@ def captioner(**changes) -> Captioner:
         "feeds_input": True,
         "embedding_dropout": 0.0,
         "dropout": 0.0,
+        "names_places": True,
         **changes,
     }
     torch.manual_seed(3)
@@ -48,6 +49,7 @@ FORMS = [
     {"encoder": "cnn", "attention": "none", "feeds_input": False},
     {"encoder": "grid"},
     {"encoder": "features", "attention": "general"},
+    {"encoder": "cnn", "names_places": False},
     {"encoder": "none"},
 ]
 
@@ -65,15 +67,28 @@ def test_word_by_word_is_all_words_at_once_alone_as_in_company(form):
     torch.testing.assert_close(alone.outputs, written.outputs[:1], atol=TOLERANCE, rtol=0)
 
 
-@pytest.mark.parametrize("form", FORMS[:4], ids=str)
+@pytest.mark.parametrize("form", FORMS[:5], ids=str)
 def test_every_part_learns_and_the_picture_counts(form):
     model, some = captioner(**form).train(), batch()
-    model.words.logits(model(some).outputs.flatten(0, 1)).logsumexp(dim=1).sum().backward()
-    assert all(parameter.grad is not None for name, parameter in model.named_parameters() if "encoder" in name)
+    written = model(some)
+    model.words.logits(written.outputs.flatten(0, 1)).logsumexp(dim=1).sum().backward()
+    encoder = [parameter for name, parameter in model.named_parameters() if name.startswith("encoder")]
+    if written.named is not None:  # then from the names alone
+        assert all(parameter.grad is None for parameter in encoder)
+        written.named.sum().backward()
+    assert all(parameter.grad is not None for parameter in encoder)
     model.eval()
     other = batch()
     other.pixels, other.features = 255 - some.pixels, some.features.flip(2)
     assert not torch.allclose(model(some).outputs, model(other).outputs)
+
+
+def test_a_word_is_said_of_a_picture_as_often_as_the_odds_of_its_places_together():
+    model, some = captioner().train(), batch()
+    names = model.naming(model.encoder(some.pixels.permute(0, 3, 1, 2).float() / 127.5 - 1))
+    odds = model.naming.words(names).exp().sum(dim=1)
+    torch.testing.assert_close(model(some).named.sigmoid(), odds / (1 + odds))
+    assert model.eval()(some).named is None
 
 
 def test_without_an_encoder_nothing_is_seen():

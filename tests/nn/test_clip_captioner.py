@@ -26,6 +26,7 @@ def captioner(**changes) -> ClipCaptioner:
         "feeds_input": True,
         "embedding_dropout": 0.0,
         "dropout": 0.0,
+        "names_places": True,
         **changes,
     }
     torch.manual_seed(3)
@@ -57,6 +58,7 @@ FORMS = [
     {"encoder": "cnn", "attention": "none", "feeds_input": False, "is_bidirectional": False},
     {"encoder": "grid"},
     {"encoder": "features", "attention": "general"},
+    {"encoder": "cnn", "names_places": False},
     {"encoder": "none"},
 ]
 
@@ -75,10 +77,12 @@ def test_word_by_word_is_all_words_at_once_alone_as_in_company_at_any_padding(fo
         torch.testing.assert_close(alone.outputs, written.outputs[row : row + 1], atol=TOLERANCE, rtol=0)
 
 
-@pytest.mark.parametrize("form", FORMS[:4], ids=str)
+@pytest.mark.parametrize("form", FORMS[:5], ids=str)
 def test_every_part_learns_and_the_order_of_the_frames_counts(form):
     model, some = captioner(**form).train(), batch()
-    model.words.logits(model(some).outputs.flatten(0, 1)).logsumexp(dim=1).sum().backward()
+    written = model(some)
+    loss = model.words.logits(written.outputs.flatten(0, 1)).logsumexp(dim=1).sum()
+    (loss if written.named is None else loss + written.named.sum()).backward()
     unseen = {"norm", "to_frames", "over_time", "weigh", "encoder"}
     parts = {name: parameter for name, parameter in model.named_parameters() if name.split(".")[0] in unseen}
     assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in parts.values())
