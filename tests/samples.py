@@ -426,7 +426,7 @@ def write_pictures(folder: Path, count: int = 20) -> Path:
 @lru_cache(maxsize=1)
 def tiny_caption_run() -> Path:
     """Return the folder of a finished tiny run on a few scenes. Read only."""
-    return _run_once("captioner", tiny_caption_recipe(tokens=1_000), write_pictures)
+    return _run_once("captioner", tiny_caption_recipe(tokens=4_000), write_pictures)
 
 
 @lru_cache(maxsize=1)
