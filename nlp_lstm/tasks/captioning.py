@@ -42,7 +42,7 @@ class DescriptionSettings(Settings):
     """Locked dropout on what is looked at and on what the softmax reads."""
     naming: float = Field(1.0, ge=0, le=100)
     """Weight of the second loss, which asks the places of a picture for the words that are said of it (Fang et al.
-    2015) and alone teaches the encoder of pixels; 0 for an encoder that learns from the sentences."""
+    2015) and teaches the encoder of pixels; 0 for an encoder that learns from the sentences alone."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     """Share of the target spread over all words."""
     min_count: int = Field(2, ge=1)
