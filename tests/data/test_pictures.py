@@ -1,5 +1,6 @@
 import io
 import json
+import random
 import struct
 import zlib
 from pathlib import Path
@@ -13,7 +14,18 @@ from nlp_lstm.data import pictures
 from nlp_lstm.data.catalogue import find_at_hand, open_files
 from nlp_lstm.data.picture_files import read_karpathy, read_tokens
 from nlp_lstm.data.pictures import PictureReading, load_features, load_pixels, split_of_picture, to_png
-from nlp_lstm.data.scenes import COLOURS, NOUNS, SIDE, Group, load_sprites, plural, read_scenes, tinted
+from nlp_lstm.data.scenes import (
+    COLOURS,
+    NOUNS,
+    SIDE,
+    Group,
+    Sprites,
+    load_sprites,
+    make_scene,
+    plural,
+    read_scenes,
+    tinted,
+)
 from nlp_lstm.errors import DataError
 
 
@@ -133,6 +145,16 @@ def test_a_scene_says_what_is_on_it():
         assert not ground[inside].all()
         ground[inside] = True
     assert ground.all()  # nothing is drawn beside the drawings
+
+
+def test_scenes_are_told_in_hundreds_of_structures():
+    kinds = dict.fromkeys(NOUNS, "N") | {plural(noun): "Ns" for noun in NOUNS} | dict.fromkeys(COLOURS, "C")
+    nothing = Sprites(dict.fromkeys(NOUNS, np.zeros((1, 1, 4), np.uint8)))
+    generator = random.Random(1)
+    scenes = [make_scene(generator, nothing, str(number)) for number in range(3_000)]
+    captions = [caption.replace(",", " ,") for scene in scenes for caption in scene.captions]
+    structures = {" ".join(kinds.get(word, word) for word in caption.split()) for caption in captions}
+    assert len(structures) >= 300
 
 
 def test_relations_are_true():
