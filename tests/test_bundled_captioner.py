@@ -28,7 +28,7 @@ SENTENCES = {
         "three green airplanes, at the top",
     ),
 }
-"""Scenes of the test part, drawn of OpenMoji's drawings (HfG Schwäbisch Gmünd, CC BY-SA 4.0), and their sentences."""
+"""Scenes of the test part, of drawings by OpenMoji (HfG Schwäbisch Gmünd, CC BY-SA 4.0), and their sentences."""
 
 
 @pytest.mark.parametrize("engine", ["onnx", "torch"])
