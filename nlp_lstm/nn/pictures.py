@@ -7,8 +7,8 @@
     attention "none" knows the picture by the first state alone (Vinyals et al. 2015)
 
 The names say what is to be seen at a place: a second loss asks them for the words that are said of the picture. From
-this loss the encoder learns what to look for (Fang et al. 2015) many times as fast as from the sentences, whose gradient
-at first only disturbs it, and so reaches it at a tenth. The decoder is brought the names along with the places, as a
+it the encoder learns what to look for (Fang et al. 2015) many times as fast as from the sentences, whose gradient at
+first only disturbs it, and so reaches it at a tenth. The decoder is brought the names along with the places, as a
 translator is brought the words that it looks at.
 
 Sources: Vinyals, Toshev, Bengio and Erhan, "Show and Tell: A Neural Image Caption Generator", CVPR 2015; Xu et al.,
