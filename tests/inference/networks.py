@@ -106,6 +106,8 @@ def save(folder: Path, task: Task, precision: str) -> Path:
     for name, tensor in model.state_dict().items():
         if name.endswith("codes"):
             tensor.random_(0, 255)
+        elif tensor.dim() == 4:  # convolutions, whose outputs then are as large as their inputs, as in trained networks
+            tensor.normal_(std=(2 / tensor[0].numel()) ** 0.5)
         elif name != "temperature":
             tensor.normal_(std=0.5)
         if name.endswith("running_var"):

@@ -35,7 +35,7 @@ CLIPS: dict[str, dict[str, Any]] = {
     "few frames": {"frames": 3, "cell": "peephole"},
     "sees nothing": {"encoder": "none"},
 }
-WEIGHT_TOLERANCE = 5e-5  # through five convolutions whose weights have a standard deviation of a half
+WEIGHT_TOLERANCE = 5e-5  # through six convolutions
 OPTIONS: dict[str, dict[str, Any]] = {
     "greedy": {"num_beams": 1},
     "beams": {"num_beams": 3, "num_return_sequences": 2},
