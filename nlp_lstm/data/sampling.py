@@ -41,6 +41,7 @@ def shuffled_batches(lengths: Sequence[int], token_budget: int, *, seed: int, ep
 
 
 def cut_batches(order: Sequence[int], lengths: Sequence[int], token_budget: int) -> list[list[int]]:
+    """Cut an order of items into batches of at most ``token_budget`` tokens: rows times the longest row."""
     batches: list[list[int]] = []
     longest = 0
     for index in order:

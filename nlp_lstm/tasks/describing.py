@@ -120,7 +120,7 @@ class DescriptionTask(DescriptionPredictor, Task):
 
     def encode(self, examples: Sequence[PictureExample], folder: Path) -> list[Seen]:
         seen = [self.see(example) for example in examples]
-        self._naming_weights = _rarities(share_of_sentences([one.caption_ids for one in seen], self._num_named))
+        self._naming_weights = _rarities(seen, self._num_named)
         return seen
 
     def encode_development(self, examples: Sequence[PictureExample]) -> list[Seen]:
@@ -332,9 +332,13 @@ def _where_it_looked(networks: Sequence[Describer], one: SeenBatch) -> NDArray[A
     return weights[:, one.mask[0][: weights.shape[1]]].cpu().numpy()
 
 
-def _rarities(shares: Tensor) -> Tensor:
+def _rarities(examples: Sequence[Seen], num_words: int) -> Tensor:
     """Return what each word's name counts: of words that most sentences have, which show nothing, little."""
-    return (COMMON / shares.mean(dim=0).clamp_min(1e-9)).clamp_max(1)
+    total = torch.zeros(num_words)
+    for start in range(0, len(examples), 1_000):  # at once they would take gigabytes of large data
+        part = [one.caption_ids for one in examples[start : start + 1_000]]
+        total += share_of_sentences(part, num_words).sum(dim=0)
+    return (COMMON * len(examples) / total.clamp_min(1e-9)).clamp_max(1)
 
 
 def _mean_length(example: Seen) -> int:
