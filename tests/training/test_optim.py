@@ -144,3 +144,18 @@ def test_a_score_that_keeps_getting_better_starts_no_average() -> None:
     assert not any(should_start_average(list(range(length))) for length in range(30))
     assert not should_start_average([3.0, 1.0, 1.0, 1.0, 1.0, 1.0]), "the best is only five evaluations ago"
     assert should_start_average([3.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0])
+
+
+def test_the_statistics_of_batch_normalisation_are_averaged_and_swapped_with_the_weights() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3))
+    model[1].num_batches_tracked = None
+    average = WeightAverage(model)
+    model(torch.randn(4, 2, 5, 5) + 1)
+    now = model[1].running_mean.clone()
+    average.update(model, 0.75)
+    average.swap(model)
+    torch.testing.assert_close(model[1].running_mean, 0.25 * now)  # it began at zeros
+    torch.testing.assert_close(average.tensors["1.running_mean"], now)
+    average.swap(model)
+    assert torch.equal(model[1].running_mean, now)
