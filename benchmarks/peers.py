@@ -1,4 +1,4 @@
-"""Our tagger and our sentiment classifier beside those of spaCy, Flair and Stanza: speed, accuracy, size, training.
+"""Our taggers, classifiers and translators beside those of other libraries: speed, accuracy, size, training.
 
 Every library has an environment of its own (`runs/bench-peers/env-NAME`) and is trained there on the same splits with
 the same word vectors, in the configuration that its authors recommend for a CPU (`benchmarks/peers/`): the best model
@@ -9,14 +9,17 @@ of them wait while one measures, turn by turn, so that what else the machine doe
 run.
 
     python benchmarks/peers.py [--tasks pos sentiment] [--peers spacy flair] [--minutes 60] [--seeds 1 2 3]
+    python benchmarks/peers.py --tasks translate --minutes 75 --engines onnx torch
 
 text    words/s from raw text to labels; words are those of the data, whatever a tokeniser makes of them
 ours x  how many times as fast as this system the first engine of ours is, on raw text
-words   words/s from texts that are cut into words already
+words   words/s from texts that are cut into words already; of translators, which search with 5 beams otherwise,
+        words of the text a second when they write greedily
 p50     milliseconds for one raw text, the median; p99: 99 of 100 texts take less
 CPU     seconds of all threads for a million words of raw text
 right   share of right labels on test, texts cut into words: the mean over the seeds, and the 95 % interval of the
-        bootstrap over sentences; ours-it: how much better ours is, and the two-sided p of the paired bootstrap
+        bootstrap over sentences; ours-it: how much better ours is, and the two-sided p of the paired bootstrap. Of
+        translations BLEU (13a, cased) takes the place of the share, with interval and p of the first seed
 size    of all that prediction needs, word vectors included
 minutes of training, and how it ended; of a peer those of the processor, so that other work costs it no training
 """
@@ -33,10 +36,11 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from nlp_lstm.errors import ConfigError, DataError, NlpLstmError
-from nlp_lstm.evaluation.significance import bootstrap_interval, mean_and_spread, paired_bootstrap
+from nlp_lstm.evaluation.significance import PairedResult, bootstrap_interval, mean_and_spread, paired_bootstrap
+from nlp_lstm.evaluation.translation import CorpusCounts, ScoredTranslation
 
 sys.path.append(str(Path(__file__).parent / "peers"))
 
@@ -67,6 +71,7 @@ PEERS = {
     "spacy-wide": Peer("spacy", ("pos", "sentiment"), size="wide"),
     "flair": Peer("flair", ("pos", "sentiment")),
     "stanza": Peer("stanza", ("pos",)),
+    "joeynmt": Peer("joeynmt", ("translate",)),
 }
 
 
@@ -81,7 +86,7 @@ class System:
         kept: files of a peer's answers on test, one for each seed; empty for ours.
         facts: what the process of the first seed says about its model.
         turns: its measurements.
-        correct: right labels in each text, one list for each seed.
+        answers: to the test texts, one list for each seed.
     """
 
     name: str
@@ -90,15 +95,11 @@ class System:
     kept: list[Path] = dataclasses.field(default_factory=list)
     facts: dict[str, Any] = dataclasses.field(default_factory=dict)
     turns: list[dict[str, float]] = dataclasses.field(default_factory=list)
-    correct: list[list[int]] = dataclasses.field(default_factory=list)
+    answers: list[list[Any]] = dataclasses.field(default_factory=list)
 
     def median(self, key: str) -> float:
         """Return the median of a measurement over the turns."""
         return statistics.median(turn[key] for turn in self.turns)
-
-    def mean_correct(self) -> list[float]:
-        """Return the right labels in each text, averaged over the seeds."""
-        return [statistics.fmean(several) for several in zip(*self.correct, strict=True)]
 
 
 def main() -> None:
@@ -120,6 +121,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", nargs="+", type=int, default=[1], help="of the peers; the first is timed")
     parser.add_argument("--our-pos", nargs="+", default=["pos-en"], help="taggers, one for each seed: name or folder")
     parser.add_argument("--our-sentiment", nargs="+", default=["sentiment-en"], help="classifiers, likewise")
+    parser.add_argument("--our-translate", nargs="+", default=["translate-en-de"], help="translators, likewise")
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=["onnx", "torch", "compiled"])
     parser.add_argument("--threads", type=int, default=1, help="of each process, in training, too")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each system; medians are shown")
@@ -162,8 +164,8 @@ def compare(arguments: argparse.Namespace) -> None:
         if arguments.train_only:
             continue
         systems = make_systems(arguments, task, peers, folder)
-        measure(systems, arguments, rows)
-        found = summary(systems, rows)
+        measure(systems, arguments)
+        found = summary(systems, Translations(rows) if task == "translate" else Labels(rows))
         print_table(task, found, arguments)
         size = Path(f"{vectors}.bin").stat().st_size / 1e6
         say(f"the word vectors alone, which each peer keeps in full, have {size:.1f} MB")
@@ -273,8 +275,8 @@ def make_systems(arguments: argparse.Namespace, task: str, peers: list[str], fol
     return systems
 
 
-def measure(systems: list[System], arguments: argparse.Namespace, rows: list[Row]) -> None:
-    """Time the first model of each system, turn by turn, and count what the models of all seeds get right."""
+def measure(systems: list[System], arguments: argparse.Namespace) -> None:
+    """Time the first model of each system, turn by turn, and ask the models of all seeds for their answers on test."""
     workers = []
     for system in systems:
         say(f"opening {system.name}")
@@ -286,12 +288,11 @@ def measure(systems: list[System], arguments: argparse.Namespace, rows: list[Row
     for worker in workers:
         worker.close()
     for system in systems:
-        found = [json.loads(path.read_text("utf-8"))["answers"] for path in system.kept]
+        system.answers = [json.loads(path.read_text("utf-8"))["answers"] for path in system.kept]
         for command in system.commands if system.is_ours else []:
             worker = Worker(system.name, command, environment(arguments, is_ours=True))
-            found.append(worker.ask("answers"))
+            system.answers.append(worker.ask("answers"))
             worker.close()
-        system.correct = [count_correct(system.name, answers, rows) for answers in found]
 
 
 class Worker:
@@ -335,6 +336,76 @@ def environment(arguments: argparse.Namespace, *, is_ours: bool = False) -> dict
     return settings
 
 
+# ---- what is right
+
+
+class Judge(Protocol):
+    """Says how good the answers on test are."""
+
+    def scores(self, system: System) -> list[float]:
+        """Return the score of each seed, a share of 1."""
+
+    def interval(self, system: System) -> tuple[float, float]:
+        """Return the 95 % interval of the bootstrap over texts."""
+
+    def difference(self, one: System, other: System) -> PairedResult:
+        """Return how much better one system is."""
+
+
+class Labels:
+    """Counts right labels, of texts or of words; what a text has is averaged over the seeds."""
+
+    def __init__(self, rows: list[Row]) -> None:
+        self._rows = rows
+        self._totals = [len(row.gold) if isinstance(row.gold, list) else 1 for row in rows]
+
+    def scores(self, system: System) -> list[float]:
+        """Return the share of right labels of each seed."""
+        return [sum(counts) / sum(self._totals) for counts in self._correct(system)]
+
+    def interval(self, system: System) -> tuple[float, float]:
+        """Return the interval of the share, of all seeds together."""
+        return bootstrap_interval(self._mean_correct(system), self._totals)
+
+    def difference(self, one: System, other: System) -> PairedResult:
+        """Return the difference of the shares, of all seeds together."""
+        return paired_bootstrap(self._mean_correct(one), self._mean_correct(other), self._totals)
+
+    def _mean_correct(self, system: System) -> list[float]:
+        return [statistics.fmean(several) for several in zip(*self._correct(system), strict=True)]
+
+    def _correct(self, system: System) -> list[list[int]]:
+        return [count_correct(system.name, answers, self._rows) for answers in system.answers]
+
+
+class Translations:
+    """BLEU by sacrebleu, as a share of 1; interval and difference are of the first seed."""
+
+    def __init__(self, rows: list[Row]) -> None:
+        self._rows = rows
+
+    def scores(self, system: System) -> list[float]:
+        """Return the BLEU of each seed."""
+        return [self._counts(answers).score() / 100 for answers in system.answers]
+
+    def interval(self, system: System) -> tuple[float, float]:
+        """Return the interval of the first seed's BLEU."""
+        low, high = self._counts(system.answers[0]).corpus_score().interval or (0.0, 1.0)
+        return low / 100, high / 100
+
+    def difference(self, one: System, other: System) -> PairedResult:
+        """Return the difference of the first seeds' BLEU."""
+        found = self._counts(one.answers[0]).paired_difference(self._counts(other.answers[0]))
+        low, high = found.interval
+        return PairedResult(found.difference / 100, (low / 100, high / 100), found.p_value)
+
+    def _counts(self, answers: list[str]) -> CorpusCounts:
+        pairs = zip(self._rows, answers, strict=True)
+        return CorpusCounts(
+            [ScoredTranslation(source=row.text, reference=str(row.gold), output=answer) for row, answer in pairs]
+        )
+
+
 def count_correct(name: str, answers: list[Any], rows: list[Row]) -> list[int]:
     """Return how many labels of each text are right."""
     counts = []
@@ -351,21 +422,18 @@ def count_correct(name: str, answers: list[Any], rows: list[Row]) -> list[int]:
 # ---- what is printed
 
 
-def summary(systems: list[System], rows: list[Row]) -> dict[str, dict[str, Any]]:
+def summary(systems: list[System], judge: Judge) -> dict[str, dict[str, Any]]:
     """Return the figures of each system."""
-    totals = [len(row.gold) if isinstance(row.gold, list) else 1 for row in rows]
     ours = systems[0]
     found: dict[str, dict[str, Any]] = {}
     for system in systems:
-        correct = system.mean_correct()
-        accuracies = [sum(counts) / sum(totals) for counts in system.correct]
-        mean, spread = mean_and_spread(accuracies)
+        scores = judge.scores(system)
+        mean, spread = mean_and_spread(scores)
         figures: dict[str, Any] = {key: system.median(key) for key in system.turns[0]}
         figures["ours_is_faster"] = ours.median("text_words_per_second") / figures["text_words_per_second"]
-        figures |= {"accuracy": mean, "spread": spread, "accuracies": accuracies}
-        figures["interval"] = bootstrap_interval(correct, totals)
+        figures |= {"accuracy": mean, "spread": spread, "accuracies": scores, "interval": judge.interval(system)}
         if not system.is_ours:
-            figures["ours_minus_it"] = paired_bootstrap(ours.mean_correct(), correct, totals)._asdict()
+            figures["ours_minus_it"] = judge.difference(ours, system)._asdict()
         found[system.name] = figures | {"model": system.facts, "turns": system.turns}
     return found
 

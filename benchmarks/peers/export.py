@@ -10,17 +10,18 @@ from pathlib import Path
 from peer import Row
 
 from nlp_lstm.data.catalogue import find_data, find_vectors
-from nlp_lstm.data.example import Example, LabelledExample, TaggedExample, text_of
+from nlp_lstm.data.example import Example, LabelledExample, ParallelExample, TaggedExample, text_of
+from nlp_lstm.data.reading import ParallelSettings
 from nlp_lstm.errors import DataError, shorten
 
-DATA = {"pos": "ud-english-ewt", "sentiment": "sst2"}
+DATA = {"pos": "ud-english-ewt", "sentiment": "sst2", "translate": "multi30k"}
 VECTORS = "vectors-100d"
 SPLITS = ("train", "dev", "test")
 
 
 def export_data(task: str, folder: Path, limit: int | None) -> list[Row]:
     """Write the splits, one text a line, and return those of test."""
-    found = find_data([DATA[task]])
+    found = find_data([DATA[task]], reading=ParallelSettings(source="en", target="de"))
     rows: list[Row] = []
     folder.mkdir(parents=True, exist_ok=True)
     for split in SPLITS:
@@ -32,7 +33,9 @@ def export_data(task: str, folder: Path, limit: int | None) -> list[Row]:
 
 
 def row_of(example: Example) -> Row:
-    """Return a tagged sentence or a labelled text as the peers read it."""
+    """Return a tagged sentence, a labelled text or a text and its translation as the peers read it."""
+    if isinstance(example, ParallelExample):
+        return Row(text=example.source, words=example.source.split(), gold=example.target)
     if isinstance(example, TaggedExample):
         gold: list[str] | str = list(example.labels["upos"])
     elif isinstance(example, LabelledExample) and example.label is not None:

@@ -16,6 +16,7 @@ import peer
 from nlp_lstm import Pipeline
 
 ENGINES = ("onnx", "torch", "compiled", "int8")
+NUM_BEAMS = 5  # of translators, as joeynmt's configurations have it
 
 
 class OurSystem:
@@ -26,18 +27,27 @@ class OurSystem:
         self.pipeline = Pipeline(
             model, engine="compiled" if is_int8 else engine, precision="int8" if is_int8 else "fp32"
         )
+        self._is_translator = self.pipeline.info["task"] == "translate"
 
     def of_texts(self, texts: list[str]) -> Sequence[list[str] | str]:
         """Answer raw texts; a single one as most people call it."""
         if len(texts) == 1:
-            return [self._answer(self.pipeline.predict(texts[0]))]
-        return [self._answer(found) for found in self.pipeline.predict(texts)]
+            return [self._answer(self.pipeline.predict(texts[0], **self._beams(NUM_BEAMS)))]
+        return [self._answer(found) for found in self.pipeline.predict(texts, **self._beams(NUM_BEAMS))]
 
     def of_words(self, sentences: list[list[str]]) -> Sequence[list[str] | str]:
-        """Answer texts that are cut into words."""
+        """Answer texts that are cut into words; translate greedily."""
+        if self._is_translator:
+            texts = [" ".join(words) for words in sentences]
+            return [self._answer(found) for found in self.pipeline.predict(texts, **self._beams(1))]
         return [self._answer(found) for found in self.pipeline.predict(sentences, pretokenized=True)]
 
+    def _beams(self, number: int) -> dict[str, int]:
+        return {"num_beams": number} if self._is_translator else {}
+
     def _answer(self, found: Any) -> list[str] | str:
+        if self._is_translator:
+            return str(found["translation_text"])
         return str(found["label"]) if isinstance(found, dict) else [token["entity"] for token in found]
 
 

@@ -7,8 +7,9 @@ of nlp_lstm. Its two commands:
     python with_NAME.py serve FOLDER --data DATA
 
 DATA has train.jsonl, dev.jsonl and test.jsonl, a text a line: `{"text": "Dogs bark.", "words": ["Dogs", "bark", "."],
-"gold": ["NOUN", "VERB", "PUNCT"]}`; of sentiment, gold is one label. VECTORS.txt and VECTORS.bin hold the same word
-vectors in the two forms of word2vec. FOLDER gets the model and `trained.json`, which says how it came about.
+"gold": ["NOUN", "VERB", "PUNCT"]}`; of sentiment, gold is one label, of translation a sentence. VECTORS.txt and
+VECTORS.bin hold the same word vectors in the two forms of word2vec. FOLDER gets the model and `trained.json`, which
+says how it came about.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-TASKS = ("pos", "sentiment")
+TASKS = ("pos", "sentiment", "translate")
 TRAINED = "trained.json"
 WARM_UP = 200  # texts
 
 
 class Row(NamedTuple):
-    """A text, its words, and one label for each of them or for the text."""
+    """A text, its words, and one label for each of them or for the text, or its translation."""
 
     text: str
     words: list[str]
@@ -79,13 +80,13 @@ class Outcome(NamedTuple):
 
 
 class System(Protocol):
-    """A trained model that answers. Both methods give the labels of each text, or its one label."""
+    """A trained model that answers. Both methods give the labels of each text, its one label or its translation."""
 
     def of_texts(self, texts: list[str]) -> Sequence[list[str] | str]:
-        """Answer raw texts, with the library's own tokeniser."""
+        """Answer raw texts, with the library's own tokeniser; a translator searches with 5 beams."""
 
     def of_words(self, sentences: list[list[str]]) -> Sequence[list[str] | str]:
-        """Answer texts that are cut into words."""
+        """Answer texts that are cut into words; a translator writes greedily."""
 
 
 class Library(Protocol):
@@ -107,7 +108,7 @@ class Clock:
 
     def __init__(self, minutes: float, threads: int) -> None:
         self.minutes = minutes
-        self._threads = threads
+        self.threads = threads
         self._started, self._cpu = time.monotonic(), time.process_time()
 
     def is_over(self) -> bool:
@@ -116,7 +117,7 @@ class Clock:
 
     def passed(self) -> float:
         """Minutes of the processor since the training began."""
-        return (time.process_time() - self._cpu) / self._threads / 60
+        return (time.process_time() - self._cpu) / self.threads / 60
 
     def passed_on_the_wall(self) -> float:
         """Minutes of a clock on the wall since then."""
@@ -239,7 +240,9 @@ def answer_requests(
     turn = 0
     for line in sys.stdin:
         if line.strip() == "answers":
-            found: object = list(system.of_words([row.words for row in rows]))
+            is_translator = facts.get("task") == "translate"
+            texts, sentences = [row.text for row in rows], [row.words for row in rows]
+            found: object = list(system.of_texts(texts) if is_translator else system.of_words(sentences))
         else:
             first = turn * arguments.sentences % len(rows)
             found = measure(system, rows, (rows + rows)[first : first + min(arguments.sentences, len(rows))])

@@ -18,12 +18,16 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nlp_lstm.data.example import LabelledExample, LabelledPart, ParallelExample, TaggedExample
 from nlp_lstm.text.document import Document
 
 ExampleT = TypeVar("ExampleT", TaggedExample, LabelledExample)
+Ints: TypeAlias = "NDArray[np.int32]"
 
 _GRAM_SIZE = 5  # characters
 _LEAST_INSIDE = 30  # letters and digits; shorter sentences ("It's a good film.") stand in other texts by chance
@@ -65,8 +69,9 @@ class ProtectedTexts:
     Args:
         texts: a name for messages ("sst2 test") to its texts.
 
-    Source: Chaudhuri, Ganti, Kaushik, "A Primitive Operator for Similarity Joins in Data Cleaning", ICDE 2006,
-    section 4.3 (the prefix filter).
+    Sources: Chaudhuri, Ganti, Kaushik, "A Primitive Operator for Similarity Joins in Data Cleaning", ICDE 2006,
+    section 4.3 (the prefix filter); Xiao, Wang, Lin, Yu, "Efficient Similarity Joins for Near Duplicate Detection",
+    WWW 2008 (how much two sets can share at most, from what their prefixes share).
     """
 
     def __init__(self, texts: Mapping[str, Iterable[str]]) -> None:
@@ -80,18 +85,23 @@ class ProtectedTexts:
                     self._by_punctuation.setdefault(text.strip(), name)
         self._forms = list(self._by_form)
         self._names = list(self._by_form.values())
-        self._grams = [_grams(form) for form in self._forms]
-        counts = Counter(gram for grams in self._grams for gram in grams)
+        counts = Counter(gram for form in self._forms for gram in _grams(form))
         rarest_first = sorted(counts, key=lambda gram: (counts[gram], gram))
         self._ranks = {gram: rank for rank, gram in enumerate(rarest_first)}
-        self._by_rare_gram: defaultdict[int, list[int]] = defaultdict(list)  # rank to positions in self._grams
+        self._sets = [self._known_ranks(_grams(form)) for form in self._forms]
+        self._sizes = np.array([len(ranks) for ranks in self._sets], dtype=np.int64)
+        self._last_rare = np.full(len(self._sets), -1)  # the commonest rank among the rare ones of each
+        by_rare_gram: defaultdict[int, list[int]] = defaultdict(list)  # rank to positions in self._sets
         self._by_rarest_gram: defaultdict[int, list[int]] = defaultdict(list)  # the same for what may stand inside
-        for position, grams in enumerate(self._grams):
-            rare = sorted(self._ranks[gram] for gram in grams)[: _prefix_size(len(grams))]
+        for position, ranks in enumerate(self._sets):
+            rare = ranks[: _prefix_size(len(ranks))].tolist()
             for rank in rare:
-                self._by_rare_gram[rank].append(position)
+                by_rare_gram[rank].append(position)
+            if rare:
+                self._last_rare[position] = rare[-1]
             if len(self._forms[position]) >= _LEAST_INSIDE:
                 self._by_rarest_gram[rare[0]].append(position)
+        self._by_rare_gram = {rank: np.array(positions, dtype=np.int32) for rank, positions in by_rare_gram.items()}
 
     def __len__(self) -> int:
         """The number of different texts."""
@@ -111,10 +121,10 @@ class ProtectedTexts:
         if form in self._by_form:
             return self._by_form[form]
         grams = _grams(form)
-        ranks = sorted(self._ranks[gram] for gram in grams if gram in self._ranks)
-        position = self._find_inside(form, ranks)
+        ranks = self._known_ranks(grams)
+        position = self._find_inside(form, ranks.tolist())
         if position is None:
-            position = self._find_near(grams, ranks)
+            position = self._find_near(len(grams), ranks)
         return None if position is None else self._names[position]
 
     def _find_inside(self, form: str, ranks: Sequence[int]) -> int | None:
@@ -122,12 +132,32 @@ class ProtectedTexts:
         candidates = [position for rank in ranks for position in self._by_rarest_gram.get(rank, ())]
         return min((position for position in candidates if self._forms[position] in form), default=None)
 
-    def _find_near(self, grams: frozenset[str], ranks: Sequence[int]) -> int | None:
-        """The position of the first protected text whose grams are nearly all the same."""
-        num_unknown = len(grams) - len(ranks)  # rarer than all: they come first among the rare ones
-        num_rare = max(0, _prefix_size(len(grams)) - num_unknown)
-        candidates = {position for rank in ranks[:num_rare] for position in self._by_rare_gram.get(rank, ())}
-        return min((position for position in candidates if _are_near(grams, self._grams[position])), default=None)
+    def _find_near(self, num_grams: int, ranks: Ints) -> int | None:
+        """The position of the first protected text whose grams are nearly all the same.
+
+        Two sets share at most what they share of their rare grams and, of the one whose rare grams end first, all that
+        is not rare. Only where that is enough are they compared.
+        """
+        num_unknown = num_grams - len(ranks)  # rarer than all: they come first among the rare ones
+        rare = ranks[: max(0, _prefix_size(num_grams) - num_unknown)]
+        found = [self._by_rare_gram[rank] for rank in rare.tolist() if rank in self._by_rare_gram]
+        if not found:
+            return None
+        positions, shared = np.unique(np.concatenate(found), return_counts=True)
+        sizes = self._sizes[positions]
+        not_rare = np.where(rare[-1] <= self._last_rare[positions], _not_rare_size(num_grams), _not_rare_size(sizes))
+        may_be_near = _are_near(num_grams, sizes, np.minimum(shared + not_rare, np.minimum(num_grams, sizes)))
+        for position in positions[may_be_near].tolist():
+            shared_of_all = np.intersect1d(ranks, self._sets[position], assume_unique=True).size
+            if _are_near(num_grams, self._sizes[position], shared_of_all):
+                return int(position)
+        return None
+
+    def _known_ranks(self, grams: frozenset[str]) -> Ints:
+        """The ranks of the grams that protected texts have, rarest first."""
+        ranks = np.array([self._ranks[gram] for gram in grams if gram in self._ranks], dtype=np.int32)
+        ranks.sort()
+        return ranks
 
 
 def remove_overlap(examples: Iterable[ExampleT], protected: ProtectedTexts) -> tuple[list[ExampleT], Counter[str]]:
@@ -240,15 +270,16 @@ def _grams(form: str) -> frozenset[str]:
     return frozenset(form[start : start + _GRAM_SIZE] for start in range(len(form) - _GRAM_SIZE + 1))
 
 
-def _are_near(first: frozenset[str], second: frozenset[str]) -> bool:
-    """Whether the Jaccard similarity is over the bound; the sizes alone rule out most."""
-    smaller, larger = sorted((len(first), len(second)))
-    if smaller * _OVER[1] <= larger * _OVER[0]:
-        return False
-    shared = len(first & second)
-    return shared * _OVER[1] > (smaller + larger - shared) * _OVER[0]
+def _are_near(first: Any, second: Any, shared: Any) -> Any:
+    """Whether sets of two sizes that share so much have a Jaccard similarity over the bound; of numbers or arrays."""
+    return shared * (_OVER[0] + _OVER[1]) > (first + second) * _OVER[0]
 
 
 def _prefix_size(num_grams: int) -> int:
     """How many of a set's rarest grams to look at: so many that every set like it has one of them among its own."""
-    return num_grams - num_grams * _OVER[0] // _OVER[1]
+    return num_grams - _not_rare_size(num_grams)
+
+
+def _not_rare_size(num_grams: Any) -> Any:
+    """How many grams are left beside the rarest; of a number or of an array."""
+    return num_grams * _OVER[0] // _OVER[1]

@@ -1,3 +1,4 @@
+import random
 import time
 from dataclasses import replace
 
@@ -120,6 +121,22 @@ def test_search_equals_comparing_with_every_text(texts, text):
         for other in others:
             for near in (other[:-2], f"c{other}ddd", text + other):  # often near the bound, or around
                 assert protected.find(near) == brute_force(texts, near)
+
+
+def test_search_in_long_texts_equals_comparing_with_every_text():
+    drawn = random.Random(1)
+    words = [f"{word}{number}" for word in SENTENCE.split() for number in range(9)]
+    texts = {"dev": [" ".join(drawn.choices(words, k=drawn.randrange(100, 300))) for _ in range(30)]}
+    protected = ProtectedTexts(texts)
+    answers = []
+    for text in texts["dev"]:
+        parts = text.split()
+        for _ in range(4):  # some words are exchanged, and the first left out: on both sides of the bound
+            changed = [drawn.choice(words) if drawn.random() < drawn.uniform(0.02, 0.12) else part for part in parts]
+            near = " ".join(changed[drawn.randrange(20) :])
+            answers.append(protected.find(near))
+            assert answers[-1] == brute_force(texts, near)
+    assert set(answers) == {None, "dev"}
 
 
 def test_examples_of_both_kinds_are_removed_and_counted():
