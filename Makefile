@@ -39,7 +39,7 @@ bench: $(VENV)/installed ## speed, as ratios in one run, with accuracy beside it
 	$(BIN)/python benchmarks/decoding.py
 	$(BIN)/python benchmarks/growth.py
 
-bench-peers: $(VENV)/installed ## beside spaCy, Flair and Stanza, trained here first, for hours: [ARGS="--minutes 60"]
+bench-peers: $(VENV)/installed ## beside spaCy, Flair, Stanza and joeynmt, trained here first, for hours: [ARGS="--minutes 60"]
 	$(BIN)/python benchmarks/peers.py $(ARGS)
 
 report: $(VENV)/installed ## evaluate the bundled model of TASK and write runs/report-TASK

@@ -402,7 +402,8 @@ class Translations:
     def _counts(self, answers: list[str]) -> CorpusCounts:
         pairs = zip(self._rows, answers, strict=True)
         return CorpusCounts(
-            [ScoredTranslation(source=row.text, reference=str(row.gold), output=answer) for row, answer in pairs]
+            [ScoredTranslation(source=row.text, reference=str(row.gold), output=answer) for row, answer in pairs],
+            "bleu",
         )
 
 

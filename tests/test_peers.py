@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import sacrebleu
 from samples import bundled_model
 
 sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
@@ -20,7 +21,7 @@ import peers
 import with_spacy
 import with_stanza
 
-from nlp_lstm.data.example import LabelledExample, TaggedExample
+from nlp_lstm.data.example import LabelledExample, ParallelExample, TaggedExample
 from nlp_lstm.errors import DataError
 from nlp_lstm.text.document import Document
 
@@ -89,12 +90,14 @@ def test_right_labels_are_counted_for_each_text():
 
 def test_the_summary_compares_ours_with_each_peer(capsys):
     measured = dict.fromkeys(("text_words_per_second", "text_cpu_per_million", "words_per_second", "p50", "p99"), 2.0)
-    ours = peers.System(name="ours onnx", commands=[], is_ours=True, turns=[measured], correct=[[3, 2], [3, 2]])
+    ours = peers.System(name="ours onnx", commands=[], is_ours=True, turns=[measured])
+    ours.answers = [[DOGS.gold, CATS.gold]] * 2
     ours.facts = {"bytes": 10, "minutes": None, "began_as": None, "trained_on": ["ewt", "brown"]}
     turn = measured | {"text_words_per_second": 1.0}
-    other = peers.System(name="nouns", commands=[], is_ours=False, turns=[turn], correct=[[1, 1], [2, 2]])
+    other = peers.System(name="nouns", commands=[], is_ours=False, turns=[turn])
+    other.answers = [[["NOUN"] * 3, ["NOUN"] * 2], [["NOUN", "VERB", "VERB"], ["NOUN", "VERB"]]]
     other.facts = {"bytes": 20, "minutes": 3.0, "ended_by": "patience"}
-    found = peers.summary([ours, other], [DOGS, CATS])
+    found = peers.summary([ours, other], peers.Labels([DOGS, CATS]))
     assert found["nouns"]["ours_is_faster"] == 2.0
     assert found["nouns"]["accuracies"] == [0.4, 0.8]
     assert found["nouns"]["ours_minus_it"]["difference"] == pytest.approx(1 - 0.6)
@@ -102,6 +105,22 @@ def test_the_summary_compares_ours_with_each_peer(capsys):
     printed = capsys.readouterr().out
     assert "ended by patience" in printed
     assert "learnt brown" in printed
+
+
+def test_translations_are_judged_by_the_bleu_of_sacrebleu():
+    outputs = ["Ein Hund rennt über das grüne Gras.", "Zwei Kinder spielen am Strand mit einem Ball."]
+    golds = ["Ein Hund rennt über das Gras.", "Zwei Kinder spielen am Strand mit einem Ball."]
+    pairs = [ParallelExample(source="A dog runs.", target=gold, target_language="de") for gold in golds]
+    rows = [export.row_of(pair) for pair in pairs]
+    assert rows[0] == peer.Row(text="A dog runs.", words=["A", "dog", "runs."], gold=golds[0])
+    ours = peers.System(name="ours", commands=[], is_ours=True, answers=[golds])
+    other = peers.System(name="joeynmt", commands=[], is_ours=False, answers=[outputs, golds])
+    judge = peers.Translations(rows)
+    bleu = sacrebleu.corpus_bleu(outputs, [golds]).score / 100
+    assert judge.scores(other) == [pytest.approx(bleu), pytest.approx(1.0)]
+    assert judge.difference(ours, other).difference == pytest.approx(1 - bleu)
+    low, high = judge.interval(other)
+    assert low <= bleu <= high
 
 
 def test_the_report_says_which_systems_no_other_beats():
