@@ -143,7 +143,7 @@ def _plural_forms(header: str, where: str) -> tuple[int, int] | None:
             raise ValueError("it is too long")
         number_to_form = c2py(rule[1])
         return number_to_form(_ONE), number_to_form(_MANY)
-    except (ValueError, ArithmeticError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError, SyntaxError) as error:
         raise DataError(
             f"{where}: the plural rule {shorten(rule[1].strip())} is no expression of n ({error}); it looks like "
             "nplurals=2; plural=n != 1;"
