@@ -189,7 +189,7 @@ def test_encoding_of_the_header_counts(read):
         ('msgid "a\\q"\nmsgstr "b"\n', r"po:1: '\\\\q' is no escape of gettext"),
         ('msgid ""\nmsgstr "Plural-Forms: plural=n +;\\n"\n', r"po:1: the plural rule 'n \+' is no expression of n"),
         ('msgid ""\nmsgstr "Plural-Forms: plural=n % 0;\\n"\n', "po:1: the plural rule 'n % 0' is no expression of n"),
-        ('msgid ""\nmsgstr "Plural-Forms: plural=n != !1;\\n"\n', "po:1: the plural rule 'n != !1' is no expression of n"),
+        ('msgid ""\nmsgstr "Plural-Forms: plural=n != !1;\\n"\n', "the plural rule .n != !1. is no expression of n"),
         ("", "no text with a translation in it"),
     ],
 )
