@@ -218,6 +218,11 @@ def tiny_video_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
     return load_recipe("video", [*SMALL_VIDEO, f"training.tokens={tokens}", *overrides])
 
 
+def tiny_topics_recipe(*overrides: str, tokens: int = 2_000) -> Recipe:
+    """Return the recipe of language models with topics in its tiny form, further changed by ``overrides``."""
+    return load_recipe("topics", [*SMALL_LANGUAGE_MODEL, f"training.tokens={tokens}", *overrides])
+
+
 @contextlib.contextmanager
 def without_corpora() -> Iterator[None]:
     """Hide the real corpora, so that a tiny run does not read all their dev and test texts to keep them apart."""
@@ -245,6 +250,12 @@ def tiny_language_run(unit: str = "word") -> Path:
     sizes = {"word": (), "subword": ("model.vocabulary=400",), "character": ("model.embed=16",)}
     recipe = tiny_language_recipe(f"model.unit={unit}", *sizes[unit], tokens=8_000)
     return _run_once(f"language-{unit}", recipe, split_running_text)
+
+
+@lru_cache(maxsize=1)
+def tiny_topics_run() -> Path:
+    """Return the folder of a finished tiny run on the labelled reviews. Read only."""
+    return _run_once("topics", tiny_topics_recipe(tokens=4_000), split_reviews)
 
 
 @lru_cache(maxsize=1)

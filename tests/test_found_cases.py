@@ -303,6 +303,17 @@ def test_a_member_of_a_package_that_lies_before_its_file(tmp_path):
         unpack_archive(tmp_path / "a.whl", ["*.txt"], tmp_path / "out", max_bytes=1_000)
 
 
+def test_a_damaged_member_of_a_package_that_bzip2_packed(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.whl", "w", zipfile.ZIP_BZIP2) as file:
+        file.writestr("x/a.txt", "hello" * 99)
+    content = (tmp_path / "a.whl").read_bytes()
+    place = content.index(b"BZh") + 4  # the mark of its first block
+    (tmp_path / "a.whl").write_bytes(content[:place] + b"?" * 6 + content[place + 6 :])
+    (tmp_path / "out").mkdir()
+    with pytest.raises(NlpLstmError, match="damaged"):
+        unpack_archive(tmp_path / "a.whl", ["*.txt"], tmp_path / "out", max_bytes=1_000)
+
+
 # ---- the fuzzer
 
 

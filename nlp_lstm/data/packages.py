@@ -165,6 +165,16 @@ def _blocks(data: IO[bytes]) -> Iterator[bytes]:
     return iter(partial(data.read, BLOCK_BYTES), b"")
 
 
+def _member_blocks(data: IO[bytes]) -> Iterator[bytes]:
+    """Yield the blocks of an archive's member; bzip2 tells of damage by an OSError that has no number."""
+    try:
+        yield from _blocks(data)
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise zipfile.BadZipFile(str(error)) from error
+
+
 def _copy(blocks: Iterable[bytes], path: Path, *, max_bytes: int, copied: int = 0) -> int:
     """Write blocks into a file; return the bytes copied so far, this file's and the ``copied`` ones before it.
 
@@ -263,7 +273,7 @@ def _unpack_level(
                     raise SourceError(f"the archive has no file {pattern}")
             for name, member in chosen.items():
                 with members.open(member) as data:
-                    copied = _copy(_blocks(data), folder / name, max_bytes=max_bytes, copied=copied)
+                    copied = _copy(_member_blocks(data), folder / name, max_bytes=max_bytes, copied=copied)
     except _ARCHIVE_FAULTS as error:
         raise SourceError(f"the archive is damaged ({error})") from error
     return copied

@@ -17,7 +17,9 @@ from samples import (
     scene_examples,
     tiny_caption_run,
     tiny_series_run,
+    tiny_topics_run,
     tiny_translation_run,
+    tiny_video_run,
 )
 
 from nlp_lstm import Pipeline
@@ -28,8 +30,9 @@ from nlp_lstm.serving.limits import ServingLimits
 from nlp_lstm.serving.metrics import ServerMetrics
 from nlp_lstm.serving.models import ServedModel
 from nlp_lstm.serving.page.asking import Asker
-from nlp_lstm.serving.page.functions import NOTHING, PageFunctions
+from nlp_lstm.serving.page.functions import NO_CLIP, NOTHING, PageFunctions
 from nlp_lstm.serving.page.markup import escape, picture, share
+from nlp_lstm.serving.page.pictures import example_clip
 from nlp_lstm.serving.page.reports import Reports
 from nlp_lstm.serving.page.series import example_table, read_table
 from nlp_lstm.serving.page.words import show_surprise, show_tags
@@ -184,6 +187,36 @@ def test_a_picture_is_described_from_its_bytes():
     assert shown.count('class="nl-glance"') == len(right["attention"]["words"])
     for wrong in ("pictures/mine.png", base64.b64encode(b"no picture").decode()):
         assert 'role="alert"' in answered("describe", "caption", wrong, folders=[folder])
+
+
+@pytest.mark.slow
+def test_a_clip_is_described_from_its_bytes():
+    folder = tiny_video_run() / "model"
+    content = example_clip()
+    shown = answered("describe_clip", "video", base64.b64encode(content).decode(), folders=[folder])
+    right = opened(folder).predict(content, attention=True)
+    assert right["generated_text"] in words_of(shown)
+    assert shown.count('class="nl-glance"') == len(right["attention"]["words"])
+    assert answered("describe_example_clip", "video", folders=[folder]) == shown
+    assert answered("describe_clip", "video", "", folders=[folder]) == NO_CLIP
+    wrong = base64.b64encode(b"no clip").decode()
+    assert 'role="alert"' in answered("describe_clip", "video", wrong, folders=[folder])
+
+
+def test_a_text_is_written_about_a_topic():
+    folder = tiny_topics_run() / "model"
+    topics = opened(folder).predictor.topics
+
+    async def scenario(topic):
+        async with functions(folder) as page:
+            assert page.topics("topics") == list(topics)
+            shown = [part async for part in page.write_about("topics", "The bread", topic, 12.0, 1.0, 7)]
+        return words_of(shown[-1])
+
+    told = {"topic": topics[0], "guidance": 1.0, "seed": 7, "max_new_tokens": 12}
+    right = opened(folder).predict("The bread", **told)["generated_text"]
+    assert right in asyncio.run(scenario(topics[0]))
+    assert "known topics" in asyncio.run(scenario("weather"))
 
 
 @pytest.mark.slow

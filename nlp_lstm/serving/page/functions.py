@@ -12,17 +12,27 @@ from typing import Any, TypeVar
 from nlp_lstm.errors import DataError
 from nlp_lstm.serving.page.asking import Asker
 from nlp_lstm.serving.page.markup import box, note, problem
-from nlp_lstm.serving.page.pictures import show_description, show_look, show_translation
+from nlp_lstm.serving.page.pictures import (
+    example_clip,
+    show_clip_description,
+    show_description,
+    show_look,
+    show_translation,
+)
 from nlp_lstm.serving.page.reports import Reports, show_reports
 from nlp_lstm.serving.page.series import example_table, read_table, show_series
 from nlp_lstm.serving.page.words import show_opinion, show_surprise, show_tags, show_written
 from nlp_lstm.serving.refusals import RefusedError
 from nlp_lstm.tasks.series_answers import SeriesPredictor
+from nlp_lstm.tasks.topic_answers import TopicPredictor
+from nlp_lstm.tasks.video_answers import VideoPredictor
 
 NOTHING = box(note("Type something first, or click an example."))
 NO_PICTURE = box(note("Choose a picture first, or click an example."))
+NO_CLIP = box(note("Choose a clip first, or click the example."))
 EXPLAINED = 2_000  # characters; a text is read 20 times to explain it, and nobody else is answered meanwhile
 NO_MODEL_SERIES = "this model reads no series"
+NO_MODEL_OF_CLIPS = "this model describes no clips"
 
 Answering = TypeVar("Answering", bound=Callable[..., Awaitable[str]])
 
@@ -89,10 +99,40 @@ class PageFunctions:
             daring: the temperature.
             seed: of the drawing.
         """
+        options = {"max_new_tokens": _whole(length), "temperature": daring, "seed": _whole(seed)}
+        async for shown in self._write(model, beginning, options):
+            yield shown
+
+    async def write_about(
+        self, model: str, beginning: str, topic: str, length: float, guidance: float, seed: float = 0
+    ) -> AsyncIterator[str]:
+        """Show what is written about a topic, as it is written.
+
+        Args:
+            model: its name.
+            beginning: may be empty.
+            topic: one that the model has learnt.
+            length: the most tokens.
+            guidance: how much more the topic weighs.
+            seed: of the drawing.
+        """
+        told = {"topic": topic, "guidance": guidance} if topic else {}
+        options = {"max_new_tokens": _whole(length), "seed": _whole(seed), **told}
+        async for shown in self._write(model, beginning, options):
+            yield shown
+
+    def topics(self, model: str) -> list[str]:
+        """Return what a model can be told to write about; nothing while it is being opened."""
+        try:
+            predictor = self.asker.predictor(model)
+        except RefusedError:
+            return []
+        return list(predictor.topics) if isinstance(predictor, TopicPredictor) else []
+
+    async def _write(self, model: str, beginning: str, options: dict[str, Any]) -> AsyncIterator[str]:
         if not isinstance(beginning, str):
             beginning = ""
         yield show_written(beginning, "", is_done=False)
-        options = {"max_new_tokens": _whole(length), "temperature": daring, "seed": _whole(seed)}
         written = ""
         try:
             async for written in self.asker.write(model, beginning, **options):
@@ -120,11 +160,22 @@ class PageFunctions:
         if not _given(picture):
             return NO_PICTURE
         result = await self._ask_where(model, picture)
-        try:
-            content = base64.b64decode(picture, validate=True)
-        except binascii.Error as error:
-            raise DataError("the picture did not arrive whole; choose it again") from error
-        return await asyncio.to_thread(show_description, result, content)
+        return await asyncio.to_thread(show_description, result, _content(picture))
+
+    @_saying_why
+    async def describe_clip(self, model: str, clip: str) -> str:
+        """Show the description of a clip, which comes as the base64 of its file."""
+        if not _given(clip):
+            return NO_CLIP
+        result = await self._ask_where(model, clip)
+        predictor = self.asker.predictor(model)
+        if not isinstance(predictor, VideoPredictor):
+            raise RefusedError(422, NO_MODEL_OF_CLIPS)
+        return await asyncio.to_thread(show_clip_description, result, _content(clip), predictor.settings.frames)
+
+    async def describe_example_clip(self, model: str) -> str:
+        """Show the description of a clip that is drawn here."""
+        return await self.describe_clip(model, base64.b64encode(example_clip()).decode("ascii"))
 
     async def _ask_where(self, model: str, given: str) -> Any:
         """Ask with attention, or without it where the model has none."""
@@ -169,6 +220,14 @@ class PageFunctions:
         if not isinstance(predictor, SeriesPredictor):
             raise RefusedError(422, NO_MODEL_SERIES)
         return predictor
+
+
+def _content(file: str) -> bytes:
+    """Return a file that comes as base64."""
+    try:
+        return base64.b64decode(file, validate=True)
+    except binascii.Error as error:
+        raise DataError("the file did not arrive whole; choose it again") from error
 
 
 def _given(text: Any) -> bool:

@@ -2,7 +2,7 @@
 const nl = {
   LARGEST_SIDE: 1024,
   LARGEST_FILE: 600000, // bytes; a request may have 1 MiB, and base64 takes a third more
-  chosen: null,
+  chosen: {}, // kind to file: a picture, a clip
 
   base64(blob) {
     return new Promise((found, failed) => {
@@ -27,22 +27,34 @@ const nl = {
     return new Promise((found) => canvas.toBlob(found, "image/jpeg", 0.9));
   },
 
-  show(blob) {
-    nl.chosen = blob;
-    const preview = document.getElementById("nl-preview");
+  show(kind, blob) {
+    nl.chosen[kind] = blob;
+    const preview = document.getElementById(`nl-preview-${kind}`);
     if (preview.src) URL.revokeObjectURL(preview.src);
     preview.src = URL.createObjectURL(blob);
-    preview.hidden = false;
+    preview.hidden = !blob.type.startsWith("image/");
   },
 
   // The picture that was chosen, as base64; "" without one, or where it is none that a browser can read.
   async picture() {
-    if (!nl.chosen) return "";
+    const file = nl.chosen.picture;
+    if (!file) return "";
     try {
-      return await nl.base64(await nl.fit(nl.chosen));
+      return await nl.base64(await nl.fit(file));
     } catch {
-      return nl.base64(nl.chosen.slice(0, nl.LARGEST_FILE));
+      return nl.base64(file.slice(0, nl.LARGEST_FILE));
     }
+  },
+
+  // The clip that was chosen, as base64; "" without one, or where it is too large, which is said below it.
+  async clip() {
+    const file = nl.chosen.clip;
+    const isLarge = file?.size > nl.LARGEST_FILE;
+    const largest = `${nl.LARGEST_FILE / 1e6} MB`;
+    document.getElementById("nl-too-large").textContent = isLarge
+      ? `This file has ${(file.size / 1e6).toFixed(1)} MB, and at most ${largest} can be sent: make it smaller or shorter.`
+      : "";
+    return file && !isLarge ? nl.base64(file) : "";
   },
 
   draw(number) {
@@ -83,7 +95,7 @@ const nl = {
     }
     return new Promise((found) =>
       canvas.toBlob((blob) => {
-        nl.show(blob);
+        nl.show("picture", blob);
         found(nl.base64(blob));
       }, "image/png"),
     );
@@ -96,9 +108,9 @@ const nl = {
     box.dispatchEvent(new Event("input", { bubbles: true }));
   },
 
-  take(file) {
-    nl.show(file);
-    document.getElementById("nl-describe").click();
+  take(kind, file) {
+    nl.show(kind, file);
+    document.getElementById(`nl-describe-${kind}`).click();
   },
 };
 window.nl = nl;
@@ -106,7 +118,8 @@ window.nl = nl;
 document.addEventListener("change", (event) => {
   const [file] = event.target.files ?? [];
   if (!file) return;
-  if (event.target.id === "nl-picture") nl.take(file);
+  const [, kind] = event.target.id.match(/^nl-(picture|clip)$/) ?? [];
+  if (kind) nl.take(kind, file);
   if (event.target.id === "nl-table") nl.fill(file);
 });
 document.addEventListener("keydown", (event) => {
@@ -119,16 +132,17 @@ document.addEventListener("keydown", (event) => {
   next.click();
 });
 document.addEventListener("dragover", (event) => {
-  if (event.target.closest?.("#nl-drop")) event.preventDefault();
+  if (event.target.closest?.("[data-takes]")) event.preventDefault();
 });
 document.addEventListener("drop", (event) => {
   const [file] = event.dataTransfer?.files ?? [];
-  if (!file || !event.target.closest?.("#nl-drop")) return;
+  const place = event.target.closest?.("[data-takes]");
+  if (!file || !place) return;
   event.preventDefault();
-  nl.take(file);
+  nl.take(place.dataset.takes, file);
 });
 document.addEventListener("paste", (event) => {
   const [file] = event.clipboardData?.files ?? [];
-  const preview = document.getElementById("nl-preview");
-  if (file?.type.startsWith("image/") && preview && preview.parentElement.offsetParent) nl.take(file);
+  const place = [...document.querySelectorAll("[data-takes]")].find((found) => found.offsetParent);
+  if (file?.type.startsWith("image/") && place) nl.take(place.dataset.takes, file);
 });

@@ -1,9 +1,10 @@
-"""Answers with a drawing: translations, descriptions of pictures, and the look inside. Each function gives HTML."""
+"""Answers with a drawing, as HTML: translations, descriptions of pictures and clips, and the look inside."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import io
 from typing import Any
 
 from nlp_lstm.evaluation.caption_report import attention_plot
@@ -57,22 +58,59 @@ def show_description(result: dict[str, Any], content: bytes) -> str:
     """
     from nlp_lstm.data.pictures import load_pixels, to_png
 
-    png = to_png(load_pixels(content, SHOWN_PIXELS))
+    shown = Shown(png=to_png(load_pixels(content, SHOWN_PIXELS)))
+    weights = (result.get("attention") or {}).get("weights") or [[]]
+    side = round(len(weights[0]) ** 0.5)
+    how = "The picture as the model sees it, once for each word, bright where it looked as it wrote that word."
+    return _described(result, shown, side if side**2 == len(weights[0]) else 0, "Where it looked", how)
+
+
+def show_clip_description(result: dict[str, Any], content: bytes, num_frames: int) -> str:
+    """Show the description of a clip, and under each word its frames, lit as the model looked at them.
+
+    Args:
+        result: the answer, with attention.
+        content: the clip's file, which the model has read.
+        num_frames: the most frames that the model looks at.
+    """
+    from nlp_lstm.data.clip_files import load_frames, to_strip
+    from nlp_lstm.data.pictures import to_png
+
+    frames = load_frames(content, SHOWN_PIXELS, num_frames)
+    shown = Shown(png=to_png(to_strip(frames)), num_frames=len(frames))
+    how = "The frames that the model sees, once for each word, bright where it looked as it wrote that word."
+    return _described(result, shown, 1, "Which frames it looked at", how)
+
+
+def _described(result: dict[str, Any], shown: Shown, rows: int, title: str, how: str) -> str:
+    """Show what was described, once for each word where the places that were looked at lie in so many rows."""
     lead = f'<p class="nl-written">{escape(result["generated_text"]) or "<em>nothing</em>"}</p>'
     looked = result.get("attention") or {"words": [], "weights": []}
-    weights = looked["weights"]
-    places = round(len(weights[0]) ** 0.5) if weights else 0
-    if not places or places**2 != len(weights[0]):
-        image = base64.b64encode(png).decode("ascii")
-        return box(lead, f'<img class="nl-seen" alt="the picture" src="data:image/png;base64,{image}">')
+    if not looked["weights"] or not rows:
+        image = base64.b64encode(shown.png).decode("ascii")
+        return box(lead, f'<img class="nl-seen" alt="what was described" src="data:image/png;base64,{image}">')
     drawn = []
-    for number, (word, row) in enumerate(zip(looked["words"], weights, strict=True)):
-        shown = "end" if word == _END else word
-        svg = attention_plot(Shown(png=png), [shown], [row], places, shown).svg
-        name = f"p{hashlib.sha256(png).hexdigest()[:8]}-{number}-"
+    for number, (word, row) in enumerate(zip(looked["words"], looked["weights"], strict=True)):
+        written = "end" if word == _END else word
+        svg = attention_plot(shown, [written], [row], rows, written).svg
+        name = f"p{hashlib.sha256(shown.png).hexdigest()[:8]}-{number}-"
         drawn.append(f'<div class="nl-glance">{prefix_ids(svg, name)}</div>')
-    how = note("The picture as the model sees it, once for each word, bright where it looked as it wrote that word.")
-    return box(lead, "<h3>Where it looked</h3>", how, f'<div class="nl-glances">{"".join(drawn)}</div>')
+    return box(lead, f"<h3>{title}</h3>", note(how), f'<div class="nl-glances">{"".join(drawn)}</div>')
+
+
+def example_clip() -> bytes:
+    """Return a GIF of a ball that goes to the right."""
+    from PIL import Image, ImageDraw
+
+    frames = []
+    for number in range(8):
+        frame = Image.new("RGB", (96, 96), "#d7e8f7")
+        left = 6 + 8 * number
+        ImageDraw.Draw(frame).ellipse((left, 34, left + 28, 62), fill="#d43d2a", outline="black")
+        frames.append(frame)
+    file = io.BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=150, loop=0)
+    return file.getvalue()
 
 
 def show_look(answer: dict[str, Any]) -> str:

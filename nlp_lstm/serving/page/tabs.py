@@ -12,6 +12,8 @@ from nlp_lstm.serving.page.functions import PageFunctions
 
 _LOOKED_INTO = ("pos", "sentiment", "lm", "translate")  # tasks whose networks read words
 _LONGEST_LOOKED = 2_000  # characters
+_DRAWN_SEED = "Math.floor(Math.random() * 2 ** 31)"  # in the browser
+_TOO_LARGE = '<p class="nl-problem" id="nl-too-large" role="alert"></p>'
 
 
 class _TextTab(NamedTuple):
@@ -101,8 +103,12 @@ def add_tabs(functions: PageFunctions) -> None:
         if asker.names("lm"):
             _write_tab(functions)
             _text_tab(functions, _SURPRISE, functions.surprise)
+        if asker.names("topics"):
+            _topic_tab(functions)
         if asker.names("caption"):
             _picture_tab(functions)
+        if asker.names("video"):
+            _clip_tab(functions)
         if asker.names("series"):
             _series_tab(functions)
         if asker.names(*_LOOKED_INTO):
@@ -153,7 +159,7 @@ def _write_tab(functions: PageFunctions) -> None:
             "fn": functions.write,
             "inputs": [model, text, length, daring, seed],
             "outputs": shown,
-            "js": "(...given) => [...given.slice(0, 4), Math.floor(Math.random() * 2 ** 31)]",
+            "js": f"(...given) => [...given.slice(0, 4), {_DRAWN_SEED}]",
             "show_progress": "hidden",
             "api_visibility": "private",
         }
@@ -162,16 +168,50 @@ def _write_tab(functions: PageFunctions) -> None:
         stop.click(None, cancels=writing, api_visibility="private")
 
 
+def _topic_tab(functions: PageFunctions) -> None:
+    limits = functions.asker.limits
+    with gr.Tab("Write about") as tab:
+        _lead("Choose a topic, and the model writes about it, on a beginning of yours or on its own.")
+        model = _choice(functions, "topics")
+        topic = gr.Dropdown([], label="Topic", allow_custom_value=True, filterable=False)
+        text = _text_box("Your beginning", "The first words, or nothing", limits.max_text)
+        with gr.Row(elem_classes="nl-sliders"):
+            most = min(200, limits.max_new_tokens)
+            length = gr.Slider(1, most, min(60, most), step=1, label="How many words at most", buttons=[])
+            guidance = gr.Slider(0, 4, 1, step=0.25, label="How much more the topic weighs", buttons=[])
+        seed = gr.Number(0, visible=False)
+        with gr.Row(elem_classes="nl-buttons"):
+            button = gr.Button("Write about it", variant="primary")
+            stop = gr.Button("Stop", variant="secondary")
+        shown = gr.HTML(elem_classes="nl-out")
+        asked: dict[str, Any] = {
+            "fn": functions.write_about,
+            "inputs": [model, text, topic, length, guidance, seed],
+            "outputs": shown,
+            "js": f"(...given) => [...given.slice(0, 5), {_DRAWN_SEED}]",
+            "show_progress": "hidden",
+            "api_visibility": "private",
+        }
+        writing: list[Any] = [event(**asked) for event in (button.click, text.submit)]
+        stop.click(None, cancels=writing, api_visibility="private")
+        for event in (tab.select, model.change):
+            event(_choose_topic(functions), model, topic, show_progress="hidden", api_visibility="private")
+
+
+def _choose_topic(functions: PageFunctions) -> Callable[[str], Any]:
+    def choose(model: str) -> Any:
+        topics = functions.topics(model)
+        return gr.Dropdown(topics, value=topics[0] if topics else None)
+
+    return choose
+
+
 def _picture_tab(functions: PageFunctions) -> None:
     with gr.Tab("Pictures"):
         _lead("A sentence about a picture, and where in it the model looked for each word.")
         model = _choice(functions, "caption")
-        gr.HTML(
-            '<div class="nl-file" id="nl-drop"><label for="nl-picture">Choose a picture, drop one here, or paste it'
-            '</label><input type="file" id="nl-picture" accept="image/png,image/jpeg,image/gif,image/webp,image/bmp">'
-            '<img id="nl-preview" alt="the picture that you have chosen" hidden></div>'
-        )
-        button = gr.Button("Describe it", variant="primary", elem_id="nl-describe")
+        _file_box("picture", "image/png,image/jpeg,image/gif,image/webp,image/bmp")
+        button = gr.Button("Describe it", variant="primary", elem_id="nl-describe-picture")
         gr.HTML('<p class="nl-or">or try one:</p>')
         with gr.Row(elem_classes="nl-examples"):
             examples = [(gr.Button(name, size="sm"), name) for name in ("A star and a ball", "A house in the night")]
@@ -187,6 +227,32 @@ def _picture_tab(functions: PageFunctions) -> None:
         button.click(**asked, js="async (model) => [model, await nl.picture()]")
         for number, (example, _) in enumerate(examples):
             example.click(**asked, js=f"async (model) => [model, await nl.draw({number})]")
+
+
+def _clip_tab(functions: PageFunctions) -> None:
+    with gr.Tab("Clips"):
+        _lead("A sentence about a short clip, and which of its frames the model looked at for each word.")
+        model = _choice(functions, "video")
+        _file_box("clip", "image/gif,image/webp,image/png,video/mp4,video/webm")
+        button = gr.Button("Describe it", variant="primary", elem_id="nl-describe-clip")
+        gr.HTML('<p class="nl-or">or try one:</p>')
+        with gr.Row(elem_classes="nl-examples"):
+            example = gr.Button("A ball on its way", size="sm")
+        content = gr.Textbox(visible=False)
+        shown = gr.HTML(elem_classes="nl-out")
+        asked: dict[str, Any] = {"outputs": shown, "show_progress": "minimal", "api_visibility": "private"}
+        button.click(functions.describe_clip, [model, content], **asked, js="async (model) => [model, await nl.clip()]")
+        example.click(functions.describe_example_clip, model, **asked)
+
+
+def _file_box(kind: str, accepted: str) -> None:
+    """Add what takes a picture or a clip: page.js knows it by its kind."""
+    gr.HTML(
+        f'<div class="nl-file" data-takes="{kind}"><label for="nl-{kind}">Choose a {kind}, drop one here, or paste it'
+        f'</label><input type="file" id="nl-{kind}" accept="{accepted}">'
+        f'<img id="nl-preview-{kind}" alt="the {kind} that you have chosen" hidden>'
+        f"{_TOO_LARGE if kind == 'clip' else ''}</div>"
+    )
 
 
 def _series_tab(functions: PageFunctions) -> None:
