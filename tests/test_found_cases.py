@@ -9,6 +9,7 @@ import json
 import random
 import struct
 import sys
+import tracemalloc
 import zipfile
 import zlib
 from pathlib import Path
@@ -103,6 +104,17 @@ def test_lines_and_files_that_unpack_to_more_than_the_bound(tmp_path, monkeypatc
     (tmp_path / "a.tsv").write_bytes(b"text\tlabel\n" + b"a" * 998 + b"\tb\n" + b"a" * 997 + b"\tb\n")
     with pytest.raises(DataError, match=r"a\.tsv:2: has more"):
         read_examples([tmp_path / "a.tsv"], kind="labelled")
+
+
+@pytest.mark.parametrize("name", ["a.mo", "a.mo.gz"])
+def test_a_small_file_takes_little_memory(tmp_path, name):
+    (tmp_path / name).write_bytes(gzip.compress(b"a" * 99) if name.endswith("gz") else b"a" * 99)
+    tracemalloc.start()
+    try:
+        assert lines.read_bytes(tmp_path / name) == b"a" * 99
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from nlp_lstm.errors import DataError
 
 LONGEST_LINE = 1 << 26  # bytes
 LARGEST_CONTENT = 1 << 30  # bytes of a file that is read whole, unpacked
+_BLOCK = 1 << 20  # bytes
 
 
 def read_lines(
@@ -75,16 +76,19 @@ def read_bytes(path: Path) -> bytes:
         DataError: the file is missing or cannot be read, its compression is damaged or cut off, or it holds more than
             ``LARGEST_CONTENT`` bytes.
     """
+    blocks, size = [], 0  # one read of so many bytes would ask for as much memory, however small the file is
     try:
         with _open(path) as file:
-            content = file.read(LARGEST_CONTENT + 1)
+            while size <= LARGEST_CONTENT and (block := file.read(_BLOCK)):
+                blocks.append(block)
+                size += len(block)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: the gzip data is damaged or cut off ({error}); fetch or pack it again") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error}); give the path of a file") from error
-    if len(content) > LARGEST_CONTENT:
+    if size > LARGEST_CONTENT:
         raise DataError(f"{path}: holds more than {LARGEST_CONTENT:,} bytes; cut it into several files")
-    return content
+    return b"".join(blocks)
 
 
 def _open(source: Path | str | IO[bytes]) -> contextlib.AbstractContextManager[IO[bytes] | gzip.GzipFile]:
