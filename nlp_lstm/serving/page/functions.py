@@ -7,15 +7,16 @@ import base64
 import binascii
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any, TypeVar
 
 from nlp_lstm.errors import DataError
 from nlp_lstm.serving.page.asking import Asker
 from nlp_lstm.serving.page.markup import box, note, problem
 from nlp_lstm.serving.page.pictures import (
-    example_clip,
     show_clip_description,
     show_description,
+    show_example,
     show_look,
     show_translation,
 )
@@ -30,6 +31,14 @@ from nlp_lstm.tasks.video_answers import VideoPredictor
 NOTHING = box(note("Type something first, or click an example."))
 NO_PICTURE = box(note("Choose a picture first, or click an example."))
 NO_CLIP = box(note("Choose a clip first, or click the example."))
+EXAMPLE_FOLDER = Path(__file__).with_name("examples")
+EXAMPLES = {
+    "A coconut and a spider": "coconut-and-spider.png",
+    "Airplanes": "airplanes.png",
+    "A whale and a pig": "whale-and-pig.gif",
+    "A crab": "crab.gif",
+}
+"""Synthetic scenes and clips of drawings by OpenMoji (HfG Schwäbisch Gmünd, CC BY-SA 4.0), not seen in training."""
 EXPLAINED = 2_000  # characters; a text is read 20 times to explain it, and nobody else is answered meanwhile
 NO_MODEL_SERIES = "this model reads no series"
 NO_MODEL_OF_CLIPS = "this model describes no clips"
@@ -173,9 +182,17 @@ class PageFunctions:
             raise RefusedError(422, NO_MODEL_OF_CLIPS)
         return await asyncio.to_thread(show_clip_description, result, _content(clip), predictor.settings.frames)
 
-    async def describe_example_clip(self, model: str) -> str:
-        """Show the description of a clip that is drawn here."""
-        return await self.describe_clip(model, base64.b64encode(example_clip()).decode("ascii"))
+    async def describe_example(self, model: str, name: str) -> str:
+        """Show a picture or a clip that is kept here, and its description.
+
+        Args:
+            model: its name.
+            name: one of `EXAMPLES`.
+        """
+        content = await asyncio.to_thread((EXAMPLE_FOLDER / EXAMPLES[name]).read_bytes)
+        given = base64.b64encode(content).decode("ascii")
+        is_clip = EXAMPLES[name].endswith(".gif")
+        return show_example(content) + await (self.describe_clip if is_clip else self.describe)(model, given)
 
     async def _ask_where(self, model: str, given: str) -> Any:
         """Ask with attention, or without it where the model has none."""

@@ -57,50 +57,6 @@ const nl = {
     return file && !isLarge ? nl.base64(file) : "";
   },
 
-  draw(number) {
-    const canvas = document.createElement("canvas");
-    canvas.width = canvas.height = 256;
-    const context = canvas.getContext("2d");
-    const disc = (x, y, radius, colour) => {
-      context.fillStyle = colour;
-      context.beginPath();
-      context.arc(x, y, radius, 0, 2 * Math.PI);
-      context.fill();
-    };
-    context.fillStyle = number ? "#1b2a52" : "#bfe3c0";
-    context.fillRect(0, 0, 256, 256);
-    if (number) {
-      disc(205, 50, 24, "#fff3b0");
-      context.fillStyle = "#b5482e";
-      context.fillRect(60, 130, 110, 90);
-      context.fillStyle = "#5a2a20";
-      context.beginPath();
-      context.moveTo(45, 132);
-      context.lineTo(115, 70);
-      context.lineTo(185, 132);
-      context.fill();
-      context.fillStyle = "#ffe28a";
-      context.fillRect(78, 152, 28, 28);
-      context.fillRect(124, 152, 28, 28);
-    } else {
-      context.fillStyle = "#f4c20d";
-      context.beginPath();
-      for (let point = 0; point < 10; point++) {
-        const angle = (Math.PI / 5) * point - Math.PI / 2;
-        const radius = point % 2 ? 26 : 62;
-        context.lineTo(82 + radius * Math.cos(angle), 92 + radius * Math.sin(angle));
-      }
-      context.fill();
-      disc(180, 178, 48, "#d43d2a");
-    }
-    return new Promise((found) =>
-      canvas.toBlob((blob) => {
-        nl.show("picture", blob);
-        found(nl.base64(blob));
-      }, "image/png"),
-    );
-  },
-
   async fill(file) {
     const box = document.querySelector("#nl-series textarea");
     const setter = Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value").set;

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 from typing import Any
 
 from nlp_lstm.evaluation.caption_report import attention_plot
@@ -87,8 +86,8 @@ def _described(result: dict[str, Any], shown: Shown, rows: int, title: str, how:
     lead = f'<p class="nl-written">{escape(result["generated_text"]) or "<em>nothing</em>"}</p>'
     looked = result.get("attention") or {"words": [], "weights": []}
     if not looked["weights"] or not rows:
-        image = base64.b64encode(shown.png).decode("ascii")
-        return box(lead, f'<img class="nl-seen" alt="what was described" src="data:image/png;base64,{image}">')
+        image = f'<img class="nl-seen" alt="what was described" src="data:image/png;base64,{_base64(shown.png)}">'
+        return box(lead, image)
     drawn = []
     for number, (word, row) in enumerate(zip(looked["words"], looked["weights"], strict=True)):
         written = "end" if word == _END else word
@@ -98,19 +97,14 @@ def _described(result: dict[str, Any], shown: Shown, rows: int, title: str, how:
     return box(lead, f"<h3>{title}</h3>", note(how), f'<div class="nl-glances">{"".join(drawn)}</div>')
 
 
-def example_clip() -> bytes:
-    """Return a GIF of a ball that goes to the right."""
-    from PIL import Image, ImageDraw
+def show_example(content: bytes) -> str:
+    """Show a file of a picture or a clip as it is."""
+    kind = "gif" if content.startswith(b"GIF") else "png"
+    return box(f'<img class="nl-seen" alt="the example" src="data:image/{kind};base64,{_base64(content)}">')
 
-    frames = []
-    for number in range(8):
-        frame = Image.new("RGB", (96, 96), "#d7e8f7")
-        left = 6 + 8 * number
-        ImageDraw.Draw(frame).ellipse((left, 34, left + 28, 62), fill="#d43d2a", outline="black")
-        frames.append(frame)
-    file = io.BytesIO()
-    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=150, loop=0)
-    return file.getvalue()
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
 
 
 def show_look(answer: dict[str, Any]) -> str:

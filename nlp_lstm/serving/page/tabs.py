@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import gradio as gr
 
-from nlp_lstm.serving.page.functions import PageFunctions
+from nlp_lstm.serving.page.functions import EXAMPLES, PageFunctions
 
 _LOOKED_INTO = ("pos", "sentiment", "lm", "translate")  # tasks whose networks read words
 _LONGEST_LOOKED = 2_000  # characters
@@ -209,50 +210,39 @@ def _choose_topic(functions: PageFunctions) -> Callable[[str], Any]:
 def _picture_tab(functions: PageFunctions) -> None:
     with gr.Tab("Pictures"):
         _lead("A sentence about a picture, and where in it the model looked for each word.")
-        model = _choice(functions, "caption")
-        _file_box("picture", "image/png,image/jpeg,image/gif,image/webp,image/bmp")
-        button = gr.Button("Describe it", variant="primary", elem_id="nl-describe-picture")
-        gr.HTML('<p class="nl-or">or try one:</p>')
-        with gr.Row(elem_classes="nl-examples"):
-            examples = [(gr.Button(name, size="sm"), name) for name in ("A star and a ball", "A house in the night")]
-        content = gr.Textbox(visible=False)
-        shown = gr.HTML(elem_classes="nl-out")
-        asked: dict[str, Any] = {
-            "fn": functions.describe,
-            "inputs": [model, content],
-            "outputs": shown,
-            "show_progress": "minimal",
-            "api_visibility": "private",
-        }
-        button.click(**asked, js="async (model) => [model, await nl.picture()]")
-        for number, (example, _) in enumerate(examples):
-            example.click(**asked, js=f"async (model) => [model, await nl.draw({number})]")
+        accepted = "image/png,image/jpeg,image/gif,image/webp,image/bmp"
+        _described_tab(functions, "caption", "picture", accepted, functions.describe)
 
 
 def _clip_tab(functions: PageFunctions) -> None:
     with gr.Tab("Clips"):
         _lead("A sentence about a short clip, and which of its frames the model looked at for each word.")
-        model = _choice(functions, "video")
-        _file_box("clip", "image/gif,image/webp,image/png,video/mp4,video/webm")
-        button = gr.Button("Describe it", variant="primary", elem_id="nl-describe-clip")
-        gr.HTML('<p class="nl-or">or try one:</p>')
-        with gr.Row(elem_classes="nl-examples"):
-            example = gr.Button("A ball on its way", size="sm")
-        content = gr.Textbox(visible=False)
-        shown = gr.HTML(elem_classes="nl-out")
-        asked: dict[str, Any] = {"outputs": shown, "show_progress": "minimal", "api_visibility": "private"}
-        button.click(functions.describe_clip, [model, content], **asked, js="async (model) => [model, await nl.clip()]")
-        example.click(functions.describe_example_clip, model, **asked)
+        accepted = "image/gif,image/webp,image/png,video/mp4,video/webm"
+        _described_tab(functions, "video", "clip", accepted, functions.describe_clip)
 
 
-def _file_box(kind: str, accepted: str) -> None:
-    """Add what takes a picture or a clip: page.js knows it by its kind."""
+def _described_tab(
+    functions: PageFunctions, task: str, kind: str, accepted: str, describe: Callable[[str, str], Awaitable[str]]
+) -> None:
+    """Fill a tab with what takes a picture or a clip, which page.js knows by its kind, and the examples of its kind."""
+    model = _choice(functions, task)
     gr.HTML(
         f'<div class="nl-file" data-takes="{kind}"><label for="nl-{kind}">Choose a {kind}, drop one here, or paste it'
         f'</label><input type="file" id="nl-{kind}" accept="{accepted}">'
         f'<img id="nl-preview-{kind}" alt="the {kind} that you have chosen" hidden>'
         f"{_TOO_LARGE if kind == 'clip' else ''}</div>"
     )
+    button = gr.Button("Describe it", variant="primary", elem_id=f"nl-describe-{kind}")
+    gr.HTML('<p class="nl-or">or try one:</p>')
+    names = [name for name, file in EXAMPLES.items() if file.endswith(".gif") == (kind == "clip")]
+    with gr.Row(elem_classes="nl-examples"):
+        examples = [(gr.Button(name, size="sm"), name) for name in names]
+    content = gr.Textbox(visible=False)
+    shown = gr.HTML(elem_classes="nl-out")
+    asked: dict[str, Any] = {"outputs": shown, "show_progress": "minimal", "api_visibility": "private"}
+    button.click(describe, [model, content], **asked, js=f"async (model) => [model, await nl.{kind}()]")
+    for example, name in examples:
+        example.click(partial(functions.describe_example, name=name), model, **asked)
 
 
 def _series_tab(functions: PageFunctions) -> None:
