@@ -52,6 +52,8 @@ def parse_settings(
         if len(found) > MOST_FAULTS:
             faults.append(f"and {len(found) - MOST_FAULTS:,} more")
         raise error_type(f"{where}: " + "; ".join(faults)) from None
+    except UnicodeEncodeError as error:  # pydantic takes texts over as UTF-8
+        raise error_type(f"{where}: half a character in {shorten(error.object)}; write it anew") from None
 
 
 def read_yaml(text: str, where: str) -> Any:

@@ -28,6 +28,7 @@ from nlp_lstm.recipes import load_recipe
 from nlp_lstm.run_folders import read_status
 from nlp_lstm.settings import apply_overrides, parse_settings
 from nlp_lstm.stored import read_header
+from nlp_lstm.tasks.tagging import TaggingSettings
 from nlp_lstm.text import lines
 from nlp_lstm.text.vector_files import read_vector_file
 
@@ -324,6 +325,11 @@ def test_a_damaged_member_of_a_package_that_bzip2_packed(tmp_path):
     (tmp_path / "out").mkdir()
     with pytest.raises(NlpLstmError, match="damaged"):
         unpack_archive(tmp_path / "a.whl", ["*.txt"], tmp_path / "out", max_bytes=1_000)
+
+
+def test_half_a_character_in_a_setting():
+    with pytest.raises(ConfigError, match=r"a file: half a character in 'unknown cell"):
+        parse_settings(TaggingSettings, {"cell": "lstm\ud800"}, "a file")
 
 
 # ---- the fuzzer
