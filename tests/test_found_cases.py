@@ -327,6 +327,22 @@ def test_a_damaged_member_of_a_package_that_bzip2_packed(tmp_path):
         unpack_archive(tmp_path / "a.whl", ["*.txt"], tmp_path / "out", max_bytes=1_000)
 
 
+def test_a_member_of_a_package_without_a_name(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.whl", "w") as file:
+        file.writestr("x", "hello")
+    content = (tmp_path / "a.whl").read_bytes()
+    place = content.rindex(b"PK\x01\x02")
+    named = content[:place] + content[place : place + 28] + b"\0\0" + content[place + 30 : place + 46]
+    directory = named[place:]
+    end = content[content.rindex(b"PK\x05\x06") :]
+    end = end[:12] + struct.pack("<I", len(directory)) + end[16:]
+    (tmp_path / "a.whl").write_bytes(named + end)
+    with zipfile.ZipFile(tmp_path / "a.whl") as file:
+        assert file.namelist() == [""]
+    with pytest.raises(NlpLstmError, match="not safe: it has the path ''"):
+        unpack_archive(tmp_path / "a.whl", ["*"], tmp_path / "out", max_bytes=1_000)
+
+
 def test_half_a_character_in_a_setting():
     with pytest.raises(ConfigError, match=r"a file: half a character in 'unknown cell"):
         parse_settings(TaggingSettings, {"cell": "lstm\ud800"}, "a file")

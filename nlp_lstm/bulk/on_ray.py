@@ -8,6 +8,7 @@ same result.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import tempfile
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
@@ -44,7 +45,7 @@ def annotate_on_ray(plan: Plan, blocks: Iterator[Numbered]) -> Generator[Done, N
     is_own = not ray.is_initialized()
     if is_own:
         try:
-            ray.init(logging_level="error", log_to_driver=False)
+            ray.init(logging_level=logging.ERROR, log_to_driver=False)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise ConfigError(f"Ray cannot be reached or started ({error}); is RAY_ADDRESS right?") from error
     work = ray.remote(num_cpus=1, max_retries=-1)(_annotate)

@@ -259,7 +259,12 @@ def _unpack_level(
             chosen: dict[str, str] = {}
             for member, is_file in members.names.items():
                 path = PurePosixPath(member.replace("\\", "/"))
-                if path.is_absolute() or ".." in path.parts or any(":" in part for part in path.parts[:1]):
+                if (
+                    not path.parts
+                    or path.is_absolute()
+                    or ".." in path.parts
+                    or any(":" in part for part in path.parts[:1])
+                ):
                     raise SourceError(f"the archive is not safe: it has the path {member!r}")
                 if any(fnmatch.fnmatchcase(member, pattern) for pattern in keep):
                     if not is_file:
@@ -320,7 +325,7 @@ def _open_members(archive: Path) -> Iterator[_Members]:
             files = {
                 info.filename: (info.external_attr >> 28) in (0, 0o10)
                 for info in zipped.infolist()
-                if not info.is_dir()
+                if not info.filename.endswith("/")  # is_dir() fails on an empty name
             }
             yield _Members(names=files, open=lambda member: _open_zipped(zipped, member))
         return
