@@ -100,6 +100,9 @@ def test_a_node_is_killed_and_the_bytes_are_those_of_one_process(cluster, tmp_pa
     summary = annotate(path, tmp_path / "ray", engine="ray", **given)
     assert killed_at
     assert 4 <= killed_at[0] < 30
+    end = time.monotonic() + 240  # Ray asks a node's health seldom
+    while sum(one["Alive"] for one in ray.nodes()) > 1 and time.monotonic() < end:
+        time.sleep(1)
     assert sum(one["Alive"] for one in ray.nodes()) == 1
     assert summary.rows == 1_200
     annotate(path, tmp_path / "local", workers=1, **given)
