@@ -3,8 +3,9 @@
     POSITIVE    a wonderful film , with a cast that …
     NEGATIVE    the plot makes no sense , and …
 
-It learns labelled texts. Each line of a text begins with a mark of its label, one line in five with a mark that tells
-nothing, so that the model also knows the texts as such; the difference of the two guides what is written.
+It learns labelled texts. They are cut every few sentences, and each piece begins with a mark of its label, one piece in
+five with a mark that tells nothing, so that the model also knows the texts as such; the difference of the two guides
+what is written.
 
 Source: Keskar et al., "CTRL: A Conditional Transformer Language Model for Controllable Generation", arXiv:1909.05858
 (2019), for the marks; for the guidance see `nlp_lstm.decoding.guidance`.
@@ -22,6 +23,7 @@ import numpy as np
 from torch import nn
 
 from nlp_lstm.data.reading import ReadingSettings
+from nlp_lstm.data.sentences import cut_sentences
 from nlp_lstm.data.stream import TokenStream
 from nlp_lstm.errors import ConfigError, DataError, shorten
 from nlp_lstm.evaluation.language_report import samples_section
@@ -42,7 +44,8 @@ from nlp_lstm.text.vectors import WordVectors
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-UNTOLD_EVERY = 5  # lines of the training text
+LEAST_WORDS = 20  # of a piece, the last of a line excepted
+UNTOLD_EVERY = 5  # pieces of the training text
 SAMPLED_GUIDANCE = 1.0
 
 
@@ -145,7 +148,14 @@ class TopicTask(TopicPredictor, LanguageTask):
 
 
 def _told_lines(examples: Iterable[Any]) -> Iterator[tuple[str | None, Document]]:
-    """Yield the topic and the words of each line; of texts without label no topic."""
+    """Yield the topic and the words of each piece of a text; of texts without label no topic.
+
+    A piece is some sentences of one line, `LEAST_WORDS` or more in all, so that the mark is never far away.
+    """
     for example in examples:
         for line in split_lines(example.document):
-            yield getattr(example, "label", None), line
+            start = 0
+            for _, end in cut_sentences(line.words):
+                if end - start >= LEAST_WORDS or end == len(line.words):
+                    yield getattr(example, "label", None), Document.from_words(line.words[start:end])
+                    start = end
