@@ -48,7 +48,7 @@ def examine_data(
     """
     if kind not in KINDS:
         return []
-    parts = {split: list(itertools.islice(examples, MOST_TEXTS)) for split, examples in splits.items()}
+    parts = {split: _some(examples) for split, examples in splits.items()}
     train, dev = parts["train"], parts["dev"]
     findings: list[Finding] = []
     if kind == "tagged":
@@ -130,6 +130,13 @@ def _mean_entropy(task: Task, examples: Sequence[Any]) -> float:
         total -= task.size(example) * sum(share * math.log(share) for share in shares if share)
         weight += task.size(example)
     return total / max(1, weight)
+
+
+def _some(examples: Iterable[Any]) -> list[Any]:
+    """Return `MOST_TEXTS` at most: from all over a list, as it may be in the order of its labels, else the first."""
+    if isinstance(examples, (list, tuple)):
+        return list(examples[:: max(1, -(-len(examples) // MOST_TEXTS))])
+    return list(itertools.islice(examples, MOST_TEXTS))
 
 
 def _num_tokens(task: Task, examples: Sequence[Any]) -> float:

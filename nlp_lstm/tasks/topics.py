@@ -14,6 +14,7 @@ Source: Keskar et al., "CTRL: A Conditional Transformer Language Model for Contr
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -116,7 +117,10 @@ class TopicTask(TopicPredictor, LanguageTask):
         return TokenStream.write(folder / "training.ids", self._training_lines(examples), end_id=EOS_ID)
 
     def _training_lines(self, examples: Iterable[Any]) -> Iterator[list[int]]:
-        for number, ids in enumerate(self._lines(examples)):
+        """Yield pieces of texts in random order: between texts of the same topic no mark would be needed."""
+        texts = list(examples)
+        random.Random(0).shuffle(texts)
+        for number, ids in enumerate(self._lines(texts)):
             yield ids if number % UNTOLD_EVERY else [self._mark_ids[None], *ids[1:]]
 
     def _scored_ids(self, example: Any) -> list[int]:

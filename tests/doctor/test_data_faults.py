@@ -13,7 +13,7 @@ from samples import corpus_file
 
 from nlp_lstm.data.readers import read_examples
 from nlp_lstm.data.reading import ParallelSettings, ReadingSettings
-from nlp_lstm.doctor import examine_data
+from nlp_lstm.doctor import examination, examine_data
 
 sys.path.append(str(Path(__file__).parent.parent.parent / "benchmarks"))
 
@@ -52,6 +52,14 @@ def faults(kind: str, parts: Parts, **options: Any) -> list[str]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_sound_data_has_no_fault(kind):
     assert faults(kind, KINDS[kind]()) == []
+
+
+def test_a_large_list_in_the_order_of_its_labels_has_no_fault(monkeypatch):
+    monkeypatch.setattr(examination, "MOST_TEXTS", 400)
+    parts = labelled()
+    in_order = sorted(parts["train"], key=lambda example: example.label)
+    assert in_order[0].label == in_order[300].label != in_order[-1].label
+    assert faults("labelled", parts | {"train": in_order}) == []
 
 
 @pytest.mark.parametrize("count", [120, 250, 500])

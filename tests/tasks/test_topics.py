@@ -34,7 +34,7 @@ def colour_examples() -> list[LabelledExample]:
     """Lines that begin alike, and end in a colour that fits the label in nine of ten cases."""
     chance = random.Random(3)
     examples = []
-    for number in range(600):
+    for number in range(2_400):
         topic = ("warm", "cold")[number % 2]
         kind = topic if chance.random() < 0.9 else ("cold", "warm")[number % 2]
         words = ["I", "see", "something", chance.choice(COLOURS[kind].split())]
@@ -104,6 +104,25 @@ def test_a_told_line_is_less_surprising_than_an_untold_one():
     assert told == pytest.approx(math.log(3 / 0.9), abs=0.35)
     assert untold == pytest.approx(math.log(6), abs=0.35)
     assert told < untold < wrong
+
+
+def test_texts_are_learnt_in_mixed_order_and_cut_every_few_sentences(tmp_path):
+    texts = {"cold": "It is blue and green and violet here . " * 6, "warm": "Red ! " * 25}
+    examples = [
+        LabelledExample(document=Document.from_words(text.split()), label=label)
+        for label, text in texts.items()
+        for _ in range(50)
+    ]
+    task = TopicTask.prepare(recipe().model, examples)
+    untold, cold, warm = (task._mark_ids[topic] for topic in (None, "cold", "warm"))
+    written = task.encode(examples, tmp_path).ids
+    heads = written[np.flatnonzero(written[:-1] == EOS_ID) + 1]
+    told = heads[heads != untold]
+    assert len(heads) == 50 * 2 + 50 * 3  # pieces of 27 words; of 20, 20 and 10
+    assert set(told.tolist()) == {cold, warm}
+    assert np.count_nonzero(np.diff(told)) > 20
+    pieces = np.split(written, np.flatnonzero(written == EOS_ID) + 1)
+    assert max(map(len, pieces)) == 1 + 27 + 1
 
 
 def test_each_line_of_a_text_begins_with_the_mark_and_one_in_five_tells_nothing(tmp_path):
