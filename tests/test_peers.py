@@ -42,7 +42,7 @@ class Nouns:
         return [["NOUN"] * len(words) for words in sentences]
 
 arguments = argparse.Namespace(data=pathlib.Path(sys.argv[2]), sentences=2)
-peer.answer_requests(Nouns, arguments, {"bytes": 7, "minutes": 1.0})
+peer.answer_requests(Nouns, arguments, {"task": "pos", "bytes": 7, "minutes": 1.0})
 """
 
 
@@ -67,7 +67,7 @@ def test_rows_survive_the_export(data):
 def test_a_worker_says_its_facts_then_answers_and_measures(data):
     command = [sys.executable, "-c", REQUESTS, str(FOLDER), str(data)]
     worker = peers.Worker("nouns", command, peers.environment(argparse.Namespace(threads=1, output=data)))
-    assert worker.facts == {"bytes": 7, "minutes": 1.0}
+    assert worker.facts == {"task": "pos", "bytes": 7, "minutes": 1.0}
     assert worker.ask("answers") == [["NOUN"] * 3, ["NOUN"] * 2]
     found = worker.ask("measure")
     assert found["words_per_second"] > 0

@@ -56,6 +56,7 @@ def facts_of(folder: Path) -> dict[str, Any]:
     metrics = json.loads((folder / "metrics.json").read_text("utf-8"))["metrics"]
     seconds = metrics.get("training_seconds")
     return {
+        "task": json.loads((folder / "config.json").read_text("utf-8"))["task"],
         "bytes": peer.size_of(folder),
         "minutes": None if seconds is None else seconds / 60,
         "began_as": metrics.get("preparation", {}).get("begins as"),

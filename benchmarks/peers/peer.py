@@ -240,7 +240,7 @@ def answer_requests(
     turn = 0
     for line in sys.stdin:
         if line.strip() == "answers":
-            is_translator = facts.get("task") == "translate"
+            is_translator = facts["task"] == "translate"
             texts, sentences = [row.text for row in rows], [row.words for row in rows]
             found: object = list(system.of_texts(texts) if is_translator else system.of_words(sentences))
         else:
