@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 LEAST_WORDS = 20  # of a piece, the last of a line excepted
 UNTOLD_EVERY = 5  # pieces of the training text
-SAMPLED_GUIDANCE = 3.0
+SAMPLED_GUIDANCE = 2.5
 
 
 @tasks.register("topics")

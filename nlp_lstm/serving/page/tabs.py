@@ -179,7 +179,7 @@ def _topic_tab(functions: PageFunctions) -> None:
         with gr.Row(elem_classes="nl-sliders"):
             most = min(200, limits.max_new_tokens)
             length = gr.Slider(1, most, min(60, most), step=1, label="How many words at most", buttons=[])
-            guidance = gr.Slider(0, 6, 3, step=0.5, label="How much more the topic weighs", buttons=[])
+            guidance = gr.Slider(0, 6, 2.5, step=0.5, label="How much more the topic weighs", buttons=[])
         seed = gr.Number(0, visible=False)
         with gr.Row(elem_classes="nl-buttons"):
             button = gr.Button("Write about it", variant="primary")
