@@ -10,11 +10,11 @@ from nlp_lstm.serving.page.functions import EXAMPLE_FOLDER
 
 SCENES = Path(__file__).parent / "scenes"
 SENTENCES = {
-    EXAMPLE_FOLDER / "coconut-and-spider.png": (
-        "a blue coconut above a spider",
-        "a spider below a blue coconut",
-        "there is a blue coconut above a spider",
-        "a blue coconut at the top and a spider at the bottom",
+    EXAMPLE_FOLDER / "frog-and-pear.png": (
+        "a frog above a pear",
+        "a pear below a frog",
+        "there is a frog above a pear",
+        "a frog at the top and a pear at the bottom",
     ),
     SCENES / "a-tractor.png": (
         "a tractor at the top",

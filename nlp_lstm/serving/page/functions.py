@@ -33,7 +33,7 @@ NO_PICTURE = box(note("Choose a picture first, or click an example."))
 NO_CLIP = box(note("Choose a clip first, or click the example."))
 EXAMPLE_FOLDER = Path(__file__).with_name("examples")
 EXAMPLES = {
-    "A coconut and a spider": "coconut-and-spider.png",
+    "A frog and a pear": "frog-and-pear.png",
     "Airplanes": "airplanes.png",
     "A whale and a pig": "whale-and-pig.gif",
     "A crab": "crab.gif",
