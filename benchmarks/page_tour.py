@@ -1,7 +1,7 @@
 """A walk through the server's page in real Chromium: every tab, at desktop and at phone width, with screenshots.
 
-The server is started with bundled models, and with a tiny writer on topics and a tiny model of series, trained in a
-minute each on the tests' samples (--models names others). At each width every tab is opened, something is
+The server is started with bundled models, and with a tiny model of series, trained in a minute on the tests' samples
+(--models names others). At each width every tab is opened, something is
 entered, and the answer waited for and checked; nothing may be wider than the window, nothing may be loaded from
 elsewhere, and the browser may report no error. Then the first tabs are used with Tab, arrows and Enter alone.
 
@@ -33,9 +33,9 @@ from selenium.webdriver.common.keys import Keys
 
 WIDTHS = {"desktop": 1280, "phone": 390}
 HEIGHTS = {"desktop": 900, "phone": 844}
-BUNDLED = ("pos-en", "sentiment-en", "translate-en-de", "lm-en", "caption-en", "video-en")
+BUNDLED = ("pos-en", "sentiment-en", "translate-en-de", "lm-en", "topics-en", "caption-en", "video-en")
 ALL_TABS = "#nl-tabs [role=tab], #nl-tabs .overflow-dropdown button"
-TINY = {"topics": "topics", "series": "series"}
+TINY = {"series": "series"}
 
 
 class Visit(NamedTuple):
