@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -117,10 +118,7 @@ class TopicTask(TopicPredictor, LanguageTask):
         return TokenStream.write(folder / "training.ids", self._training_lines(examples), end_id=EOS_ID)
 
     def _training_lines(self, examples: Iterable[Any]) -> Iterator[list[int]]:
-        """Yield pieces of texts in random order: between texts of the same topic no mark would be needed."""
-        texts = list(examples)
-        random.Random(0).shuffle(texts)
-        for number, ids in enumerate(self._lines(texts)):
+        for number, ids in enumerate(self._lines(_mixed(examples))):
             yield ids if number % UNTOLD_EVERY else [self._mark_ids[None], *ids[1:]]
 
     def _scored_ids(self, example: Any) -> list[int]:
@@ -149,6 +147,21 @@ class TopicTask(TopicPredictor, LanguageTask):
     ) -> dict[str, list[LinePrediction]]:
         """Return none: n-grams forget the mark."""
         return {}
+
+
+def _mixed(examples: Iterable[Any]) -> list[Any]:
+    """Return texts in the order given, or at random where those of one topic stand together.
+
+    Between texts of the same topic the network would have no use for the mark. Together they stand where the topic
+    changes less than half as often as at random.
+    """
+    texts = list(examples)
+    topics = [getattr(example, "label", None) for example in texts]
+    changes = sum(one != other for one, other in itertools.pairwise(topics))
+    expected = sum(count * (len(topics) - count) for count in Counter(topics).values()) / max(1, len(topics))
+    if 2 * changes < expected:
+        random.Random(0).shuffle(texts)
+    return texts
 
 
 def _told_lines(examples: Iterable[Any]) -> Iterator[tuple[str | None, Document]]:
