@@ -20,6 +20,7 @@ import pytest
 from nlp_lstm.artifacts import ModelConfig
 from nlp_lstm.bulk.folder import JOURNAL_NAME, MANIFEST_NAME, OutputFolder
 from nlp_lstm.bulk.sources import SOURCES
+from nlp_lstm.data.overlap import normal_form
 from nlp_lstm.data.packages import unpack_archive
 from nlp_lstm.data.pictures import load_features, load_pixels, to_png
 from nlp_lstm.data.readers import read_examples
@@ -30,6 +31,7 @@ from nlp_lstm.settings import apply_overrides, parse_settings
 from nlp_lstm.stored import read_header
 from nlp_lstm.tasks.tagging import TaggingSettings
 from nlp_lstm.text import lines
+from nlp_lstm.text.entities import unescape
 from nlp_lstm.text.vector_files import read_vector_file
 
 sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
@@ -341,6 +343,12 @@ def test_a_member_of_a_package_without_a_name(tmp_path):
         assert file.namelist() == [""]
     with pytest.raises(NlpLstmError, match="not safe: it has the path ''"):
         unpack_archive(tmp_path / "a.whl", ["*"], tmp_path / "out", max_bytes=1_000)
+
+
+@pytest.mark.parametrize("number", ["9" * 5_000, "x" + "f" * 5_000])
+def test_an_entity_with_thousands_of_digits(number):
+    assert unescape(f"a &#{number}; b &amp; &#65;") == "a \ufffd b & A"
+    assert normal_form(f"a &#{number}; b") == "ab"
 
 
 def test_half_a_character_in_a_setting():

@@ -11,7 +11,6 @@ Example:
 
 from __future__ import annotations
 
-import html
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 
 from nlp_lstm.data.example import LabelledExample, LabelledPart, ParallelExample, TaggedExample
 from nlp_lstm.text.document import Document
+from nlp_lstm.text.entities import unescape
 
 ExampleT = TypeVar("ExampleT", TaggedExample, LabelledExample)
 Ints: TypeAlias = "NDArray[np.int32]"
@@ -46,7 +46,7 @@ def normal_form(text: str) -> str:
     ``can't`` are the same. Vowel signs and other marks that belong to the letters of a script, as in Hindi, stay. A
     text of punctuation alone has the empty form.
     """
-    text = _BRACKET_NAMES.sub(" ", html.unescape(text))
+    text = _BRACKET_NAMES.sub(" ", unescape(text))
     if text.isascii():
         return _NO_LETTER_OR_DIGIT.sub("", text.casefold())
     # Folding can make new accents ("İ"), hence decomposed twice.

@@ -12,7 +12,6 @@ Source: Hutto, Gilbert, "VADER: A Parsimonious Rule-based Model for Sentiment An
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from nlp_lstm.data.example import LabelledExample
 from nlp_lstm.data.labelled import LabelledRow, make_examples
 from nlp_lstm.data.reading import ReadingSettings
 from nlp_lstm.errors import DataError, shorten
+from nlp_lstm.text.entities import unescape
 from nlp_lstm.text.lines import read_lines
 from nlp_lstm.text.tokenize import Tokenizer
 
@@ -69,7 +69,7 @@ def _rows(path: Path) -> Iterator[LabelledRow]:
                 f"{where}: {shorten(line)} has {len(columns)} columns; a line has an id, a rating and a text, "
                 "separated by single tabs"
             )
-        text = html.unescape(columns[2]).replace("''", '"')
+        text = unescape(columns[2]).replace("''", '"')
         yield LabelledRow(where=where, text=text, label=rating_class(_rating(columns[1], where)), domain=domain)
 
 
