@@ -65,7 +65,7 @@ class JoeyLibrary:
         torch.set_num_threads(job.clock.threads)
         training.train(rank=0, world_size=None, cfg=config, skip_test=True)
         best = job.folder / BEST
-        weights = torch.load(best.resolve(), weights_only=False)["model_state"]
+        weights = torch.load(best.resolve(), weights_only=True)["model_state"]
         torch.save({"model_state": weights}, job.folder / "weights.pt")  # what of a checkpoint prediction needs
         for checkpoint in job.folder.glob("*.ckpt"):
             checkpoint.unlink()

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
+from nlp_lstm.serving.limits import ServingLimits
 from nlp_lstm.serving.page.functions import EXAMPLES, PageFunctions
 
 _LOOKED_INTO = ("pos", "sentiment", "lm", "translate")  # tasks whose networks read words
@@ -145,13 +146,10 @@ def _write_tab(functions: PageFunctions) -> None:
         model = _choice(functions, "lm")
         text = _text_box("Your beginning", "The first words, or nothing", limits.max_text)
         with gr.Row(elem_classes="nl-sliders"):
-            most = min(200, limits.max_new_tokens)
-            length = gr.Slider(1, most, min(60, most), step=1, label="How many words at most", buttons=[])
+            length = _length_slider(limits)
             daring = gr.Slider(0.2, 1.5, 0.8, step=0.1, label="How daring: low repeats, high rambles", buttons=[])
         seed = gr.Number(0, visible=False)
-        with gr.Row(elem_classes="nl-buttons"):
-            button = gr.Button("Write on", variant="primary")
-            stop = gr.Button("Stop", variant="secondary")
+        button, stop = _write_buttons("Write on")
         examples = _examples(
             functions, ("lm",), ("The old man", "In 1912 the ship", "The film was directed by"), goes_on=True
         )
@@ -177,13 +175,10 @@ def _topic_tab(functions: PageFunctions) -> None:
         topic = gr.Dropdown([], label="Topic", allow_custom_value=True, filterable=False)
         text = _text_box("Your beginning", "The first words, or nothing", limits.max_text)
         with gr.Row(elem_classes="nl-sliders"):
-            most = min(200, limits.max_new_tokens)
-            length = gr.Slider(1, most, min(60, most), step=1, label="How many words at most", buttons=[])
+            length = _length_slider(limits)
             guidance = gr.Slider(0, 6, 2.5, step=0.5, label="How much more the topic weighs", buttons=[])
         seed = gr.Number(0, visible=False)
-        with gr.Row(elem_classes="nl-buttons"):
-            button = gr.Button("Write about it", variant="primary")
-            stop = gr.Button("Stop", variant="secondary")
+        button, stop = _write_buttons("Write about it")
         shown = gr.HTML(elem_classes="nl-out")
         asked: dict[str, Any] = {
             "fn": functions.write_about,
@@ -197,6 +192,17 @@ def _topic_tab(functions: PageFunctions) -> None:
         stop.click(None, cancels=writing, api_visibility="private")
         for event in (tab.select, model.change):
             event(_choose_topic(functions), model, topic, show_progress="hidden", api_visibility="private")
+
+
+def _length_slider(limits: ServingLimits) -> gr.Slider:
+    most = min(200, limits.max_new_tokens)
+    return gr.Slider(1, most, min(60, most), step=1, label="How many words at most", buttons=[])
+
+
+def _write_buttons(name: str) -> tuple[gr.Button, gr.Button]:
+    """Return what begins writing and what stops it."""
+    with gr.Row(elem_classes="nl-buttons"):
+        return gr.Button(name, variant="primary"), gr.Button("Stop", variant="secondary")
 
 
 def _choose_topic(functions: PageFunctions) -> Callable[[str], Any]:
